@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Keys and signatures in provisiond: the host key, authorized_keys files, and verification with libcrypto. */
+#pragma once
+#include "base/err.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct hostkey;
+
+/* Load the OpenSSH-format ed25519 private key, or make it (0600) and NAME.pub when the file does not exist. */
+int hostkey_load(const char *path, struct hostkey **out, struct err *e);
+void hostkey_free(struct hostkey *k);
+const uint8_t *hostkey_public(const struct hostkey *k);	/* 32 bytes */
+/* Sign 20..64 bytes. */
+int hostkey_sign(const struct hostkey *k, const void *hash, size_t len, uint8_t sig[64], struct err *e);
+
+/*
+ * Verify an SSH user-authentication signature (RFC 4252 section 7) over
+ *   string session_id, byte 50, string login, "ssh-connection", "publickey", TRUE, alg, key
+ * for ssh-ed25519, ecdsa-sha2-nistp{256,384,521}, rsa-sha2-256/512 (RSA >= 2048 bits; never ssh-rsa with SHA-1).
+ * 0, -EKEYREJECTED (does not verify), -EINVAL (malformed), -EOPNOTSUPP (algorithm).
+ */
+struct verify_request {
+	const uint8_t *session_id;
+	size_t session_id_len;
+	const char *login;
+	const char *alg;
+	const uint8_t *key;
+	size_t key_len;
+	const uint8_t *sig;
+	size_t sig_len;
+};
+int verify_signature(const struct verify_request *v, struct err *e);
+/* Start-up self-test with fixed keys: one good and one bad signature per algorithm. Failing it must end the daemon. */
+int verify_self_test(struct err *e);
+/* "SHA256:..." of a key blob, as ssh-keygen -l prints. */
+int verify_fingerprint(const uint8_t *key, size_t len, char out[64], struct err *e);
+
+/*
+ * Is this key blob in the user's authorized_keys file (`pattern`, %u = user)? The file and its directories must belong
+ * to root and be writable by root alone; at most 1 MiB; a line that does not parse is skipped and counted.
+ * 1 listed, 0 not listed (also: no such file), -errno the file cannot be trusted or read.
+ */
+int keys_listed(const char *pattern, const char *user, const char *alg, const uint8_t *key, size_t len, struct err *e);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Step `net` and the host-wide control plane.  One veth per workspace, its peer born inside the workspace's network
+ * namespace as eth0; routed /32 and /128, no shared layer 2; nft table `inet sshbay`; port 22 of every pool address to
+ * the gate by tproxy.  Link work through netif.h (libnl). Runs in workers, net_host_up also at start in a child.
+ */
+#pragma once
+#include "plan.h"
+
+/* Idempotent: nft table, ip rules, local table, pool routes, forwarding sysctls, proxy neighbours on `announce`. */
+int net_host_up(const struct settings *s, struct err *e);
+/* Remove all of that (`provisiond --teardown`, used by uninstall and test beds). */
+int net_host_down(const struct settings *s, struct err *e);
+int net_up(struct plan *p, struct err *e);	/* sb-<slot>, eth0 with control_ip/32, routes, static neighbours */
+int net_down(struct plan *p, struct err *e);
+/* Name of the host side: "sb-<slot in hex>". */
+void net_ifname(uint32_t slot, char out[16]);
+/*
+ * run/hosts, the read-only /etc/hosts of all workspaces (or run/ws/NAME/hosts when isolated): entries are appended in
+ * one write and the file is rewritten in place on removal. Main process of provisiond.
+ */
+int net_hosts_add(const struct settings *s, const struct record *r, struct err *e);
+int net_hosts_rewrite(const struct settings *s, const struct record *const *records, unsigned int n, struct err *e);
+/* The listening sockets for the gate: plain ones for settings->gate.listen, then one transparent per family. */
+int net_listen(const struct settings *s, int *fds, unsigned int cap, unsigned int *nplain, unsigned int *ntransparent,
+	       struct err *e);

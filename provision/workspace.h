@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The registry of workspaces in provisiond's main process: records in memory, allocation (slots, addresses, NICs), one
+ * operation at a time per workspace, its workers, its watchers, recovery at start.  Every operation ends in exactly one
+ * call of the waiter's `done`.
+ */
+#pragma once
+#include "record.h"
+#include "settings.h"
+#include <systemd/sd-event.h>
+
+struct registry;
+struct workspace;
+
+enum workspace_op { WORKSPACE_CREATE, WORKSPACE_START, WORKSPACE_STOP, WORKSPACE_DESTROY };
+
+/* Someone who waits for an operation. `progress` may be NULL. After `done` the waiter is forgotten. */
+struct waiter {
+	void (*progress)(struct waiter *w, const char *step, const char *detail, uint64_t us, int up);
+	void (*done)(struct waiter *w, struct workspace *ws, int ret, const struct err *e);
+	void *ctx;
+	struct waiter *next;
+	struct workspace *ws;
+};
+
+/* Open state and run directories, load records, adopt what lives, queue recovery of what does not. */
+int registry_new(sd_event *loop, struct settings *settings, struct registry **out, struct err *e);
+void registry_free(struct registry *r);
+/* Swap in a new configuration (reload). The registry does not own settings. */
+void registry_set_settings(struct registry *r, struct settings *settings);
+const struct settings *registry_settings(const struct registry *r);
+
+/* Choose for a login: by dialled pool address, by "user+workspace", or the user's default. NULL spec means refused. */
+int workspace_choose(struct registry *r, const char *user, const char *wanted, const struct ip *dialled,
+		     char name[STR_NAME_MAX], struct err *e);
+struct workspace *workspace_find(struct registry *r, const char *name);
+struct workspace *workspace_find_ip(struct registry *r, const struct ip *ip);
+const struct record *workspace_record(const struct workspace *ws);
+/* Iterate: NULL starts; returns NULL at the end. Ordered by name. Includes configured, not yet created ones. */
+struct workspace *workspace_next(struct registry *r, struct workspace *after);
+void workspace_spec(struct registry *r, const struct workspace *ws, struct spec *out);
+
+/*
+ * Bring workspace `name` into the running state, creating or starting it as needed; joins an operation under way.
+ * WORKSPACE_STOP and DESTROY queue behind one. `w` (caller-owned, alive until done or waiter_cancel) gets the result;
+ * it may be called before this returns.
+ */
+void workspace_run(struct registry *r, const char *name, struct waiter *w);
+void workspace_operate(struct registry *r, const char *name, enum workspace_op op, int purge, unsigned int timeout_s,
+		       struct waiter *w);
+void waiter_cancel(struct waiter *w);
+
+/* A connected init socket bound to `user` (BIND sent, BOUND not awaited); empty user = control. fd or -errno. */
+int workspace_connect(struct registry *r, struct workspace *ws, const char *user, struct err *e);
+unsigned int workspace_sessions(const struct workspace *ws);
+void workspace_count_session(struct workspace *ws, int delta);
