@@ -15,7 +15,7 @@ WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpoin
 HARD   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 LDHARD := -pie -Wl,-z,relro,-z,now
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(HARD) $(CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -Iprovision \
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(HARD) $(CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -iquote provision \
           -DSSHBAY_VERSION='"$(VERSION)"' -DSSHBAY_LIBEXEC='"$(LIBEXECDIR)"' -DSSHBAY_SYSCONF='"$(SYSCONFDIR)/sshbay"'
 Q = $(if $(V),,@)
 
@@ -32,4 +32,90 @@ INIT_SRC     := main user spawn pty dial listen setup
 LISTENER_SRC := main admission children zygote refuse sandbox
 SESSION_SRC  := main zygote sandbox interpose transport login channel spawn pump attach
 
+# --- what is built ---
+BIN   := $(B)/bin
+PROGS := $(addprefix $(BIN)/,sshd-gate sshd-gate-session provisiond ws-init sshbay)
+objs   = $(addprefix $(B)/obj/$(1)/,$(addsuffix .o,$(2)))
+BASE_OBJ     := $(call objs,provision/base,$(BASE_SRC))
+PROTO_OBJ    := $(call objs,provision/proto,$(PROTO_SRC))
+CONF_OBJ     := $(call objs,provision,$(CONF_SRC))
+RECORD_OBJ   := $(call objs,provision,$(RECORD_SRC))
+AUTH_OBJ     := $(call objs,provision,$(AUTH_SRC))
+WORK_OBJ     := $(call objs,provision,$(WORK_SRC))
+DAEMON_OBJ   := $(call objs,provision,$(DAEMON_SRC))
+CLI_OBJ      := $(call objs,provision/cli,$(CLI_SRC))
+INIT_OBJ     := $(call objs,provision/init,$(INIT_SRC))
+LISTENER_OBJ := $(call objs,sshd-gate/listener,$(LISTENER_SRC))
+SESSION_OBJ  := $(call objs,sshd-gate/session,$(SESSION_SRC))
+LIBNAMES     := base proto conf record auth work daemon cli init listener session
+# main.o stays out of the libraries, so that tests can link them.
+$(foreach l,$(LIBNAMES),$(eval U := $(shell echo $(l) | tr a-z A-Z))\
+  $(eval $(B)/lib/libsb$(l).a: $(filter-out %/main.o,$($(U)_OBJ))))
+lib    = $(addprefix $(B)/lib/libsb,$(addsuffix .a,$(1)))
+pkg    = $(shell pkg-config --libs $(1))
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS_SESSION) $(PKGS_DAEMON) $(PKGS_CLI) 2>/dev/null)
+INIPARSER  := -liniparser
+CGROUP     := -lcgroup
+
 .DEFAULT_GOAL := all
+.PHONY: all
+all: $(PROGS) $(BIN)/sftp/sftp-server
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC  $<")
+	$(Q)$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -c -o $@ $<
+$(B)/lib/%.a:
+	@mkdir -p $(@D); rm -f $@
+	$(Q)$(AR) rcs $@ $^
+link = @mkdir -p $(@D); $(if $(V),,echo "  LD  $@";) $(CC) $(CFLAGS) $(EXTRA_CFLAGS) $(EXTRA_LDFLAGS)
+
+$(BIN)/sshd-gate: $(filter %/main.o,$(LISTENER_OBJ)) $(call lib,listener proto base)
+	$(link) $(LDHARD) -o $@ $^ $(call pkg,libseccomp)
+$(BIN)/sshd-gate-session: $(filter %/main.o,$(SESSION_OBJ)) $(call lib,session proto base)
+	$(link) $(LDHARD) -rdynamic -o $@ $^ $(call pkg,$(PKGS_SESSION))
+$(BIN)/provisiond: $(filter %/main.o,$(DAEMON_OBJ)) $(call lib,daemon work auth record conf proto base)
+	$(link) $(LDHARD) -o $@ $^ $(call pkg,$(PKGS_DAEMON) json-c) $(CGROUP) $(INIPARSER)
+$(BIN)/sshbay: $(filter %/main.o,$(CLI_OBJ)) $(call lib,cli work record conf proto base)
+	$(link) $(LDHARD) -o $@ $^ $(call pkg,$(PKGS_CLI) $(PKGS_DAEMON)) $(CGROUP) $(INIPARSER)
+$(BIN)/ws-init: $(filter %/main.o,$(INIT_OBJ)) $(call lib,init proto base)
+	$(link) $(INIT_LDFLAGS) -o $@ $^
+INIT_LDFLAGS ?= -static -no-pie -Wl,--gc-sections
+$(BIN)/sftp/sftp-server: scripts/bundle-sftp
+	$(Q)scripts/bundle-sftp $(@D)
+
+# --- tests ---
+UNIT_SRC  := $(sort $(wildcard tests/unit/test_*.c))
+UNIT      := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
+NETNS_BIN := $(patsubst tests/netns/%.c,$(B)/netns/%,$(sort $(wildcard tests/netns/*.c)))
+BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/bench/%,$(sort $(wildcard tests/bench/*.c)))
+FUZZ_BIN  := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+DAEMON_LIBS = -Wl,--start-group $(call lib,daemon cli work auth record conf) -Wl,--end-group $(call lib,proto base)
+ALL_LIBS    = $(call pkg,$(PKGS_DAEMON) $(PKGS_CLI)) $(CGROUP) $(INIPARSER)
+# Libraries a test links instead of provisiond's, by the prefix of its name.
+test_libs = $(if $(findstring session,$(1)),$(call lib,session proto base),$(if $(findstring init,$(1)),\
+  $(call lib,init proto base),$(if $(filter test_admission% test_refuse% test_children% test_listener%,$(1)),\
+  $(call lib,listener proto base),$(DAEMON_LIBS))))
+ALL_LIB_FILES = $(call lib,$(LIBNAMES))
+$(B)/unit/% $(B)/netns/% $(B)/bench/%: private TEST_PKGS = $(if $(findstring session,$*),$(PKGS_SESSION),libcrypto)
+$(B)/unit/%: tests/unit/%.c $(ALL_LIB_FILES)
+	$(link) $(ALL_CFLAGS) -Itests -I. $(PKG_CFLAGS) $(LDHARD) -MF $@.d -o $@ $< $(call test_libs,$*) -lcmocka \
+	  $(call pkg,$(TEST_PKGS) libseccomp) $(if $(findstring session,$*),,$(ALL_LIBS))
+$(B)/netns/%: tests/netns/%.c $(ALL_LIB_FILES)
+	$(link) $(ALL_CFLAGS) -Itests -I. $(PKG_CFLAGS) $(LDHARD) -MF $@.d -o $@ $< $(call test_libs,$*) \
+	  $(call pkg,$(TEST_PKGS) libseccomp) $(if $(findstring session,$*),,$(ALL_LIBS))
+$(B)/bench/%: tests/bench/%.c $(ALL_LIB_FILES)
+	$(link) $(ALL_CFLAGS) -Itests -I. $(PKG_CFLAGS) $(LDHARD) -MF $@.d -o $@ $< $(call test_libs,$*) \
+	  $(call pkg,libssh libcrypto libseccomp) $(ALL_LIBS)
+$(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/driver.c $(ALL_LIB_FILES)
+	$(link) $(ALL_CFLAGS) -I. $(PKG_CFLAGS) $(LDHARD) -MF $@.d -o $@ $< tests/fuzz/driver.c $(call test_libs,$*) \
+	  $(call pkg,$(if $(findstring session,$*),$(PKGS_SESSION),libcrypto libseccomp)) $(if $(findstring session,$*),,$(ALL_LIBS))
+
+.PHONY: unit netns-bin fuzz-bin bench-bin deps check check-long check-root asan fuzz tidy format format-check bench demo \
+        demo-down install uninstall clean help
+unit: $(UNIT)
+netns-bin: $(NETNS_BIN)
+fuzz-bin: $(FUZZ_BIN)
+bench-bin: $(BENCH_BIN)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
