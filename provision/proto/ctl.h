@@ -16,8 +16,10 @@ enum ctl_type {
 	CTL_STATE = 7,				/* provisiond -> listener: what became of a connection */
 };
 
+/* fds: the listening sockets that the listener holds already (provisiond was restarted), as in CTL_SETTINGS; or none. */
 struct ctl_start {
 	uint32_t version;
+	uint32_t nplain, ntransparent;
 };
 /* fds: the listening sockets; the first `nplain` are ordinary, the rest IP_TRANSPARENT. */
 struct ctl_settings {
