@@ -1,0 +1,113 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What the shell tests share: TAP lines, a bed of their own, and the residue check after it.
+# A test file sources this, calls `bed_up [EXTRA.ini]`, then `t NAME COMMAND...` per case, and ends with `finish`.
+set -u
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export SSHBAY_BIN=${SSHBAY_BIN:-$ROOT/build/bin}
+TAP=0 FAILED=0
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/sshbay-test.XXXXXX")
+BED=$WORK/bed
+
+ok() { TAP=$((TAP + 1)); echo "ok $TAP - $1"; }
+not_ok() { TAP=$((TAP + 1)); FAILED=$((FAILED + 1)); echo "not ok $TAP - $1"; [ -z "${2:-}" ] || printf '%s\n' "$2" | sed 's/^/# /' | head -40; }
+skip() { TAP=$((TAP + 1)); echo "ok $TAP - $1 # SKIP $2"; }
+# Run a command as one case: passes when it exits 0; its output is shown when it does not.
+t() {
+	local name=$1 out
+	shift
+	if out=$("$@" 2>&1); then ok "$name"; else not_ok "$name" "exit $?: $out"; fi
+}
+# is NAME EXPECTED ACTUAL
+is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "expected: $2
+got: $3"; fi; }
+# like NAME REGEX TEXT (extended regular expression)
+like() { if grep -qE -- "$2" <<<"$3"; then ok "$1"; else not_ok "$1" "expected match: $2
+got: $3"; fi; }
+unlike() { if grep -qE -- "$2" <<<"$3"; then not_ok "$1" "unexpected match: $2
+got: $3"; else ok "$1"; fi; }
+# Wait up to SECONDS for a command to succeed.
+await() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+}
+
+# --- the bed ---
+bed_up() { # [EXTRA.ini text on stdin when the argument is -]
+	local extra=
+	if [ "${1:-}" = - ]; then extra=$WORK/extra.ini; cat >"$extra"; elif [ $# -gt 0 ]; then extra=$1; fi
+	host_snapshot >"$WORK/host.before"
+	if ! "$ROOT/scripts/testbed" up "$BED" ${extra:+"$extra"} >"$WORK/up.log" 2>&1; then
+		not_ok "bed comes up" "$(cat "$WORK/up.log")"
+		finish
+	fi
+	bed_snapshot >"$WORK/bed.before"
+}
+on() { timeout "${ON_LIMIT:-60}" "$BED/run" ssh -F "$BED/ssh_config" -o BatchMode=yes -o ConnectTimeout=10 "$@"; }
+bay() { "$BED/sshbay" "$@"; }
+inbed() { "$BED/run" "$@"; }
+
+# --- residue: what a bed, and what its workspaces, may not leave behind ---
+host_snapshot() {
+	echo "links $(ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/\1/' | sort | tr '\n' ' ')"
+	echo "mounts $(wc -l </proc/self/mountinfo)"
+	echo "run $(find /run -maxdepth 1 -name 'sb-*' | sort | tr '\n' ' ')"
+	echo "cgroups $(find /sys/fs/cgroup -type d -path '*sshbay*' | sort | tr '\n' ' ')"
+	echo "nft $(nft list ruleset 2>/dev/null | sha256sum)"
+	echo "rules $( (ip rule; ip -6 rule) 2>/dev/null | sha256sum)"
+}
+daemon_pid() { cut -d' ' -f1 "$BED/pid/$1"; }
+bed_snapshot() {
+	local p
+	echo "links $(inbed ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/\1/' | sort | tr '\n' ' ')"
+	echo "mounts $(inbed cat /proc/self/mountinfo | wc -l)"
+	echo "routes $( (inbed ip route show table all; inbed ip -6 route show table all) | grep -c 'sb-')"
+	echo "nft $(inbed nft list ruleset | sed 's/packets [0-9]* bytes [0-9]*//' | sha256sum)"
+	echo "cgroups $(find /sys/fs/cgroup -type d -path "*/$(sed -n 2p "$BED/testbed.id")/*" | wc -l)"
+	echo "runtime $(find "$(sed -n 1p "$BED/testbed.id")/ws" -mindepth 1 2>/dev/null | sort | tr '\n' ' ')"
+	echo "store $(ls -A "$BED/state/workspaces" 2>/dev/null | tr '\n' ' ') $(ls -A "$BED/state/records" 2>/dev/null | tr '\n' ' ')"
+	p=$(daemon_pid provisiond)
+	echo "zombies $(ps -o stat= --ppid "$p" 2>/dev/null | grep -c Z)"
+}
+# Destroy every workspace; then nothing but what the bed had at its start may be there.
+residue() {
+	local names
+	names=$(bay list --json | python3 -c 'import json,sys
+for w in json.load(sys.stdin):
+    if w["state"] != "absent" or w["created"]: print(w["name"])')
+	# shellcheck disable=SC2086
+	[ -z "$names" ] || bay destroy --purge $names >"$WORK/destroy.log" 2>&1 || cat "$WORK/destroy.log"
+	local i
+	for i in $(seq 60); do
+		bed_snapshot >"$WORK/bed.after"
+		cmp -s "$WORK/bed.before" "$WORK/bed.after" && return 0
+		sleep 0.1
+	done
+	diff "$WORK/bed.before" "$WORK/bed.after"
+}
+bed_down() {
+	t "destroying the workspaces leaves nothing" residue
+	if grep -E 'AddressSanitizer|runtime error:|Assertion|BUG' "$BED"/log/*.log >"$WORK/bad.log" 2>/dev/null; then
+		not_ok "the daemons' logs are clean" "$(head -40 "$WORK/bad.log")"
+	fi
+	[ $FAILED = 0 ] || { for f in "$BED"/log/*.log; do echo "# --- $f"; tail -n 25 "$f" | cut -c1-300 | sed 's/^/# /'; done; }
+	t "the bed goes down" "$ROOT/scripts/testbed" down "$BED"
+	host_snapshot >"$WORK/host.after"
+	t "the bed leaves no trace on the host" diff "$WORK/host.before" "$WORK/host.after"
+}
+cleanup() {
+	[ ! -e "$BED/testbed.id" ] || "$ROOT/scripts/testbed" down "$BED" >/dev/null 2>&1
+	rm -rf --one-file-system "$WORK"
+}
+trap cleanup EXIT
+finish() {
+	[ ! -e "$BED/testbed.id" ] || bed_down
+	echo "1..$TAP"
+	[ $FAILED = 0 ]
+	exit
+}
