@@ -118,4 +118,85 @@ netns-bin: $(NETNS_BIN)
 fuzz-bin: $(FUZZ_BIN)
 bench-bin: $(BENCH_BIN)
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# --- checks ---
+SUM     := $(B)/summary
+RUNTEST := tests/run -s $(SUM)
+SHELLS  := scripts/install-deps scripts/mkrootfs scripts/testbed scripts/check-layers scripts/check-sizes scripts/check-style \
+           scripts/bundle-sftp scripts/demo tests/run tests/lib.sh $(wildcard tests/e2e/*.sh tests/netns/*.sh) .ci/run
+E2E     := $(sort $(wildcard tests/e2e/*.sh))
+NETNS   := $(sort $(wildcard tests/netns/test_*.sh)) $(filter $(B)/netns/test_%,$(NETNS_BIN))
+E2E_LONG := $(sort $(wildcard tests/e2e/long/*.sh))
+
+check: ## everything this machine can test: installs what is missing, ends with "N passed, N failed, N skipped"
+	@scripts/install-deps build run test
+	@$(MAKE) --no-print-directory -j$$(nproc) EXTRA_CFLAGS="-Werror" all unit netns-bin fuzz-bin bench-bin
+	@$(MAKE) --no-print-directory -j$$(nproc) B=$(B)/faults EXTRA_CFLAGS="-Werror -DSSHBAY_FAULTS" all
+	@$(MAKE) --no-print-directory -j$$(nproc) B=$(B)/asan CFLAGS="-O1 -g" EXTRA_CFLAGS="-fsanitize=address,undefined -fno-omit-frame-pointer" \
+	  EXTRA_LDFLAGS="-fsanitize=address,undefined" unit fuzz-bin
+	@rm -f $(SUM)
+	@$(MAKE) --no-print-directory -k check-static check-unit check-asan check-fuzz check-root; tests/run -t $(SUM)
+check-static:
+	@$(RUNTEST) scripts/check-layers scripts/check-sizes scripts/check-style
+check-unit: unit
+	@$(RUNTEST) $(UNIT)
+check-asan:
+	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(RUNTEST) $(UNIT:$(B)/%=$(B)/asan/%)
+check-fuzz:
+	@FUZZ_RUNS=20000 $(RUNTEST) $(FUZZ_BIN:$(B)/%=$(B)/asan/%)
+check-root: ## the tests that need root: namespaces and whole beds
+	@$(RUNTEST) $(NETNS)
+	@TEST_LIMIT=400 $(RUNTEST) $(E2E)
+check-long: check ## check, and the suites that take long
+	@TEST_LIMIT=1800 $(RUNTEST) $(E2E_LONG); tests/run -t $(SUM)
+asan: ## unit tests and fuzz targets under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory -j$$(nproc) B=$(B)/asan CFLAGS="-O1 -g" EXTRA_CFLAGS="-fsanitize=address,undefined -fno-omit-frame-pointer" \
+	  EXTRA_LDFLAGS="-fsanitize=address,undefined" unit fuzz-bin
+	@$(MAKE) --no-print-directory check-asan check-fuzz
+fuzz: ## every fuzz target for FUZZ_RUNS random inputs (default 1000000)
+	@FUZZ_RUNS=$${FUZZ_RUNS:-1000000} $(RUNTEST) $(FUZZ_BIN:$(B)/%=$(B)/asan/%)
+tidy: ## clang-tidy, cppcheck and gcc -fanalyzer
+	@scripts/check-style --all
+format: ## rewrite the sources with clang-format
+	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
+bench: ## interleaved comparison with OpenSSH and bare namespaces; ratios with spread
+	@scripts/install-deps build run test
+	@$(MAKE) --no-print-directory -j$$(nproc) all bench-bin
+	@tests/bench/run
+.PHONY: check-static check-unit check-asan check-fuzz
+
+# --- trying and installing ---
+demo: ## two workspaces joined by a cable, iperf3 between them, counters that prove the path
+	@scripts/install-deps build run
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@scripts/demo up $(B)/demo
+demo-down: ## remove every trace of the demo
+	@scripts/demo down $(B)/demo
+install: all ## into DESTDIR: programs, units, man pages, sample configuration
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/sbin $(PREFIX)/bin $(LIBEXECDIR)/sftp $(SYSCONFDIR)/sshbay/workspaces.d \
+	  $(SYSCONFDIR)/sshbay/keys $(PREFIX)/lib/systemd/system $(PREFIX)/lib/sysusers.d $(PREFIX)/lib/tmpfiles.d \
+	  $(PREFIX)/share/man/man1 $(PREFIX)/share/man/man5 $(PREFIX)/share/man/man8 $(PREFIX)/share/bash-completion/completions)
+	install -m 0755 $(BIN)/sshd-gate $(BIN)/provisiond $(DESTDIR)$(PREFIX)/sbin/
+	install -m 0755 $(BIN)/sshbay $(DESTDIR)$(PREFIX)/bin/
+	install -m 0755 $(BIN)/sshd-gate-session $(BIN)/ws-init scripts/mkrootfs $(DESTDIR)$(LIBEXECDIR)/
+	install -m 0755 $(BIN)/sftp/* $(DESTDIR)$(LIBEXECDIR)/sftp/
+	[ -e $(DESTDIR)$(SYSCONFDIR)/sshbay/sshbay.ini ] || install -m 0644 conf/sshbay.ini $(DESTDIR)$(SYSCONFDIR)/sshbay/
+	install -m 0644 conf/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	install -m 0644 conf/sshbay.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/sshbay.conf
+	install -m 0644 conf/sshbay.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sshbay.conf
+	install -m 0644 conf/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 0644 conf/*.5 $(DESTDIR)$(PREFIX)/share/man/man5/
+	install -m 0644 conf/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 0644 conf/sshbay.bash-completion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sshbay
+uninstall: ## remove what install put there; configuration and state stay
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,sbin/sshd-gate sbin/provisiond bin/sshbay lib/systemd/system/sshd-gate.service \
+	  lib/systemd/system/provisiond.service lib/sysusers.d/sshbay.conf lib/tmpfiles.d/sshbay.conf \
+	  share/bash-completion/completions/sshbay)
+	rm -f $(foreach m,$(wildcard conf/*.[158]),$(DESTDIR)$(PREFIX)/share/man/man$(lastword $(subst ., ,$(m)))/$(notdir $(m)))
+	rm -rf $(DESTDIR)$(LIBEXECDIR)
+clean: ## remove what was built
+	rm -rf $(B)
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+-include $(shell find $(B) -name "*.d" 2>/dev/null)

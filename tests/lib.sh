@@ -82,8 +82,7 @@ for w in json.load(sys.stdin):
     if w["state"] != "absent" or w["created"]: print(w["name"])')
 	# shellcheck disable=SC2086
 	[ -z "$names" ] || bay destroy --purge $names >"$WORK/destroy.log" 2>&1 || cat "$WORK/destroy.log"
-	local i
-	for i in $(seq 60); do
+	for _ in $(seq 60); do
 		bed_snapshot >"$WORK/bed.after"
 		cmp -s "$WORK/bed.before" "$WORK/bed.after" && return 0
 		sleep 0.1
