@@ -15,7 +15,7 @@ WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpoin
 HARD   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 LDHARD := -pie -Wl,-z,relro,-z,now
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(HARD) $(CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -iquote provision \
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(HARD) $(CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -idirafter provision \
           -DSSHBAY_VERSION='"$(VERSION)"' -DSSHBAY_LIBEXEC='"$(LIBEXECDIR)"' -DSSHBAY_SYSCONF='"$(SYSCONFDIR)/sshbay"'
 Q = $(if $(V),,@)
 
