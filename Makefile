@@ -20,7 +20,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(HARD) $(CFLAGS) $(EXTRA_CFLAGS) 
 Q = $(if $(V),,@)
 
 # --- sources, by library (arrows of ARCHITECTURE.md: each may use only what stands above it) ---
-BASE_SRC     := err fd log num ip str path clk proc fault
+BASE_SRC     := err fd log num ip str path path_remove clk proc fault
 PROTO_SRC    := msg msg_io msg_doc gate ctl init work admin
 CONF_SRC     := conf schema settings settings_check settings_dump
 RECORD_SRC   := record

@@ -23,6 +23,7 @@ struct admin_name {			/* LIST (empty = all), ENTER, SESSIONS, LEASES, EVENTS, RE
 	uint32_t tag;
 	char name[STR_NAME_MAX];
 	char user[STR_NAME_MAX];	/* ENTER: unix user inside, empty = root */
+	uint32_t follow;		/* EVENTS: 1 = go on with new ones until the connection closes */
 };
 enum admin_operation { ADMIN_CREATE, ADMIN_START, ADMIN_STOP, ADMIN_DESTROY };
 struct admin_operate {
@@ -68,7 +69,7 @@ struct admin_event {
 	uint32_t tag;
 	char line[4096];		/* one JSON audit line */
 };
-struct admin_done {
+struct admin_done {			/* DONE; and ENTERED with fd: a ws-init socket, BIND sent, BOUND not awaited */
 	uint32_t tag;
 	char text[512];
 };

@@ -3,6 +3,8 @@
  * Messages between processes over SOCK_SEQPACKET, described by tables.  A conversation is a `struct msg_proto`: one row
  * per message with its struct's fields, so that encoding, decoding, limits and MESSAGES.md come from the same place.
  *
+ * msg_send and msg_recv share one static buffer: one thread per process uses them, and no handler of signals does.
+ *
  * On the wire: u32 magic+version, u32 type, then the fields in table order, little endian; a string or blob is u32
  * length + bytes.  msg_decode is pure, allocates nothing, and refuses: a short or over-long message, a length above the
  * field's maximum, a string with NUL inside, a value out of range, an unknown type.
@@ -47,6 +49,7 @@ struct msg_proto {
 	uint32_t version;
 	const struct msg_row *rows;
 	uint32_t nrows;
+	const char *phases;	/* names of the phase bits, lowest first, for MESSAGES.md; NULL: one phase */
 };
 
 /* A received message. `body` points into the caller's buffer; the fds are owned by the caller until taken (set to -1). */
@@ -78,7 +81,8 @@ void msg_close_fds(struct msg *m);
 
 /*
  * Receiver table.  `state` is kept per connection by the caller, zero-initialised; a handler returns 0 or -errno, and
- * -errno means: drop this peer.  msg_dispatch checks phase and once-ness first (out of phase: -EPROTO).
+ * -errno means: drop this peer.  msg_dispatch checks phase and once-ness first (out of phase: -EPROTO), and closes the
+ * fds that the handler has not taken.
  */
 struct msg_state {
 	uint32_t phase;			/* one bit */

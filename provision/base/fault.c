@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Failure injection for the test build (-DSSHBAY_FAULTS); empty otherwise.  SSHBAY_FAULT holds a comma list of
+ * POINT=ERROR, POINT=kill, #N=ERROR or #N=kill.  A list that cannot be read aborts: a test that injects nothing
+ * would pass for the wrong reason.
+ */
+#include "base/fault.h"
+
+#ifdef SSHBAY_FAULTS
+#include "base/num.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ERRNO_LAST 133
+
+static unsigned long passed;
+
+static int error_number(const char *name)
+{
+	for (int i = 1; i <= ERRNO_LAST; i++) {
+		const char *known = strerrorname_np(i);
+
+		if (known && strcmp(known, name) == 0)
+			return i;
+	}
+	fprintf(stderr, "SSHBAY_FAULT: unknown error '%s'\n", name);
+	abort();
+}
+
+static int hits(const char *where, const char *name)
+{
+	uint64_t nth;
+
+	if (where[0] != '#')
+		return strcmp(where, name) == 0;
+	if (num_u64(where + 1, 1, UINT32_MAX, &nth, NULL) < 0) {
+		fprintf(stderr, "SSHBAY_FAULT: bad point '%s'\n", where);
+		abort();
+	}
+	return nth == passed;
+}
+
+int fault_point(const char *name)
+{
+	const char *spec = getenv("SSHBAY_FAULT");
+	char copy[512], *save = NULL;
+
+	passed++;
+	if (!spec || !*spec)
+		return 0;
+	if (strlen(spec) >= sizeof(copy))
+		abort();
+	strcpy(copy, spec);
+	for (char *one = strtok_r(copy, ",", &save); one; one = strtok_r(NULL, ",", &save)) {
+		char *eq = strchr(one, '=');
+
+		if (!eq) {
+			fprintf(stderr, "SSHBAY_FAULT: no '=' in '%s'\n", one);
+			abort();
+		}
+		*eq = '\0';
+		if (!hits(one, name))
+			continue;
+		if (strcmp(eq + 1, "kill") == 0)
+			(void)raise(SIGKILL);
+		return -error_number(eq + 1);
+	}
+	return 0;
+}
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The table of the "admin" conversation: sshbay and provisiond.
+ */
+#include "proto/admin.h"
+#include "proto/table.h"
+
+static const struct msg_field name_[] = {
+	U32(admin_name, tag, 0, 0), STR(admin_name, name, 0), STR(admin_name, user, 0), U32(admin_name, follow, 0, 1),
+};
+static const struct msg_field operate[] = {
+	U32(admin_operate, tag, 0, 0), U32(admin_operate, operation, 0, ADMIN_DESTROY), STR(admin_operate, name, 1),
+	U32(admin_operate, purge, 0, 1), U32(admin_operate, timeout_s, 0, 0),
+};
+#define WS(kind, f) kind(admin_workspace, f, 0)
+static const struct msg_field workspace[] = {
+	U32(admin_workspace, tag, 0, 0), STR(admin_workspace, name, 1),
+	WS(STR, state), WS(STR, users), WS(STR, image),
+	WS(STR, control_ip), WS(STR, control_ip6), WS(STR, data_ip), WS(STR, nic), WS(STR, gpu), WS(STR, cpus),
+	U64(admin_workspace, id_base), U64(admin_workspace, memory), U64(admin_workspace, swap),
+	U64(admin_workspace, disk),
+	U32(admin_workspace, id_count, 0, 0), U32(admin_workspace, pids, 0, 0), U32(admin_workspace, data_mtu, 0, 0),
+	U32(admin_workspace, init_pid, 0, INT32_MAX), U32(admin_workspace, sessions, 0, 0),
+	U32(admin_workspace, autostart, 0, 1), U32(admin_workspace, root, 0, 1),
+	U64(admin_workspace, created), U64(admin_workspace, started),
+	U64(admin_workspace, ns_user), U64(admin_workspace, ns_net), U64(admin_workspace, generation),
+	WS(STR, interface), WS(STR, cgroup), WS(STR, rootfs), WS(STR, file), WS(STR, note),
+};
+static const struct msg_field progress[] = {
+	U32(admin_progress, tag, 0, 0), STR(admin_progress, step, 1), STR(admin_progress, detail, 0),
+	U64(admin_progress, us), U32(admin_progress, up, 0, 1),
+};
+static const struct msg_field session[] = {
+	U32(admin_session, tag, 0, 0), STR(admin_session, id, 0), STR(admin_session, user, 0),
+	STR(admin_session, workspace, 0), STR(admin_session, peer, 0), STR(admin_session, local, 0),
+	STR(admin_session, fingerprint, 0), U64(admin_session, since), U32(admin_session, pid, 0, INT32_MAX),
+	U32(admin_session, channels, 0, 0), STR(admin_session, kinds, 0),
+};
+static const struct msg_field lease[] = {
+	U32(admin_lease, tag, 0, 0), STR(admin_lease, kind, 1), STR(admin_lease, object, 1),
+	STR(admin_lease, owner, 0), STR(admin_lease, detail, 0), U64(admin_lease, since),
+};
+static const struct msg_field event[] = {U32(admin_event, tag, 0, 0), STR(admin_event, line, 0)};
+static const struct msg_field done[] = {U32(admin_done, tag, 0, 0), STR(admin_done, text, 0)};
+static const struct msg_field failed[] = {
+	U32(admin_failed, tag, 0, 0), U32(admin_failed, code, 0, 4095), STR(admin_failed, text, 0),
+};
+
+static const struct msg_row rows[] = {
+	{ASK(ADMIN_LIST, admin_name, name_, 0, 0, 1, "all workspaces, or the one that is named")},
+	{ANSWER(ADMIN_WORKSPACE, admin_workspace, workspace, 0, 0, 1, "one workspace")},
+	{ASK(ADMIN_OPERATE, admin_operate, operate, 0, 0, 1, "create, start, stop or destroy a workspace")},
+	{ANSWER(ADMIN_PROGRESS, admin_progress, progress, 0, 0, 1, "one finished step of ADMIN_OPERATE")},
+	{ASK(ADMIN_ENTER, admin_name, name_, 0, 0, 1, "connect to a running workspace as a unix user of it")},
+	{ANSWER(ADMIN_ENTERED, admin_done, done, 1, 1, 1, "fd: a ws-init socket; text: the unix user")},
+	{ASK(ADMIN_SESSIONS, admin_name, name_, 0, 0, 1, "connections, of all workspaces or the named one")},
+	{ANSWER(ADMIN_SESSION, admin_session, session, 0, 0, 1, "one connection")},
+	{ASK(ADMIN_LEASES, admin_name, name_, 0, 0, 1, "who holds which address, id range and device")},
+	{ANSWER(ADMIN_LEASE, admin_lease, lease, 0, 0, 1, "one lease")},
+	{ASK(ADMIN_EVENTS, admin_name, name_, 0, 0, 1, "recent audit lines; follow: and those to come")},
+	{ANSWER(ADMIN_EVENT, admin_event, event, 0, 0, 1, "one audit line, JSON")},
+	{ASK(ADMIN_RELOAD, admin_name, name_, 0, 0, 1, "load the configuration again; the old one stays on errors")},
+	{ASK(ADMIN_STATUS, admin_name, name_, 0, 0, 1, "a summary of the daemon, in the text of ADMIN_DONE")},
+	{ANSWER(ADMIN_DONE, admin_done, done, 0, 0, 1, "the request is complete")},
+	{ANSWER(ADMIN_FAILED, admin_failed, failed, 0, 0, 1, "the request failed; errno and reason")},
+};
+CHECK_ROWS(rows);
+
+const struct msg_proto admin_proto = {
+	.name = "admin", .version = 1, .rows = rows, .nrows = NROWS(rows),
+};
