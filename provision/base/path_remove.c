@@ -117,7 +117,8 @@ static int remove_dir(struct removal *rm, int dirfd, const char *name, int depth
 	fd = open_below(dirfd, name, O_RDONLY | O_DIRECTORY);
 	if (fd < 0 && errno == EACCES) {
 		/* Mode 0 stops a caller without CAP_DAC_OVERRIDE. */
-		(void)fchmodat(dirfd, name, 0700, 0);
+		if (fchmodat(dirfd, name, 0700, AT_SYMLINK_NOFOLLOW) < 0)
+			return fail(rm, name, "open directory", e);
 		fd = open_below(dirfd, name, O_RDONLY | O_DIRECTORY);
 	}
 	if (fd < 0)
