@@ -28,7 +28,7 @@ uint64_t clk_wall_s(void)
 /* Proleptic Gregorian date of a day number; eras of 400 years that begin on a 1st of March. */
 static void date(uint64_t days, uint64_t *year, unsigned int *month, unsigned int *day)
 {
-	uint64_t z = days + 719468;	/* from 0000-03-01 to 1970-01-01 */
+	uint64_t z = days + 719468; /* from 0000-03-01 to 1970-01-01 */
 	uint64_t era = z / 146097;
 	unsigned int doe = (unsigned int)(z % 146097);
 	unsigned int yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
@@ -46,7 +46,7 @@ const char *clk_text(uint64_t wall_s, char *buf, size_t size)
 	uint64_t year;
 
 	date(wall_s / 86400, &year, &month, &day);
-	(void)str_format(buf, size, "%04" PRIu64 "-%02u-%02uT%02u:%02u:%02uZ", year, month, day, s / 3600,
-			 s / 60 % 60, s % 60);
+	(void)str_format(buf, size, "%04" PRIu64 "-%02u-%02uT%02u:%02u:%02uZ", year, month, day,
+			 s / 3600, s / 60 % 60, s % 60);
 	return buf;
 }

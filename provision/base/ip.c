@@ -17,7 +17,7 @@ static unsigned int ip_bytes(const struct ip *ip)
 
 static bool is_mapped(const uint8_t *b)
 {
-	static const uint8_t prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+	static const uint8_t prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
 	return memcmp(b, prefix, sizeof(prefix)) == 0;
 }
@@ -31,7 +31,7 @@ static int refuse(struct err *e, const char *s, const char *why)
 
 int ip_parse(const char *s, struct ip *out, struct err *e)
 {
-	struct ip ip = {0};
+	struct ip ip = { 0 };
 
 	if (inet_pton(AF_INET, s, ip.b) == 1) {
 		ip.family = AF_INET;
@@ -39,7 +39,8 @@ int ip_parse(const char *s, struct ip *out, struct err *e)
 		ip.family = AF_INET6;
 		/* Two spellings of one address would never compare equal. */
 		if (is_mapped(ip.b))
-			return refuse(e, s, "is an IPv4 address in IPv6 form (write it as a.b.c.d)");
+			return refuse(e, s,
+				      "is an IPv4 address in IPv6 form (write it as a.b.c.d)");
 	} else {
 		return refuse(e, s, "is not an IP address");
 	}
@@ -73,8 +74,9 @@ int ip_parse_net(const char *s, struct ipnet *out, struct err *e)
 	if (r < 0)
 		return r;
 	if (num_u64(slash + 1, 0, ip_bytes(&net.addr) * 8, &plen, NULL) < 0)
-		return refuse(e, s, net.addr.family == AF_INET ? "needs a prefix length of 0 to 32"
-							       : "needs a prefix length of 0 to 128");
+		return refuse(e, s,
+			      net.addr.family == AF_INET ? "needs a prefix length of 0 to 32"
+							 : "needs a prefix length of 0 to 128");
 	net.plen = (uint8_t)plen;
 	*out = net;
 	return 0;
@@ -84,7 +86,7 @@ int ip_parse_port(const char *s, struct ipport *out, struct err *e)
 {
 	const char *colon = strrchr(s, ':'), *end = colon;
 	bool bracket = s[0] == '[';
-	struct ipport p = {0};
+	struct ipport p = { 0 };
 	char host[IP_TEXT_MAX];
 	uint64_t port;
 	int r;
@@ -126,7 +128,8 @@ const char *ip_net_text(const struct ipnet *n, char *buf, size_t size)
 		return "";
 	buf[0] = '\0';
 	if (n->addr.family)
-		(void)str_format(buf, size, "%s/%u", ip_text(&n->addr, host, sizeof(host)), n->plen);
+		(void)str_format(buf, size, "%s/%u", ip_text(&n->addr, host, sizeof(host)),
+				 n->plen);
 	return buf;
 }
 
@@ -185,7 +188,7 @@ bool ip_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct ipport *o
 {
 	struct sockaddr_in6 in6;
 	struct sockaddr_in in;
-	struct ipport p = {0};
+	struct ipport p = { 0 };
 
 	if (len < sizeof(sa->sa_family))
 		return false;
@@ -211,8 +214,8 @@ bool ip_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct ipport *o
 
 socklen_t ip_to_sockaddr(const struct ipport *p, struct sockaddr_storage *ss)
 {
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(p->port)};
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(p->port)};
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(p->port) };
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(p->port) };
 
 	memset(ss, 0, sizeof(*ss));
 	if (p->addr.family == AF_INET) {

@@ -20,16 +20,16 @@
 static const char *ident = "sshbay";
 static enum log_level limit = LOG_LEVEL_NOTE;
 static int out = STDERR_FILENO;
-static int journal;	/* out is systemd's: prefix <N> */
+static int journal; /* out is systemd's: prefix <N> */
 
 static const struct {
 	const char *word;
-	int priority;	/* syslog(3) */
+	int priority; /* syslog(3) */
 } levels[] = {
-	[LOG_LEVEL_ERROR] = {"error: ", 3},
-	[LOG_LEVEL_WARN] = {"warning: ", 4},
-	[LOG_LEVEL_NOTE] = {"", 5},
-	[LOG_LEVEL_DETAIL] = {"", 7},
+	[LOG_LEVEL_ERROR] = { "error: ", 3 },
+	[LOG_LEVEL_WARN] = { "warning: ", 4 },
+	[LOG_LEVEL_NOTE] = { "", 5 },
+	[LOG_LEVEL_DETAIL] = { "", 7 },
 };
 
 /* JOURNAL_STREAM=DEV:INO names the stream that systemd gave us (systemd.exec(5)). */
@@ -75,9 +75,11 @@ void log_msg(enum log_level level, const char *fmt, ...)
 	len = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
 	(void)str_vis(text, len, vis, sizeof(vis));
 	if (journal)
-		(void)str_format(line, sizeof(line) - 1, "<%d>%.40s: %s", levels[level].priority, ident, vis);
+		(void)str_format(line, sizeof(line) - 1, "<%d>%.40s: %s", levels[level].priority,
+				 ident, vis);
 	else
-		(void)str_format(line, sizeof(line) - 1, "%.40s: %s%s", ident, levels[level].word, vis);
+		(void)str_format(line, sizeof(line) - 1, "%.40s: %s%s", ident, levels[level].word,
+				 vis);
 	len = strlen(line);
 	line[len++] = '\n';
 	/* A log that cannot be written is no reason to stop serving. */

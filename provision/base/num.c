@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SHOWN 48	/* bytes of a wrong value that a message repeats, escaped */
+#define SHOWN 48 /* bytes of a wrong value that a message repeats, escaped */
 
 struct unit {
 	const char *name;
@@ -18,13 +18,18 @@ struct unit {
 };
 
 static const struct unit sizes[] = {
-	{"", 1},
-	{"K", UINT64_C(1) << 10}, {"M", UINT64_C(1) << 20}, {"G", UINT64_C(1) << 30}, {"T", UINT64_C(1) << 40},
-	{"KB", UINT64_C(1000)}, {"MB", UINT64_C(1000000)}, {"GB", UINT64_C(1000000000)},
-	{"TB", UINT64_C(1000000000000)},
+	{ "", 1 },
+	{ "K", UINT64_C(1) << 10 },
+	{ "M", UINT64_C(1) << 20 },
+	{ "G", UINT64_C(1) << 30 },
+	{ "T", UINT64_C(1) << 40 },
+	{ "KB", UINT64_C(1000) },
+	{ "MB", UINT64_C(1000000) },
+	{ "GB", UINT64_C(1000000000) },
+	{ "TB", UINT64_C(1000000000000) },
 };
 
-static const struct unit times[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+static const struct unit times[] = { { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 } };
 
 static int refuse(struct err *e, const char *s, const char *why)
 {
@@ -61,7 +66,8 @@ int num_u64(const char *s, uint64_t min, uint64_t max, uint64_t *out, struct err
 	if (r == -EINVAL || (r == 0 && *end != '\0'))
 		return refuse(e, s, "is not a whole number");
 	if (r == -ERANGE || v < min || v > max) {
-		(void)str_format(why, sizeof(why), "is not between %" PRIu64 " and %" PRIu64, min, max);
+		(void)str_format(why, sizeof(why), "is not between %" PRIu64 " and %" PRIu64, min,
+				 max);
 		return refuse(e, s, why);
 	}
 	*out = v;

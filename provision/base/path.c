@@ -16,7 +16,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#define RACE_TRIES 64	/* openat2 says EAGAIN when a rename on the host races with ".." (openat2(2)) */
+#define RACE_TRIES                                                                                 \
+	64 /* openat2 says EAGAIN when a rename on the host races with ".." (openat2(2)) */
 
 static int fault(const char *point)
 {
@@ -38,7 +39,8 @@ static int temp_name(const char *name, char *tmp, size_t size, size_t *dirlen)
 	return str_format(tmp, size, "%.*s.%s.new", (int)*dirlen, name, name + *dirlen);
 }
 
-static int write_temp(int dirfd, const char *tmp, const void *buf, size_t len, mode_t mode, int durable)
+static int write_temp(int dirfd, const char *tmp, const void *buf, size_t len, mode_t mode,
+		      int durable)
 {
 	auto_fd int fd = -1;
 	int r;
@@ -76,8 +78,8 @@ static int sync_dir(int dirfd, const char *name, size_t dirlen)
 	return 0;
 }
 
-int path_write_atomic(int dirfd, const char *name, const void *buf, size_t len, mode_t mode, int durable,
-		      struct err *e)
+int path_write_atomic(int dirfd, const char *name, const void *buf, size_t len, mode_t mode,
+		      int durable, struct err *e)
 {
 	char tmp[PATH_MAX];
 	size_t dirlen;
@@ -149,7 +151,8 @@ int path_mkdirs(const char *path, mode_t mode, struct err *e)
 	int r = 0;
 
 	if (len == 0 || len >= sizeof(part))
-		return err_set(e, len ? ENAMETOOLONG : ENOENT, "create directory '%s': bad name", path);
+		return err_set(e, len ? ENAMETOOLONG : ENOENT, "create directory '%s': bad name",
+			       path);
 	for (size_t i = 1; i <= len && r == 0; i++) {
 		if ((path[i] != '/' && path[i] != '\0') || path[i - 1] == '/')
 			continue;
@@ -162,7 +165,8 @@ int path_mkdirs(const char *path, mode_t mode, struct err *e)
 	return 0;
 }
 
-int path_open_in_root(int rootfd, const char *name, uint64_t flags, uint64_t resolve_extra, struct err *e)
+int path_open_in_root(int rootfd, const char *name, uint64_t flags, uint64_t resolve_extra,
+		      struct err *e)
 {
 	struct open_how how = {
 		.flags = flags | O_CLOEXEC,

@@ -17,13 +17,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#define DEPTH_MAX 24	/* directories open at once */
-#define VIS 96
+#define DEPTH_MAX 24 /* directories open at once */
+#define VIS       96
 
 struct removal {
-	int top;		/* the tree's own directory: where deep ones are moved to */
-	uint64_t moved;		/* number for the next one's name */
-	const char *name;	/* of the tree, for messages */
+	int top;          /* the tree's own directory: where deep ones are moved to */
+	uint64_t moved;   /* number for the next one's name */
+	const char *name; /* of the tree, for messages */
 };
 
 static int fail(struct removal *rm, const char *entry, const char *what, struct err *e)
@@ -33,7 +33,8 @@ static int fail(struct removal *rm, const char *entry, const char *what, struct 
 
 	str_vis(entry, strlen(entry), vis, sizeof(vis));
 	if (code == EXDEV)
-		return err_set(e, EBUSY, "remove '%s': something is mounted on '%s' in it", rm->name, vis);
+		return err_set(e, EBUSY, "remove '%s': something is mounted on '%s' in it",
+			       rm->name, vis);
 	return err_ret(e, -code, "remove '%s': %s '%s'", rm->name, what, vis);
 }
 
@@ -66,7 +67,8 @@ static void clear_flags_of(int dirfd, const char *name)
 
 	clear_flags(dirfd);
 	/* Only files and directories have such flags, and opening anything else may have effects. */
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
 		return;
 	fd = open_below(dirfd, name, O_RDONLY);
 	if (fd >= 0)
@@ -90,7 +92,8 @@ static int move_up(struct removal *rm, int dirfd, const char *name, struct err *
 	char to[64];
 
 	for (int tries = 0; tries < 4096; tries++) {
-		(void)str_format(to, sizeof(to), ".sshbay-removing-%llu", (unsigned long long)rm->moved++);
+		(void)str_format(to, sizeof(to), ".sshbay-removing-%llu",
+				 (unsigned long long)rm->moved++);
 		if (renameat2(dirfd, name, rm->top, to, RENAME_NOREPLACE) == 0)
 			return 0;
 		if (errno == EPERM || errno == EACCES) {
@@ -179,12 +182,13 @@ static int empty_dir(struct removal *rm, int fd, int depth, struct err *e)
 
 int path_remove_tree(int dirfd, const char *name, struct err *e)
 {
-	struct removal rm = {.top = -1, .name = name};
+	struct removal rm = { .top = -1, .name = name };
 	auto_fd int top = -1;
 	struct stat st;
 	int r;
 
-	if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strchr(name, '/'))
+	if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+	    strchr(name, '/'))
 		return err_set(e, EINVAL, "remove '%s': not the name of an entry", name);
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, "remove '%s'", name);

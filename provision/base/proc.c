@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define STAT_START_TIME 22	/* proc(5), counted from 1; field 2 is "(comm)" and may hold anything */
+#define STAT_START_TIME 22 /* proc(5), counted from 1; field 2 is "(comm)" and may hold anything */
 
 int proc_start_time(pid_t pid, uint64_t *ticks, struct err *e)
 {
@@ -58,7 +58,9 @@ int proc_open(pid_t pid, uint64_t ticks, struct err *e)
 	if (r < 0)
 		return r;
 	if (now != ticks)
-		return err_set(e, ESRCH, "open process %d: the number belongs to another process now", (int)pid);
+		return err_set(e, ESRCH,
+			       "open process %d: the number belongs to another process now",
+			       (int)pid);
 	return fd_take(&fd);
 }
 
@@ -110,7 +112,7 @@ static int memory_file(const char *content, struct err *e)
 static int spawn(pid_t *pid, const char *const argv[], int in, int errors)
 {
 	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-	char *env[] = {path, NULL};
+	char *env[] = { path, NULL };
 	posix_spawn_file_actions_t fa;
 	posix_spawnattr_t attr;
 	sigset_t none, all;
@@ -182,8 +184,8 @@ int proc_run(const char *const argv[], const char *input, struct err *e)
 		return 0;
 	first_line(errors, line, sizeof(line));
 	if (WIFSIGNALED(status))
-		return err_set(e, EIO, "run '%s': killed by signal %d%s%s", argv[0], WTERMSIG(status),
-			       line[0] ? ": " : "", line);
+		return err_set(e, EIO, "run '%s': killed by signal %d%s%s", argv[0],
+			       WTERMSIG(status), line[0] ? ": " : "", line);
 	return err_set(e, EIO, "run '%s': %s (exit status %d)", argv[0], line[0] ? line : "failed",
 		       WEXITSTATUS(status));
 }

@@ -12,7 +12,7 @@
 enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_CONFIG = 78 };
 
 struct cli {
-	const char *config;	/* path of sshbay.ini */
+	const char *config; /* path of sshbay.ini */
 	bool json;
 };
 

@@ -5,53 +5,86 @@
 #include "proto/ctl.h"
 #include "proto/table.h"
 
-static const struct msg_field start[] = {U32(ctl_start, version, 0, 0)};
+static const struct msg_field start[] = {
+	U32(ctl_start, version, 0, 0),
+	U32(ctl_start, nplain, 0, MSG_FDS_MAX),
+	U32(ctl_start, ntransparent, 0, MSG_FDS_MAX),
+};
 static const struct msg_field settings[] = {
-	U32(ctl_settings, uid, 0, 0),		 U32(ctl_settings, gid, 0, 0),
-	U32(ctl_settings, nplain, 0, MSG_FDS_MAX), U32(ctl_settings, ntransparent, 0, MSG_FDS_MAX),
-	U32(ctl_settings, grace_s, 0, 0),	 U32(ctl_settings, startups_begin, 0, 0),
-	U32(ctl_settings, startups_rate, 0, 0),	 U32(ctl_settings, startups_full, 0, 0),
-	U32(ctl_settings, per_source, 0, 0),	 U32(ctl_settings, source_v4_len, 0, 32),
+	U32(ctl_settings, uid, 0, 0),
+	U32(ctl_settings, gid, 0, 0),
+	U32(ctl_settings, nplain, 0, MSG_FDS_MAX),
+	U32(ctl_settings, ntransparent, 0, MSG_FDS_MAX),
+	U32(ctl_settings, grace_s, 0, 0),
+	U32(ctl_settings, startups_begin, 0, 0),
+	U32(ctl_settings, startups_rate, 0, 0),
+	U32(ctl_settings, startups_full, 0, 0),
+	U32(ctl_settings, per_source, 0, 0),
+	U32(ctl_settings, source_v4_len, 0, 32),
 	U32(ctl_settings, source_v6_len, 0, 128),
 };
 static const struct msg_field conn[] = {
-	BYTES(ctl_conn, id, CTL_ID_LEN), IPPORT(ctl_conn, peer), IPPORT(ctl_conn, local), U32(ctl_conn, resumed, 0, 1),
+	BYTES(ctl_conn, id, CTL_ID_LEN),
+	IPPORT(ctl_conn, peer),
+	IPPORT(ctl_conn, local),
+	U32(ctl_conn, resumed, 0, 1),
 };
 static const struct msg_field closed[] = {
-	BYTES(ctl_closed, id, CTL_ID_LEN), U32(ctl_closed, signal, 0, 64), U32(ctl_closed, timeout, 0, 1),
+	BYTES(ctl_closed, id, CTL_ID_LEN),
+	U32(ctl_closed, signal, 0, 64),
+	U32(ctl_closed, timeout, 0, 1),
 };
 static const struct msg_field state[] = {
-	BYTES(ctl_state, id, CTL_ID_LEN), U32(ctl_state, kind, 0, CTL_DROP),
+	BYTES(ctl_state, id, CTL_ID_LEN),
+	U32(ctl_state, kind, 0, CTL_DROP),
 };
 
 static const struct msg_row ctl_rows[] = {
-	{ASK(CTL_START, ctl_start, start, 0, 0, 1, "the listener is here and wants its sockets"), .once = true},
-	{ANSWER(CTL_SETTINGS, ctl_settings, settings, 0, MSG_FDS_MAX, 1,
-		"limits, and fds: the listening sockets, ordinary ones first; also after a reload")},
-	{ASK(CTL_CONN, ctl_conn, conn, 1, 1, 1, "a new or resumed connection; fd: provisiond's end of its gate pair")},
-	{ASK(CTL_CLOSED, ctl_closed, closed, 0, 0, 1, "the session process of a connection is gone (no answer)")},
-	{ANSWER(CTL_STATE, ctl_state, state, 0, 0, 1, "what became of a connection: authenticated, failed, drop it")},
+	{ ASK(CTL_START, ctl_start, start, 0, MSG_FDS_MAX, 1,
+	      "the listener is here and wants its sockets; fds: those it holds already"),
+	  .once = true },
+	{ ANSWER(CTL_SETTINGS, ctl_settings, settings, 0, MSG_FDS_MAX, 1,
+		 "limits, and fds: the listening sockets, ordinary ones first; also after a "
+		 "reload") },
+	{ ASK(CTL_CONN, ctl_conn, conn, 1, 1, 1,
+	      "a new or resumed connection; fd: provisiond's end of its gate pair") },
+	{ ASK(CTL_CLOSED, ctl_closed, closed, 0, 0, 1,
+	      "the session process of a connection is gone (no answer)") },
+	{ ANSWER(CTL_STATE, ctl_state, state, 0, 0, 1,
+		 "what became of a connection: authenticated, failed, drop it") },
 };
 CHECK_ROWS(ctl_rows);
 
 const struct msg_proto ctl_proto = {
-	.name = "ctl", .version = 1, .rows = ctl_rows, .nrows = NROWS(ctl_rows),
+	.name = "ctl",
+	.version = 1,
+	.rows = ctl_rows,
+	.nrows = NROWS(ctl_rows),
 };
 
 static const struct msg_field spawn[] = {
-	U32(zygote_spawn, serial, 0, 0), IPPORT(zygote_spawn, peer), IPPORT(zygote_spawn, local),
+	U32(zygote_spawn, serial, 0, 0),
+	IPPORT(zygote_spawn, peer),
+	IPPORT(zygote_spawn, local),
 };
 static const struct msg_field spawned[] = {
-	U32(zygote_spawned, serial, 0, 0), U32(zygote_spawned, pid, 0, INT32_MAX), U32(zygote_spawned, code, 0, 4095),
+	U32(zygote_spawned, serial, 0, 0),
+	U32(zygote_spawned, pid, 0, INT32_MAX),
+	U32(zygote_spawned, code, 0, 4095),
 };
 
 static const struct msg_row zygote_rows[] = {
-	{ANSWER_EMPTY(ZYGOTE_READY, 1, "self-test passed, sandbox on"), .once = true},
-	{ASK(ZYGOTE_SPAWN, zygote_spawn, spawn, 2, 2, 1, "fork a session; fds: the connection, its gate socket")},
-	{ANSWER(ZYGOTE_SPAWNED, zygote_spawned, spawned, 0, 0, 1, "the session's pid, or why there is none")},
+	{ ANSWER_EMPTY(ZYGOTE_READY, 1, "self-test passed, sandbox on"), .once = true },
+	{ ASK(ZYGOTE_SPAWN, zygote_spawn, spawn, 2, 2, 1,
+	      "fork a session; fds: the connection, its gate socket") },
+	{ ANSWER(ZYGOTE_SPAWNED, zygote_spawned, spawned, 0, 0, 1,
+		 "the session's pid, or why there is none") },
 };
 CHECK_ROWS(zygote_rows);
 
 const struct msg_proto zygote_proto = {
-	.name = "zygote", .version = 1, .rows = zygote_rows, .nrows = NROWS(zygote_rows),
+	.name = "zygote",
+	.version = 1,
+	.rows = zygote_rows,
+	.nrows = NROWS(zygote_rows),
 };

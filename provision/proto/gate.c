@@ -9,58 +9,92 @@
 #define OPEN GATE_PHASE_OPEN
 
 static const struct msg_field welcome[] = {
-	BYTES(gate_welcome, host_key, 32),	  U32(gate_welcome, auth_tries, 0, 0),
-	U32(gate_welcome, max_sessions, 0, 0),	  U32(gate_welcome, grace_s, 0, 0),
-	U32(gate_welcome, alive_interval_s, 0, 0), U32(gate_welcome, alive_count, 0, 0),
-	U32(gate_welcome, rekey_mb, 0, 0),	  STR(gate_welcome, kex, 0),
-	STR(gate_welcome, ciphers, 0),		  STR(gate_welcome, macs, 0),
-	STR(gate_welcome, accept_env, 0),	  STR(gate_welcome, banner, 0),
+	BYTES(gate_welcome, host_key, 32),
+	U32(gate_welcome, auth_tries, 0, 0),
+	U32(gate_welcome, max_sessions, 0, 0),
+	U32(gate_welcome, grace_s, 0, 0),
+	U32(gate_welcome, alive_interval_s, 0, 0),
+	U32(gate_welcome, alive_count, 0, 0),
+	U32(gate_welcome, rekey_mb, 0, 0),
+	STR(gate_welcome, kex, 0),
+	STR(gate_welcome, ciphers, 0),
+	STR(gate_welcome, macs, 0),
+	STR(gate_welcome, accept_env, 0),
+	STR(gate_welcome, banner, 0),
 };
-static const struct msg_field sign[] = {BYTES(gate_sign, hash, 20)};
-static const struct msg_field signed_[] = {BYTES(gate_signed, sig, 64)};
+static const struct msg_field sign[] = { BYTES(gate_sign, hash, 20) };
+static const struct msg_field signed_[] = { BYTES(gate_signed, sig, 64) };
 static const struct msg_field probe[] = {
-	STR(gate_key, login, 0), STR(gate_key, alg, 1), BYTES(gate_key, key, 1), NO_BYTES(gate_key, sig),
+	STR(gate_key, login, 0),
+	STR(gate_key, alg, 1),
+	BYTES(gate_key, key, 1),
+	NO_BYTES(gate_key, sig),
 };
 static const struct msg_field verify[] = {
-	STR(gate_key, login, 0), STR(gate_key, alg, 1), BYTES(gate_key, key, 1), BYTES(gate_key, sig, 1),
+	STR(gate_key, login, 0),
+	STR(gate_key, alg, 1),
+	BYTES(gate_key, key, 1),
+	BYTES(gate_key, sig, 1),
 };
 static const struct msg_field verdict[] = {
-	U32(gate_verdict, ok, 0, 1), U32(gate_verdict, drop, 0, 1), STR(gate_verdict, reason, 0),
+	U32(gate_verdict, ok, 0, 1),
+	U32(gate_verdict, drop, 0, 1),
+	STR(gate_verdict, reason, 0),
 };
-static const struct msg_field attach[] = {U32(gate_attach, progress, 0, 1)};
+static const struct msg_field attach[] = { U32(gate_attach, progress, 0, 1) };
 static const struct msg_field progress[] = {
-	STR(gate_progress, step, 1), STR(gate_progress, detail, 0), U64(gate_progress, us),
+	STR(gate_progress, step, 0),
+	STR(gate_progress, detail, 0),
+	U64(gate_progress, us),
 };
 static const struct msg_field attached[] = {
-	STR(gate_attached, workspace, 1), STR(gate_attached, user, 1), STR(gate_attached, motd, 0),
+	STR(gate_attached, workspace, 1),  STR(gate_attached, user, 1), STR(gate_attached, motd, 0),
 	U32(gate_attached, created, 0, 1), U64(gate_attached, took_us),
 };
-static const struct msg_field refused[] = {STR(gate_refused, text, 0)};
+static const struct msg_field refused[] = { STR(gate_refused, text, 0) };
 static const struct msg_field chan[] = {
-	U32(gate_channel, id, 0, 0), U32(gate_channel, kind, 0, GATE_CHAN_LISTEN),
-	U32(gate_channel, open, 0, 1), U32(gate_channel, status, 0, 0),
+	U32(gate_channel, id, 0, 0),
+	U32(gate_channel, kind, 0, GATE_CHAN_LISTEN),
+	U32(gate_channel, open, 0, 1),
+	U32(gate_channel, status, 0, 0),
 };
-static const struct msg_field because[] = {STR(gate_because, text, 0)};
+static const struct msg_field because[] = { STR(gate_because, text, 0) };
 
 static const struct msg_row rows[] = {
-	{ANSWER(GATE_WELCOME, gate_welcome, welcome, 0, 0, ANY_PHASE, "first message to a session: what it serves with"),
-	 .once = true},
-	{ASK(GATE_SIGN, gate_sign, sign, 0, 0, AUTH | OPEN, "sign this exchange hash with the host key")},
-	{ANSWER(GATE_SIGNED, gate_signed, signed_, 0, 0, ANY_PHASE, "the signature")},
-	{ASK(GATE_PROBE, gate_key, probe, 0, 0, AUTH, "would this key be accepted for this login?")},
-	{ASK(GATE_VERIFY, gate_key, verify, 0, 0, AUTH, "verify this signature and authenticate the login")},
-	{ANSWER(GATE_VERDICT, gate_verdict, verdict, 0, 0, ANY_PHASE, "answer to GATE_PROBE and GATE_VERIFY")},
-	{ASK(GATE_ATTACH, gate_attach, attach, 0, 0, OPEN, "start or join the login's workspace and connect to it")},
-	{ANSWER(GATE_PROGRESS, gate_progress, progress, 0, 0, ANY_PHASE, "one finished step of a creation")},
-	{ANSWER(GATE_ATTACHED, gate_attached, attached, 1, 1, ANY_PHASE, "fd: a ws-init socket bound to the unix user")},
-	{ANSWER(GATE_REFUSED, gate_refused, refused, 0, 0, ANY_PHASE, "the attach failed; the reason in words")},
-	{ASK(GATE_CHANNEL, gate_channel, chan, 0, 0, OPEN, "notice: a channel was opened or closed (no answer)")},
-	{ASK_EMPTY(GATE_WHY, OPEN, "was a process of ours killed for memory?")},
-	{ANSWER(GATE_BECAUSE, gate_because, because, 0, 0, ANY_PHASE, "answer to GATE_WHY; empty: no explanation")},
-	{ANSWER_EMPTY(GATE_RESUMED, ANY_PHASE, "a new provisiond has taken over: ask again what was unanswered")},
+	{ ANSWER(GATE_WELCOME, gate_welcome, welcome, 0, 0, ANY_PHASE,
+		 "first message to a session: what it serves with"),
+	  .once = true },
+	{ ASK(GATE_SIGN, gate_sign, sign, 0, 0, AUTH | OPEN,
+	      "sign this exchange hash with the host key") },
+	{ ANSWER(GATE_SIGNED, gate_signed, signed_, 0, 0, ANY_PHASE, "the signature") },
+	{ ASK(GATE_PROBE, gate_key, probe, 0, 0, AUTH,
+	      "would this key be accepted for this login?") },
+	{ ASK(GATE_VERIFY, gate_key, verify, 0, 0, AUTH,
+	      "verify this signature and authenticate the login") },
+	{ ANSWER(GATE_VERDICT, gate_verdict, verdict, 0, 0, ANY_PHASE,
+		 "answer to GATE_PROBE and GATE_VERIFY") },
+	{ ASK(GATE_ATTACH, gate_attach, attach, 0, 0, OPEN,
+	      "start or join the login's workspace and connect to it") },
+	{ ANSWER(GATE_PROGRESS, gate_progress, progress, 0, 0, ANY_PHASE,
+		 "one finished step of a creation") },
+	{ ANSWER(GATE_ATTACHED, gate_attached, attached, 1, 1, ANY_PHASE,
+		 "fd: a ws-init socket bound to the unix user") },
+	{ ANSWER(GATE_REFUSED, gate_refused, refused, 0, 0, ANY_PHASE,
+		 "the attach failed; the reason in words") },
+	{ ASK(GATE_CHANNEL, gate_channel, chan, 0, 0, OPEN,
+	      "notice: a channel was opened or closed (no answer)") },
+	{ ASK_EMPTY(GATE_WHY, OPEN, "was a process of ours killed for memory?") },
+	{ ANSWER(GATE_BECAUSE, gate_because, because, 0, 0, ANY_PHASE,
+		 "answer to GATE_WHY; empty: no explanation") },
+	{ ANSWER_EMPTY(GATE_RESUMED, ANY_PHASE,
+		       "a new provisiond has taken over: ask again what was unanswered") },
 };
 CHECK_ROWS(rows);
 
 const struct msg_proto gate_proto = {
-	.name = "gate", .version = 1, .rows = rows, .nrows = NROWS(rows), .phases = "auth open",
+	.name = "gate",
+	.version = 1,
+	.rows = rows,
+	.nrows = NROWS(rows),
+	.phases = "auth open",
 };

@@ -95,7 +95,7 @@ static bool u32_in_range(const struct msg_field *f, uint32_t v)
 
 static int put_ipport(struct writer *w, const void *at)
 {
-	uint8_t addr[16] = {0};
+	uint8_t addr[16] = { 0 };
 	struct ipport ip;
 	uint32_t family;
 
@@ -143,10 +143,11 @@ static int encode_field(struct writer *w, const struct msg_field *f, const uint8
 	return -EINVAL;
 }
 
-ssize_t msg_encode(const struct msg_proto *p, uint32_t type, const void *body, void *buf, size_t cap, struct err *e)
+ssize_t msg_encode(const struct msg_proto *p, uint32_t type, const void *body, void *buf,
+		   size_t cap, struct err *e)
 {
 	const struct msg_row *row = find_row(p, type);
-	struct writer w = {buf, cap};
+	struct writer w = { buf, cap };
 
 	if (!row)
 		return err_set(e, EPROTO, "encode '%s' message: unknown type %u", p->name, type);
@@ -166,7 +167,7 @@ ssize_t msg_encode(const struct msg_proto *p, uint32_t type, const void *body, v
 static const char *get_ipport(struct reader *r, uint8_t *at)
 {
 	static const uint8_t zero[16];
-	struct ipport ip = {0};
+	struct ipport ip = { 0 };
 	uint32_t family, port;
 	uint8_t addr[16];
 	size_t used;
@@ -252,10 +253,10 @@ static int decode_body(const struct msg_row *row, struct reader *r, uint8_t *bod
 	return 0;
 }
 
-int msg_decode(const struct msg_proto *p, const void *buf, size_t len, uint32_t *type, void *body, size_t bodycap,
-	       struct err *e)
+int msg_decode(const struct msg_proto *p, const void *buf, size_t len, uint32_t *type, void *body,
+	       size_t bodycap, struct err *e)
 {
-	struct reader r = {buf, len};
+	struct reader r = { buf, len };
 	const struct msg_row *row;
 	uint32_t head;
 	int ret;
@@ -263,12 +264,14 @@ int msg_decode(const struct msg_proto *p, const void *buf, size_t len, uint32_t 
 	if (!get_u32(&r, &head) || !get_u32(&r, type))
 		return err_set(e, EBADMSG, "decode '%s' message: shorter than its header", p->name);
 	if (head != magic(p))
-		return err_set(e, EPROTO, "decode '%s' message: other conversation or version", p->name);
+		return err_set(e, EPROTO, "decode '%s' message: other conversation or version",
+			       p->name);
 	row = find_row(p, *type);
 	if (!row)
 		return err_set(e, EPROTO, "decode '%s' message: unknown type %u", p->name, *type);
 	if (row->size > bodycap)
-		return err_set(e, EBADMSG, "decode '%s': larger than the receiver expects", row->name);
+		return err_set(e, EBADMSG, "decode '%s': larger than the receiver expects",
+			       row->name);
 	if (row->size)
 		memset(body, 0, row->size);
 	ret = decode_body(row, &r, body, e);
@@ -286,8 +289,8 @@ static const struct msg_route *find_route(const struct msg_route *routes, size_t
 	return NULL;
 }
 
-int msg_dispatch(const struct msg_proto *p, struct msg_state *st, const struct msg_route *routes, size_t nroutes,
-		 void *ctx, struct msg *m, struct err *e)
+int msg_dispatch(const struct msg_proto *p, struct msg_state *st, const struct msg_route *routes,
+		 size_t nroutes, void *ctx, struct msg *m, struct err *e)
 {
 	const struct msg_row *row = find_row(p, m->type);
 	const struct msg_route *route = find_route(routes, nroutes, m->type);
@@ -296,8 +299,8 @@ int msg_dispatch(const struct msg_proto *p, struct msg_state *st, const struct m
 
 	if (!row || !route || !(row->phases & st->phase)) {
 		msg_close_fds(m);
-		return err_set(e, EPROTO, "receive '%s': not allowed %s", row ? row->name : "unknown",
-			       route ? "in this phase" : "here");
+		return err_set(e, EPROTO, "receive '%s': not allowed %s",
+			       row ? row->name : "unknown", route ? "in this phase" : "here");
 	}
 	bit = UINT64_C(1) << (row - p->rows);
 	if (row->once && (st->seen & bit)) {

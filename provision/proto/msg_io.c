@@ -17,7 +17,7 @@
 #include "base/path.h"
 #include "base/str.h"
 
-#define SOCKET_BUFFER (512 * 1024)	/* more than one largest message with the kernel's overhead */
+#define SOCKET_BUFFER (512 * 1024) /* more than one largest message with the kernel's overhead */
 
 static uint8_t scratch[MSG_BYTES_MAX];
 
@@ -61,20 +61,20 @@ static const struct msg_row *row_of(const struct msg_proto *p, uint32_t type)
 	return NULL;
 }
 
-int msg_send(int sock, const struct msg_proto *p, uint32_t type, const void *body, const int *fds, uint32_t nfds,
-	     struct err *e)
+int msg_send(int sock, const struct msg_proto *p, uint32_t type, const void *body, const int *fds,
+	     uint32_t nfds, struct err *e)
 {
 	ssize_t n = msg_encode(p, type, body, scratch, sizeof(scratch), e);
 	const struct msg_row *row = row_of(p, type);
-	struct iovec iov = {.iov_base = scratch};
-	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct iovec iov = { .iov_base = scratch };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	union control control;
 
 	if (n < 0)
 		return (int)n;
 	if (nfds < row->fds_min || nfds > row->fds_max)
-		return err_set(e, EINVAL, "send '%s': %u fds, wants %u to %u", row->name, nfds, row->fds_min,
-			       row->fds_max);
+		return err_set(e, EINVAL, "send '%s': %u fds, wants %u to %u", row->name, nfds,
+			       row->fds_min, row->fds_max);
 	iov.iov_len = (size_t)n;
 	if (nfds) {
 		struct cmsghdr *c = &control.align;
@@ -100,7 +100,8 @@ static void collect(struct msghdr *mh, struct msg *m)
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
 		if (c->cmsg_level != SOL_SOCKET)
 			continue;
-		if (c->cmsg_type == SCM_CREDENTIALS && c->cmsg_len >= CMSG_LEN(sizeof(struct ucred))) {
+		if (c->cmsg_type == SCM_CREDENTIALS &&
+		    c->cmsg_len >= CMSG_LEN(sizeof(struct ucred))) {
 			struct ucred cred;
 
 			memcpy(&cred, CMSG_DATA(c), sizeof(cred));
@@ -108,7 +109,8 @@ static void collect(struct msghdr *mh, struct msg *m)
 		}
 		if (c->cmsg_type != SCM_RIGHTS)
 			continue;
-		for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+		for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0);
+		     at += sizeof(int)) {
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
@@ -139,31 +141,35 @@ static ssize_t receive(int sock, struct msghdr *mh)
 	}
 }
 
-static int check(const struct msg_proto *p, const struct msghdr *mh, size_t n, struct msg *m, void *body,
-		 size_t bodycap, struct err *e)
+static int check_flags(const struct msg_proto *p, int flags, struct err *e)
 {
-	int r;
-
-	if (mh->msg_flags & MSG_TRUNC)
-		return err_set(e, EBADMSG, "receive '%s' message: larger than %d bytes", p->name, MSG_BYTES_MAX);
-	if (mh->msg_flags & MSG_CTRUNC)
+	if (flags & MSG_TRUNC)
+		return err_set(e, EBADMSG, "receive '%s' message: larger than %d bytes", p->name,
+			       MSG_BYTES_MAX);
+	if (flags & MSG_CTRUNC)
 		return err_set(e, EPROTO, "receive '%s' message: too many fds", p->name);
-	r = msg_decode(p, scratch, n, &m->type, body, bodycap, e);
-	if (r < 0)
-		return r;
-	m->row = row_of(p, m->type);
-	if (m->nfds < m->row->fds_min || m->nfds > m->row->fds_max)
-		return err_set(e, EPROTO, "receive '%s': %u fds, wants %u to %u", m->row->name, m->nfds,
-			       m->row->fds_min, m->row->fds_max);
 	return 0;
 }
 
-int msg_recv(int sock, const struct msg_proto *p, void *body, size_t bodycap, struct msg *m, struct err *e)
+static int check_fds(const struct msg_proto *p, struct msg *m, struct err *e)
 {
-	struct iovec iov = {.iov_base = scratch, .iov_len = sizeof(scratch)};
+	m->row = row_of(p, m->type);
+	if (m->nfds < m->row->fds_min || m->nfds > m->row->fds_max)
+		return err_set(e, EPROTO, "receive '%s': %u fds, wants %u to %u", m->row->name,
+			       m->nfds, m->row->fds_min, m->row->fds_max);
+	return 0;
+}
+
+int msg_recv(int sock, const struct msg_proto *p, void *body, size_t bodycap, struct msg *m,
+	     struct err *e)
+{
+	struct iovec iov = { .iov_base = scratch, .iov_len = sizeof(scratch) };
 	union control control;
 	struct msghdr mh = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
 	};
 	ssize_t n;
 	int r;
@@ -179,7 +185,11 @@ int msg_recv(int sock, const struct msg_proto *p, void *body, size_t bodycap, st
 	collect(&mh, m);
 	if (n == 0 && m->nfds == 0)
 		return 0;
-	r = check(p, &mh, (size_t)n, m, body, bodycap, e);
+	r = check_flags(p, mh.msg_flags, e);
+	if (r == 0)
+		r = msg_decode(p, scratch, (size_t)n, &m->type, body, bodycap, e);
+	if (r == 0)
+		r = check_fds(p, m, e);
 	if (r < 0) {
 		msg_close_fds(m);
 		return r;
@@ -223,7 +233,8 @@ static int address(const char *path, struct sockaddr_un *un, int *dirfd, struct 
 	*dirfd = path_open_dir(dir, e);
 	if (*dirfd < 0)
 		return *dirfd;
-	if (str_format(un->sun_path, sizeof(un->sun_path), "/proc/self/fd/%d/%s", *dirfd, slash + 1) < 0)
+	if (str_format(un->sun_path, sizeof(un->sun_path), "/proc/self/fd/%d/%s", *dirfd,
+		       slash + 1) < 0)
 		return err_set(e, ENAMETOOLONG, "use socket '%s': name too long", path);
 	return 0;
 }
