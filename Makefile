@@ -22,11 +22,11 @@ Q = $(if $(V),,@)
 # --- sources, by library (arrows of ARCHITECTURE.md: each may use only what stands above it) ---
 BASE_SRC     := err fd log num ip str path path_remove clk proc fault
 PROTO_SRC    := msg msg_io msg_doc gate ctl init work admin
-CONF_SRC     := conf schema settings settings_check settings_dump
+CONF_SRC     := conf schema schema_type schema_net schema_doc settings settings_check settings_dump
 RECORD_SRC   := record
 AUTH_SRC     := hostkey verify keys
 WORK_SRC     := plan ns ns_init rootfs rootfs_enter limits net netif net_nft net_hosts nic filter
-DAEMON_SRC   := main workspace worker recover gate_server ctl_server admin_server audit sessions
+DAEMON_SRC   := main daemon statedir workspace allocate operate watch worker recover gate_server ctl_server admin_server admin_rows audit sessions
 CLI_SRC      := main list operate enter check doctor
 INIT_SRC     := main user spawn pty dial listen setup
 LISTENER_SRC := main admission children zygote refuse sandbox

@@ -7,6 +7,7 @@
 #pragma once
 #include "record.h"
 #include "settings.h"
+#include <stdbool.h>
 #include <systemd/sd-event.h>
 
 struct registry;
@@ -26,6 +27,17 @@ struct waiter {
 /* Open state and run directories, load records, adopt what lives, queue recovery of what does not. */
 int registry_new(sd_event *loop, struct settings *settings, struct registry **out, struct err *e);
 void registry_free(struct registry *r);
+/*
+ * Begin to work: settle what recovery found, start `autostart` workspaces. initfd, filterfd: ws-init's image and seccomp
+ * program for the workers; lockfd: workers keep it open, so that the lock outlives a killed provisiond until they are
+ * gone (-1: none). All borrowed for the life of the registry.
+ */
+void registry_start(struct registry *r, int initfd, int filterfd, int lockfd);
+/* Start no more workers (the daemon is about to end); how many still run. */
+void registry_drain(struct registry *r);
+unsigned int registry_busy(const struct registry *r);
+/* Bring the host's network in line with the settings, in a worker; failures are logged. */
+void registry_refresh_host(struct registry *r);
 /* Swap in a new configuration (reload). The registry does not own settings. */
 void registry_set_settings(struct registry *r, struct settings *settings);
 const struct settings *registry_settings(const struct registry *r);
@@ -35,7 +47,12 @@ int workspace_choose(struct registry *r, const char *user, const char *wanted, c
 		     char name[STR_NAME_MAX], struct err *e);
 struct workspace *workspace_find(struct registry *r, const char *name);
 struct workspace *workspace_find_ip(struct registry *r, const struct ip *ip);
+/* Never NULL; only its name means something while !workspace_exists (configured, not created). */
 const struct record *workspace_record(const struct workspace *ws);
+bool workspace_exists(const struct workspace *ws);
+const char *workspace_name(const struct workspace *ws);
+const char *workspace_state(const struct workspace *ws);	/* record_state_text(), or "damaged" */
+uint64_t workspace_leased(const struct workspace *ws);		/* NIC since, seconds since the epoch */
 /* Iterate: NULL starts; returns NULL at the end. Ordered by name. Includes configured, not yet created ones. */
 struct workspace *workspace_next(struct registry *r, struct workspace *after);
 void workspace_spec(struct registry *r, const struct workspace *ws, struct spec *out);

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Allocation in provisiond's main process.  There is no free list to keep in step with the records: each call marks in
+ * a bitmap what the records hold and takes the lowest bit that is left.  It touches the host only through nic_identify.
+ */
+#include "allocate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clk.h"
+#include "base/fd.h"
+#include "nic.h"
+
+static void mark(uint8_t *bits, uint64_t nbits, uint64_t bit)
+{
+	if (bit < nbits)
+		bits[bit / 8] |= (uint8_t)(1U << (bit % 8));
+}
+
+static uint64_t lowest_clear(const uint8_t *bits, uint64_t from, uint64_t nbits)
+{
+	uint64_t i = from;
+
+	while (i < nbits && (bits[i / 8] & (1U << (i % 8))))
+		i++;
+	return i;
+}
+
+/* Mark each slot whose id range, as now configured, shares an id with base..base+count-1. */
+static void mark_range(const struct settings *s, uint8_t *bits, uint64_t base, uint64_t count)
+{
+	uint64_t first, last;
+
+	if (!count || base + count <= s->storage.id_base)
+		return;
+	first = base > s->storage.id_base ? (base - s->storage.id_base) / s->storage.id_count : 0;
+	last = (base + count - 1 - s->storage.id_base) / s->storage.id_count;
+	for (uint64_t i = first; i <= last && i < s->storage.id_slots; i++)
+		mark(bits, s->storage.id_slots, i);
+}
+
+/* Which slots are taken, by anybody but `ws`. malloc'd. */
+static uint8_t *taken_slots(struct registry *r, const struct workspace *ws)
+{
+	const struct settings *s = r->settings;
+	uint8_t *bits = calloc(1, s->storage.id_slots / 8 + 1);
+
+	if (!bits)
+		return NULL;
+	for (unsigned int i = 0; i < r->nlist; i++) {
+		const struct workspace *other = r->list[i];
+
+		if (other == ws || !other->has_record || other->damaged)
+			continue;
+		mark(bits, s->storage.id_slots, other->rec.slot);
+		mark_range(s, bits, other->rec.id_base, other->rec.id_count);
+	}
+	return bits;
+}
+
+static void take_slot(const struct settings *s, uint64_t slot, struct record *rec)
+{
+	rec->slot = (uint32_t)slot;
+	rec->id_base = s->storage.id_base + slot * s->storage.id_count;
+	rec->id_count = (uint32_t)s->storage.id_count;
+}
+
+int allocate_slot(struct registry *r, struct workspace *ws, struct record *rec, struct err *e)
+{
+	const struct settings *s = r->settings;
+	auto_free uint8_t *bits = taken_slots(r, ws);
+	uint64_t slot;
+
+	if (!bits)
+		return err_set(e, ENOMEM, "allocate ids for '%s': out of memory", ws->name);
+	for (unsigned int i = 0; i < r->nreserved; i++)
+		mark_range(s, bits, r->reserved[i], s->storage.id_count);
+	slot = lowest_clear(bits, 0, s->storage.id_slots);
+	if (slot >= s->storage.id_slots)
+		return err_set(e, ENOSPC, "allocate ids for '%s': all %u id ranges are in use (storage.id_slots)", ws->name,
+			       s->storage.id_slots);
+	take_slot(s, slot, rec);
+	return 0;
+}
+
+int allocate_slot_at(struct registry *r, struct workspace *ws, uint64_t id_base, struct record *rec, struct err *e)
+{
+	const struct settings *s = r->settings;
+	auto_free uint8_t *bits = taken_slots(r, ws);
+	uint64_t slot;
+
+	if (!bits)
+		return err_set(e, ENOMEM, "allocate ids for '%s': out of memory", ws->name);
+	if (id_base < s->storage.id_base || (id_base - s->storage.id_base) % s->storage.id_count)
+		return err_set(e, EINVAL, "allocate ids for '%s': its files belong to id %llu, which begins no id range",
+			       ws->name, (unsigned long long)id_base);
+	slot = (id_base - s->storage.id_base) / s->storage.id_count;
+	if (lowest_clear(bits, slot, s->storage.id_slots) != slot || slot >= s->storage.id_slots)
+		return err_set(e, EBUSY, "allocate ids for '%s': its files belong to id %llu, which is another's",
+			       ws->name, (unsigned long long)id_base);
+	take_slot(s, slot, rec);
+	return 0;
+}
+
+/* addr - network address, or UINT64_MAX when it is outside of the network or beyond 2^32. */
+static uint64_t host_number(const struct ip *ip, const struct ipnet *net)
+{
+	unsigned int bytes = ip->family == AF_INET ? 4 : 16, hostbits = bytes * 8 - net->plen;
+	uint64_t n = 0;
+
+	if (!ip->family || ip->family != net->addr.family || !ip_in_net(ip, net))
+		return UINT64_MAX;
+	for (unsigned int i = 0; i < bytes; i++) {
+		unsigned int above = (bytes - 1 - i) * 8;	/* bits below this byte */
+		uint8_t b = ip->b[i];
+
+		if (above >= hostbits)
+			continue;
+		if (above + 8 > hostbits)
+			b &= (uint8_t)((1U << (hostbits - above)) - 1);
+		if (above >= 32 && b)
+			return UINT64_MAX;
+		if (above < 32)
+			n |= (uint64_t)b << above;
+	}
+	return n;
+}
+
+/* Host numbers 1 .. usable_end - 1 may be given out. */
+static uint64_t usable_end(const struct ipnet *net)
+{
+	unsigned int hostbits = (net->addr.family == AF_INET ? 32U : 128U) - net->plen;
+	uint64_t size = hostbits >= 32 ? 1ULL << 32 : 1ULL << hostbits;
+
+	return size < 4 ? 0 : size - 2;
+}
+
+static const struct ip *ip_of(const struct record *rec, int family)
+{
+	return family == AF_INET ? &rec->control_ip : &rec->control_ip6;
+}
+
+static const struct ip *spec_ip(const struct spec *spec, int family)
+{
+	return family == AF_INET ? &spec->control_ip : &spec->control_ip6;
+}
+
+/* Who has this address, or is configured for it (`config`), besides `ws`? */
+static const char *holder(struct registry *r, const struct workspace *ws, const struct ip *ip, bool config)
+{
+	const struct settings *s = r->settings;
+
+	for (unsigned int i = 0; i < r->nlist; i++) {
+		const struct workspace *o = r->list[i];
+
+		if (o != ws && o->has_record && ip_equal(ip_of(&o->rec, ip->family), ip))
+			return o->name;
+	}
+	for (uint32_t i = 0; config && i < s->nworkspaces; i++)
+		if (strcmp(s->workspaces[i].name, ws->name) && ip_equal(spec_ip(&s->workspaces[i], ip->family), ip))
+			return s->workspaces[i].name;
+	return NULL;
+}
+
+/* The lowest free host number; 0 = none. `prefer` is taken when it is free. */
+static uint64_t free_host(struct registry *r, const struct workspace *ws, const struct ipnet *net, uint64_t prefer)
+{
+	const struct settings *s = r->settings;
+	int family = net->addr.family;
+	uint64_t nbits = (uint64_t)r->nlist + s->nworkspaces + 2, end = usable_end(net), n;
+	auto_free uint8_t *bits = NULL;
+	struct ip ip;
+
+	if (prefer && prefer < end && ip_nth(net, prefer, &ip) && !holder(r, ws, &ip, true))
+		return prefer;
+	bits = calloc(1, nbits / 8 + 1);
+	if (!bits)
+		return 0;
+	for (unsigned int i = 0; i < r->nlist; i++)
+		if (r->list[i] != ws && r->list[i]->has_record)
+			mark(bits, nbits, host_number(ip_of(&r->list[i]->rec, family), net));
+	for (uint32_t i = 0; i < s->nworkspaces; i++)
+		mark(bits, nbits, host_number(spec_ip(&s->workspaces[i], family), net));
+	/* At most nlist + nworkspaces bits are set, so a clear one is among those from 1. */
+	n = lowest_clear(bits, 1, nbits);
+	return n < end ? n : 0;
+}
+
+/* One family: configured, kept, or new with the host number `prefer` when that is free. */
+static int allocate_ip(struct registry *r, struct workspace *ws, const struct spec *spec, uint64_t prefer,
+		       struct ip *ip, int family, struct err *e)
+{
+	const struct ipnet *net = family == AF_INET ? &r->settings->network.control_cidr
+						     : &r->settings->network.control_cidr6;
+	const struct ip *fixed = spec_ip(spec, family);
+	char text[IP_TEXT_MAX];
+	const char *other;
+	uint64_t n;
+
+	if (fixed->family) {
+		other = holder(r, ws, fixed, false);
+		if (other)
+			return err_set(e, EADDRINUSE, "allocate address for '%s': %s is in use by '%s' (sshbay leases)",
+				       ws->name, ip_text(fixed, text, sizeof(text)), other);
+		*ip = *fixed;
+		return 0;
+	}
+	if (!net->addr.family) {
+		memset(ip, 0, sizeof(*ip));
+		return 0;
+	}
+	if (ip->family && ip_in_net(ip, net) && !holder(r, ws, ip, true))
+		return 0;
+	n = free_host(r, ws, net, prefer);
+	if (!n || !ip_nth(net, n, ip))
+		return err_set(e, EADDRNOTAVAIL, "allocate address for '%s': control_cidr%s %s is full", ws->name,
+			       family == AF_INET ? "" : "6", ip_net_text(net, text, sizeof(text)));
+	return 0;
+}
+
+int allocate_address(struct registry *r, struct workspace *ws, const struct spec *spec, struct record *rec,
+		     struct err *e)
+{
+	int ret = allocate_ip(r, ws, spec, 0, &rec->control_ip, AF_INET, e);
+	uint64_t host;
+
+	if (ret)
+		return ret;
+	host = host_number(&rec->control_ip, &r->settings->network.control_cidr);
+	return allocate_ip(r, ws, spec, host == UINT64_MAX ? 0 : host, &rec->control_ip6, AF_INET6, e);
+}
+
+/* The same device under whichever name: permanent MAC when both have one, else the name. */
+static bool same_nic(const struct record *a, const struct record *b)
+{
+	return a->nic.name[0] && !strcmp(a->nic.name, b->nic.name);
+}
+
+int allocate_nic(struct registry *r, struct workspace *ws, const struct spec *spec, struct record *rec, struct err *e)
+{
+	struct record want = *rec;
+	char since[32];
+	int ret;
+
+	memset(&want.nic, 0, sizeof(want.nic));
+	if (!spec->nic[0] || !strcmp(spec->nic, "none")) {
+		rec->nic = want.nic;
+		return 0;
+	}
+	str_copy(want.nic.name, sizeof(want.nic.name), spec->nic);
+	for (unsigned int i = 0; i < r->nlist; i++) {
+		const struct workspace *o = r->list[i];
+
+		if (o != ws && o->has_record && same_nic(&o->rec, &want))
+			return err_set(e, EBUSY, "move '%s' into workspace '%s': leased by '%s' since %s (sshbay leases)",
+				       spec->nic, ws->name, o->name, clk_text(o->leased, since, sizeof(since)));
+	}
+	/* Moved in already and kept by a stop: the host's namespace no longer has it to look at. */
+	if (rec->nic.name[0] && !strcmp(rec->nic.name, spec->nic) && rec->ns_net && !strcmp(rec->boot_id, r->boot_id))
+		return 0;
+	memset(&want.nic, 0, sizeof(want.nic));
+	ret = nic_identify(spec, &want, e);
+	if (ret)
+		return ret;
+	rec->nic = want.nic;
+	ws->leased = clk_wall_s();
+	return 0;
+}

@@ -1,0 +1,625 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Jobs of workspaces, in provisiond's main process: what a job means for the record, which order its worker gets, and
+ * what its end means.  A record is saved before the worker starts and after it ended, so that a crash at any instant
+ * leaves a record from which recover.c can go on.
+ *
+ * What a transient record asks for is told by the record alone (`target`): CREATING with created = 0 is a first
+ * creation and leaves nothing; DESTROYING with step "purge" removes the files too.
+ */
+#include "operate.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "allocate.h"
+#include "audit.h"
+#include "base/clk.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "net.h"
+#include "watch.h"
+
+#define STEP_PURGE "purge"
+
+/* Where downs lead to. */
+enum target { TO_NOTHING, TO_ABSENT, TO_STOPPED };
+
+static void kick(struct workspace *ws);
+static void finish(struct workspace *ws, struct job *job, int ret, const struct err *e);
+
+static void audit(const struct workspace *ws, const char *event, const char *reason, uint64_t us)
+{
+	const struct audit_field fields[] = {
+		AUDIT_TEXT("ws", ws->name), AUDIT_TEXT("reason", reason ? reason : ""), AUDIT_NUM("dur_ms", us / 1000),
+	};
+
+	audit_write(event, fields, 3);
+}
+
+static void audit_lease(const struct workspace *ws, const char *event, const char *kind, const char *object)
+{
+	const struct audit_field fields[] = {
+		AUDIT_TEXT("ws", ws->name), AUDIT_TEXT("kind", kind), AUDIT_TEXT("object", object),
+	};
+
+	audit_write(event, fields, 3);
+}
+
+static enum target target(const struct record *rec)
+{
+	switch (rec->state) {
+	case RECORD_CREATING:
+		return !rec->created ? TO_NOTHING : rec->started ? TO_STOPPED : TO_ABSENT;
+	case RECORD_DESTROYING:
+		return strcmp(rec->step, STEP_PURGE) ? TO_ABSENT : TO_NOTHING;
+	default:
+		return TO_STOPPED;
+	}
+}
+
+/* A stop keeps network and NIC; everything else takes all down. */
+static enum worker_kind down_kind(const struct record *rec)
+{
+	if (target(rec) == TO_NOTHING)
+		return WORKER_PURGE;
+	return rec->state == RECORD_CREATING || rec->state == RECORD_DESTROYING ? WORKER_DOWN_ALL : WORKER_DOWN;
+}
+
+bool operate_unsettled(const struct workspace *ws)
+{
+	if (!ws->has_record || ws->damaged)
+		return false;
+	switch (ws->rec.state) {
+	case RECORD_CREATING:
+	case RECORD_STOPPING:
+	case RECORD_DESTROYING:
+		return true;
+	case RECORD_RUNNING:
+		return ws->dead;
+	default:
+		return false;
+	}
+}
+
+/* --- up --- */
+
+/* Files without a record: take them over with the id range that owns them, so that nothing that was kept is lost. */
+static int find_files(struct workspace *ws, struct record *rec, struct err *e)
+{
+	struct registry *r = ws->registry;
+	char upper[STR_NAME_MAX + 8];
+	struct stat st;
+
+	str_format(upper, sizeof(upper), "%s/upper", ws->name);
+	if (fstatat(r->storefd, ws->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? allocate_slot(r, ws, rec, e)
+				       : err_sys(e, "look at files of '%s'", ws->name);
+	if (fstatat(r->storefd, upper, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? allocate_slot(r, ws, rec, e)
+				       : err_sys(e, "look at files of '%s'", ws->name);
+	if (allocate_slot_at(r, ws, st.st_uid, rec, e))
+		return err_wrap(e, "create workspace '%s': files without a record are in the way (%s/workspaces/%s)",
+				ws->name, r->settings->storage.state, ws->name);
+	rec->created = clk_wall_s();	/* so that a failure does not count as a first creation */
+	log_warn("create workspace '%s': took over files that were found without a record", ws->name);
+	return 0;
+}
+
+/* Fill *rec and job->spec with what the workspace will be. */
+static int allocate(struct workspace *ws, struct job *job, struct record *rec, struct err *e)
+{
+	struct registry *r = ws->registry;
+	int ret;
+
+	settings_spec(r->settings, ws->name, &job->spec);
+	if (ws->has_record) {
+		*rec = ws->rec;
+	} else {
+		memset(rec, 0, sizeof(*rec));
+		str_copy(rec->name, sizeof(rec->name), ws->name);
+		ret = find_files(ws, rec, e);
+		if (ret)
+			return ret;
+	}
+	/* The upper directory is a difference to one image: a later change of the setting is for new workspaces. */
+	if (!rec->image[0])
+		str_copy(rec->image, sizeof(rec->image), job->spec.image);
+	str_copy(job->spec.image, sizeof(job->spec.image), rec->image);
+	ret = allocate_address(r, ws, &job->spec, rec, e);
+	if (!ret)
+		ret = allocate_nic(r, ws, &job->spec, rec, e);
+	return ret;
+}
+
+/* Does what a stop kept (addresses, NIC) still fit? */
+static bool outdated(const struct record *kept, const struct record *rec)
+{
+	return kept->ns_net && (memcmp(&kept->control_ip, &rec->control_ip, sizeof(rec->control_ip)) ||
+				memcmp(&kept->control_ip6, &rec->control_ip6, sizeof(rec->control_ip6)) ||
+				strcmp(kept->nic.name, rec->nic.name));
+}
+
+static void audit_up(struct workspace *ws, const struct record *before)
+{
+	const struct record *rec = &ws->rec;
+	char text[IP_TEXT_MAX];
+
+	if (!rec->created)
+		audit(ws, "ws.create.begin", NULL, 0);
+	if (!ip_equal(&before->control_ip, &rec->control_ip))
+		audit_lease(ws, "lease.take", "ip", ip_text(&rec->control_ip, text, sizeof(text)));
+	if (rec->nic.name[0] && strcmp(before->nic.name, rec->nic.name))
+		audit_lease(ws, "lease.take", "nic", rec->nic.name);
+}
+
+/* The directory and the hosts entry that the steps build upon. */
+static int prepare_run(struct workspace *ws, struct err *e)
+{
+	const struct settings *s = ws->registry->settings;
+	char dir[PATH_MAX];
+	int ret;
+
+	if (str_format(dir, sizeof(dir), "%s/ws/%s", s->storage.run, ws->name))
+		return err_set(e, ENAMETOOLONG, "make run directory of '%s': name too long", ws->name);
+	ret = path_mkdirs(dir, 0700, e);
+	return ret ? ret : net_hosts_add(s, &ws->rec, e);
+}
+
+static int begin_up(struct workspace *ws, struct job *job, struct worker_order *o, struct err *e)
+{
+	struct registry *r = ws->registry;
+	struct record rec, before = ws->rec;
+	int ret = allocate(ws, job, &rec, e);
+
+	if (ret)
+		return ret;
+	job->kept = before;
+	rec.state = RECORD_CREATING;
+	rec.step[0] = rec.note[0] = '\0';
+	str_copy(rec.boot_id, sizeof(rec.boot_id), r->boot_id);
+	ret = record_save(r->recordsfd, &rec, e);
+	if (ret)
+		return err_wrap(e, "%s workspace '%s'", rec.created ? "start" : "create", ws->name);
+	ws->rec = rec;
+	ws->has_record = true;
+	audit_up(ws, &before);
+	*o = (struct worker_order){
+		.kind = WORKER_UP, .settings = r->settings, .spec = &job->spec, .rec = &ws->rec,
+		.kept = outdated(&before, &rec) ? &job->kept : NULL,
+		.first = !rec.created, .initfd = r->initfd, .filterfd = r->filterfd,
+	};
+	if (o->kept && before.nic.name[0] && strcmp(before.nic.name, rec.nic.name))
+		audit_lease(ws, "lease.return", "nic", before.nic.name);
+	/* Refused from here on means that the record says CREATING: task_refused settles that like a failed up. */
+	return prepare_run(ws, e);
+}
+
+static void forget_runtime(struct record *rec, bool all)
+{
+	rec->init_pid = 0;
+	rec->init_start = rec->ns_mnt = 0;
+	if (!all)
+		return;
+	rec->ns_user = rec->ns_net = 0;
+	memset(&rec->nic, 0, sizeof(rec->nic));
+}
+
+static void note(struct workspace *ws, const char *text)
+{
+	str_copy(ws->rec.note, sizeof(ws->rec.note), text ? text : "");
+}
+
+/* Save where the outcome does not depend on it: recovery reaches the same state from the older record. */
+static void save_lazily(struct workspace *ws)
+{
+	struct err e = { 0 };
+
+	if (record_save(ws->registry->recordsfd, &ws->rec, &e))
+		log_warn("%s", e.text);
+}
+
+/* Downs are complete: what is the workspace now? */
+static int settle(struct workspace *ws, bool all, const char *why, struct err *e)
+{
+	enum target to = target(&ws->rec);
+	char nic[sizeof(ws->rec.nic.name)];
+	int ret = 0;
+
+	memcpy(nic, ws->rec.nic.name, sizeof(nic));
+	watch_stop(ws);
+	ws->dead = false;
+	if (to == TO_NOTHING) {
+		ret = record_remove(ws->registry->recordsfd, ws->name, e);
+		if (ret)
+			return ret;
+		ws->has_record = false;
+	}
+	forget_runtime(&ws->rec, all);
+	if (all && nic[0])
+		audit_lease(ws, "lease.return", "nic", nic);
+	if (to != TO_STOPPED) {
+		char text[IP_TEXT_MAX];
+
+		audit_lease(ws, "lease.return", "ip", ip_text(&ws->rec.control_ip, text, sizeof(text)));
+		memset(&ws->rec.control_ip, 0, sizeof(ws->rec.control_ip));
+		memset(&ws->rec.control_ip6, 0, sizeof(ws->rec.control_ip6));
+		ws->rec.started = 0;
+	}
+	registry_hosts_dirty(ws->registry);
+	if (to == TO_NOTHING) {
+		memset(&ws->rec, 0, sizeof(ws->rec));
+		str_copy(ws->rec.name, sizeof(ws->rec.name), ws->name);
+		return 0;
+	}
+	ws->rec.state = to == TO_STOPPED ? RECORD_STOPPED : RECORD_ABSENT;
+	ws->rec.step[0] = '\0';
+	note(ws, why);
+	save_lazily(ws);
+	return 0;
+}
+
+/* The up has come to nothing and its downs are done. */
+static void rolled_back(struct workspace *ws, struct job *job, const struct err *why)
+{
+	bool first = !ws->rec.created;
+	struct err e = { 0 };
+
+	audit(ws, first ? "ws.create.rollback" : "ws.start.rollback", why->text, clk_now_us() - job->began);
+	if (settle(ws, true, why->text, &e))
+		log_error("%s", e.text);
+	finish(ws, job, -why->code, why);
+}
+
+/* What the up made is still there and its worker is no more: another one takes it down, before anybody else's work. */
+static void undo(struct workspace *ws, struct job *job, const struct err *why)
+{
+	job->undo = true;
+	job->failure = *why;
+	worker_submit(ws->registry->pool, &ws->task, true);
+}
+
+static int run_saved(struct workspace *ws, struct worker_result *res, struct err *e)
+{
+	struct record *rec = &ws->rec, before = *rec;
+	const struct work_done *d = &res->done;
+	uint64_t now = clk_wall_s();
+
+	rec->init_pid = d->init_pid;
+	rec->init_start = d->init_start;
+	rec->ns_user = d->ns_user;
+	rec->ns_net = d->ns_net;
+	rec->ns_mnt = d->ns_mnt;
+	if (!rec->nic.name[0])
+		str_copy(rec->nic.name, sizeof(rec->nic.name), d->nic_name);
+	rec->state = RECORD_RUNNING;
+	rec->step[0] = '\0';
+	rec->started = now;
+	if (!rec->created)
+		rec->created = now;
+	if (record_save(ws->registry->recordsfd, rec, e) == 0)
+		return 0;
+	/* Not durable, so not true: a crash would now undo a workspace that somebody uses. */
+	rec->state = RECORD_CREATING;
+	rec->created = before.created;
+	rec->started = before.started;
+	return -e->code;
+}
+
+static void end_up(struct workspace *ws, struct job *job, struct worker_result *res)
+{
+	bool first = !ws->rec.created;
+	struct err e = { 0 };
+
+	if (res->err.code) {
+		e = res->err;
+		if (!strstr(e.text, ws->name))
+			err_wrap(&e, "%s workspace '%s'", first ? "create" : "start", ws->name);
+		if (res->clean)
+			rolled_back(ws, job, &e);
+		else
+			undo(ws, job, &e);
+		return;
+	}
+	if (run_saved(ws, res, &e) || watch_start(ws, fd_take(&res->pidfd), &e)) {
+		err_wrap(&e, "%s workspace '%s'", first ? "create" : "start", ws->name);
+		undo(ws, job, &e);
+		return;
+	}
+	audit(ws, first ? "ws.create.ok" : "ws.start", NULL, clk_now_us() - job->began);
+	finish(ws, job, 0, &e);
+}
+
+/* --- down --- */
+
+static void begin_down(struct workspace *ws, struct job *job, struct worker_order *o)
+{
+	struct registry *r = ws->registry;
+	char why[sizeof(ws->rec.note)];
+
+	settings_spec(r->settings, ws->name, &job->spec);
+	str_copy(job->spec.image, sizeof(job->spec.image), ws->rec.image);
+	if (job->kind == JOB_STOP || (job->kind == JOB_CLEAN && ws->rec.state == RECORD_RUNNING)) {
+		if (job->kind == JOB_CLEAN)
+			note(ws, watch_reason(ws, why, sizeof(why)));
+		ws->rec.state = RECORD_STOPPING;
+	} else if (job->kind == JOB_DESTROY) {
+		ws->rec.state = RECORD_DESTROYING;
+		str_copy(ws->rec.step, sizeof(ws->rec.step), job->purge ? STEP_PURGE : "");
+	}
+	/* Also on a full disk: a destroy is what frees it. */
+	if (job->kind != JOB_UP)
+		save_lazily(ws);
+	watch_stop(ws);
+	*o = (struct worker_order){
+		.kind = down_kind(&ws->rec), .settings = r->settings, .spec = &job->spec, .rec = &ws->rec,
+		.timeout_s = job->timeout_s, .initfd = -1, .filterfd = -1,
+	};
+}
+
+static const char *down_event(const struct job *job, enum target to)
+{
+	if (job->kind == JOB_CLEAN)
+		return "state.recover";
+	return job->kind == JOB_STOP ? "ws.stop" : to == TO_NOTHING ? "ws.delete" : "ws.destroy";
+}
+
+static void down_failed(struct workspace *ws, struct job *job, const struct err *why)
+{
+	struct err e = *why;
+
+	if (!strstr(e.text, ws->name))
+		err_wrap(&e, "clean up workspace '%s'", ws->name);
+	note(ws, e.text);
+	save_lazily(ws);
+	log_error("%s", e.text);
+	finish(ws, job, -e.code, job->undo ? &job->failure : &e);
+}
+
+static void end_down(struct workspace *ws, struct job *job, struct worker_result *res)
+{
+	bool all = down_kind(&ws->rec) != WORKER_DOWN;
+	enum target to = target(&ws->rec);
+	char why[sizeof(ws->rec.note)];
+	struct err e = { 0 };
+
+	if (res->err.code) {
+		down_failed(ws, job, &res->err);
+		return;
+	}
+	if (job->undo) {
+		e = job->failure;
+		rolled_back(ws, job, &e);
+		return;
+	}
+	/* Why it went down by itself stays readable; an ordered stop leaves no note. */
+	memcpy(why, ws->rec.note, sizeof(why));
+	if (settle(ws, all, job->kind == JOB_CLEAN ? why : NULL, &e)) {
+		down_failed(ws, job, &e);
+		return;
+	}
+	audit(ws, down_event(job, to), job->kind == JOB_CLEAN ? why : NULL, clk_now_us() - job->began);
+	if (job->kind == JOB_CLEAN && watch_rebooted(ws))
+		operate_queue(ws, JOB_UP, WANT_ANY, false, 0, NULL);
+	finish(ws, job, 0, &e);
+}
+
+/* --- between the jobs and the pool --- */
+
+static int task_begin(struct task *t, struct worker_order *o, struct err *e)
+{
+	struct workspace *ws = t->ctx;
+	struct job *job = ws->jobs;
+
+	if (!job->began)
+		job->began = clk_now_us();
+	if (job->kind == JOB_UP && !job->undo)
+		return begin_up(ws, job, o, e);
+	begin_down(ws, job, o);
+	return 0;
+}
+
+static void task_refused(struct task *t, const struct err *e)
+{
+	struct workspace *ws = t->ctx;
+	struct job *job = ws->jobs;
+	struct err why = *e;
+
+	if (job->kind != JOB_UP || job->undo)
+		down_failed(ws, job, &why);
+	else if (!operate_unsettled(ws))
+		finish(ws, job, -why.code, &why);	/* refused before anything was recorded */
+	else
+		undo(ws, job, &why);
+}
+
+static void task_step(struct task *t, const struct work_step *s)
+{
+	struct workspace *ws = t->ctx;
+	struct job *job = ws->jobs;
+
+	if (job->kind == JOB_UP)
+		str_copy(ws->rec.step, sizeof(ws->rec.step), s->step);
+	if (!s->done || job->undo)
+		return;
+	for (struct waiter *w = job->waiters; w; w = job->cursor) {
+		job->cursor = w->next;
+		if (w->progress)
+			w->progress(w, s->step, s->detail, s->us, (int)s->up);
+	}
+}
+
+static void task_end(struct task *t, struct worker_result *res)
+{
+	struct workspace *ws = t->ctx;
+	struct job *job = ws->jobs;
+
+	if (job->kind == JOB_UP && !job->undo)
+		end_up(ws, job, res);
+	else
+		end_down(ws, job, res);
+}
+
+/* The job is over: tell everybody, then go on with the next one. `e` may be the job's own. */
+static void finish(struct workspace *ws, struct job *job, int ret, const struct err *e)
+{
+	struct err told = *e;
+
+	ws->jobs = job->next;
+	ws->ending = job;
+	ws->busy = true;
+	if (ret && !job->waiters)
+		log_warn("%s", told.text);
+	while (job->waiters) {
+		struct waiter *w = job->waiters;
+
+		job->waiters = w->next;
+		w->next = NULL;
+		w->ws = NULL;
+		w->done(w, ws, ret, &told);
+	}
+	ws->ending = NULL;
+	ws->busy = false;
+	/* What is not settled now would fail the next job in the same way: let it say so. */
+	if (ret && job->kind == JOB_CLEAN && ws->jobs) {
+		free(job);
+		finish(ws, ws->jobs, ret, &told);
+		return;
+	}
+	free(job);
+	kick(ws);
+}
+
+/* Is there nothing to do for this job, or may it not be done? True: *ret and *e are its result. */
+static bool needless(const struct workspace *ws, const struct job *job, int *ret, struct err *e)
+{
+	bool here = ws->has_record && ws->rec.state != RECORD_ABSENT;
+	const char *state = record_state_text(ws->rec.state);
+
+	*ret = 0;
+	if (ws->damaged)
+		*ret = err_set(e, EUCLEAN, "use workspace '%s': %s", ws->name, ws->rec.note);
+	else if (job->kind == JOB_UP && job->want == WANT_ABSENT && here)
+		*ret = err_set(e, EEXIST, "create workspace '%s': it exists and is %s (sshbay show %s)", ws->name, state,
+			       ws->name);
+	else if (job->kind == JOB_UP && job->want == WANT_PRESENT && !ws->has_record && !ws->configured)
+		*ret = err_set(e, ENOENT, "start workspace '%s': no such workspace (sshbay create %s)", ws->name, ws->name);
+	else if (job->kind == JOB_STOP && !ws->has_record)
+		*ret = err_set(e, ENOENT, "stop workspace '%s': no such workspace (sshbay list)", ws->name);
+	else if (job->kind == JOB_DESTROY && !ws->has_record)
+		*ret = err_set(e, ENOENT, "destroy workspace '%s': no such workspace (sshbay list)", ws->name);
+	else if (job->kind == JOB_UP)
+		return here && ws->rec.state == RECORD_RUNNING && !ws->dead;
+	else if (job->kind == JOB_STOP)
+		return ws->rec.state == RECORD_STOPPED || ws->rec.state == RECORD_ABSENT;
+	else if (job->kind == JOB_DESTROY)
+		return ws->rec.state == RECORD_ABSENT && !job->purge;
+	else
+		return !operate_unsettled(ws);
+	return true;
+}
+
+static struct job *new_job(enum job_kind kind)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (job)
+		job->kind = kind;
+	return job;
+}
+
+static bool clean_first(struct workspace *ws)
+{
+	/* STOP and DESTROY of a dead workspace do the same downs by themselves; so does a destroy of anything. */
+	struct job *first = ws->jobs, *clean;
+
+	if (!operate_unsettled(ws) || first->kind == JOB_CLEAN || first->kind == JOB_DESTROY ||
+	    (first->kind == JOB_STOP && ws->rec.state == RECORD_RUNNING))
+		return true;
+	clean = new_job(JOB_CLEAN);
+	if (!clean)
+		return false;
+	clean->next = first;
+	ws->jobs = clean;
+	return true;
+}
+
+/* Start the first job, unless one is under way. */
+static void kick(struct workspace *ws)
+{
+	struct err e = { 0 };
+	int ret;
+
+	if (ws->busy || !ws->jobs)
+		return;
+	if (!clean_first(ws)) {
+		ret = err_set(&e, ENOMEM, "use workspace '%s': out of memory", ws->name);
+		finish(ws, ws->jobs, ret, &e);
+		return;
+	}
+	if (needless(ws, ws->jobs, &ret, &e)) {
+		finish(ws, ws->jobs, ret, &e);
+		return;
+	}
+	ws->busy = true;
+	ws->task = (struct task){
+		.ctx = ws, .begin = task_begin, .refused = task_refused, .step = task_step, .end = task_end,
+	};
+	worker_submit(ws->registry->pool, &ws->task, ws->jobs->kind == JOB_CLEAN);
+}
+
+/* May a newcomer share the last job of the queue instead of a job of its own? */
+static bool joinable(const struct job *last, enum job_kind kind, enum job_want want, bool purge)
+{
+	if (!last || last->kind != kind || last->undo)
+		return false;
+	if (kind == JOB_UP)
+		return last->want == want || want == WANT_ANY || last->want == WANT_ANY;
+	return kind != JOB_DESTROY || last->purge == purge;
+}
+
+void operate_queue(struct workspace *ws, enum job_kind kind, enum job_want want, bool purge, unsigned int timeout_s,
+		   struct waiter *w)
+{
+	struct job **last = &ws->jobs, *job;
+	struct waiter **end;
+
+	while (*last && (*last)->next)
+		last = &(*last)->next;
+	job = *last;
+	if (!joinable(job, kind, want, purge)) {
+		job = new_job(kind);
+		if (!job) {
+			struct err e = { 0 };
+
+			if (w)
+				w->done(w, ws, err_set(&e, ENOMEM, "use workspace '%s': out of memory", ws->name), &e);
+			return;
+		}
+		job->want = want;
+		job->purge = purge;
+		job->timeout_s = timeout_s;
+		if (*last)
+			(*last)->next = job;
+		else
+			ws->jobs = job;
+	}
+	if (w) {
+		for (end = &job->waiters; *end; end = &(*end)->next)
+			;
+		*end = w;
+		w->next = NULL;
+		w->ws = ws;
+	}
+	kick(ws);
+}
+
+void operate_died(struct workspace *ws)
+{
+	ws->dead = true;
+	if (!ws->busy && !ws->jobs)
+		operate_queue(ws, JOB_CLEAN, WANT_ANY, false, 0, NULL);
+}
