@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: LGPL-2.1-or-later
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The strict INI layer; the only user of iniparser.  iniparser 4.1 drops duplicates, folds case, cuts values at ';' and
  * '#', joins lines at a backslash and reports on stderr, all of it silently wrong for a configuration.  So each line is
@@ -28,8 +28,8 @@ struct scan {
 	struct conf *conf;
 	conf_problem fn;
 	void *ctx;
-	const char *section;	/* where we are; NULL: before the first or below a bad header */
-	bool below_bad;		/* the header above was refused: do not blame its keys */
+	const char *section; /* where we are; NULL: before the first or below a bad header */
+	bool below_bad;      /* the header above was refused: do not blame its keys */
 	unsigned int line;
 	bool full;
 };
@@ -106,7 +106,8 @@ static void complain_name(struct scan *s, const char *what, const char *name)
 		lower[i] = (char)tolower((unsigned char)name[i]);
 	lower[i] = '\0';
 	if (strcmp(name, lower) != 0 && section_ok(lower))
-		problem(s, "", "%s '%s' has upper case letters (did you mean '%s'?)", what, shown, lower);
+		problem(s, "", "%s '%s' has upper case letters (did you mean '%s'?)", what, shown,
+			lower);
 	else
 		problem(s, "", "'%s' is not a %s name", shown, what);
 }
@@ -177,7 +178,9 @@ static char *scan_plain(struct scan *s, const char *key, char *v)
 		if (!is_comment(v[i]))
 			continue;
 		if (i && !is_blank(v[i - 1])) {
-			problem(s, key, "'%c' inside the value would begin a comment (quote the value)", v[i]);
+			problem(s, key,
+				"'%c' inside the value would begin a comment (quote the value)",
+				v[i]);
 			return NULL;
 		}
 		v[i] = '\0';
@@ -196,7 +199,8 @@ static bool scan_value(struct scan *s, const char *key, char **value)
 		return false;
 	for (p = v; *p; p++) {
 		if ((unsigned char)*p >= 0x7f) {
-			problem(s, key, "byte \\x%02x in the value is not ASCII", (unsigned char)*p);
+			problem(s, key, "byte \\x%02x in the value is not ASCII",
+				(unsigned char)*p);
 			return false;
 		}
 	}
@@ -234,7 +238,8 @@ static void scan_key(struct scan *s, char *line)
 		return;
 	}
 	if (room(s))
-		s->conf->entries[s->conf->nentries++] = (struct conf_entry){ s->section, key, value, s->line };
+		s->conf->entries[s->conf->nentries++] =
+			(struct conf_entry){ s->section, key, value, s->line };
 }
 
 /* `line` is NUL-terminated at `len`. */
@@ -252,7 +257,8 @@ static void scan_line(struct scan *s, char *line, size_t len)
 	}
 	for (i = 0; i < len; i++) {
 		if (((unsigned char)line[i] < ' ' && line[i] != '\t') || line[i] == 0x7f) {
-			problem(s, "", "control character \\x%02x in column %zu", (unsigned char)line[i], i + 1);
+			problem(s, "", "control character \\x%02x in column %zu",
+				(unsigned char)line[i], i + 1);
 			return;
 		}
 	}
@@ -294,8 +300,7 @@ static void scan_text(struct scan *s, char *text, size_t len)
 /* iniparser's error callback has no context argument. */
 static _Thread_local char complaint[160];
 
-static int __attribute__((format(printf, 1, 2)))
-on_complaint(const char *fmt, ...)
+static int __attribute__((format(printf, 1, 2))) on_complaint(const char *fmt, ...)
 {
 	va_list ap;
 	int n;
@@ -357,7 +362,8 @@ static void compare(struct scan *s)
 
 		keys += n > 0 ? (unsigned int)n : 0;
 	}
-	if (c->problems == 0 && (keys != c->nentries || iniparser_getnsec(c->reader) != (int)c->nsections)) {
+	if (c->problems == 0 &&
+	    (keys != c->nentries || iniparser_getnsec(c->reader) != (int)c->nsections)) {
 		s->line = 0;
 		s->section = NULL;
 		problem(s, "", "iniparser sees %u keys where there are %u", keys, c->nentries);
@@ -412,7 +418,8 @@ const struct conf_entry *conf_find(const struct conf *c, const char *section, co
 	unsigned int i;
 
 	for (i = 0; i < c->nentries; i++) {
-		if (strcmp(c->entries[i].key, key) == 0 && strcmp(c->entries[i].section, section) == 0)
+		if (strcmp(c->entries[i].key, key) == 0 &&
+		    strcmp(c->entries[i].section, section) == 0)
 			return &c->entries[i];
 	}
 	return NULL;

@@ -8,30 +8,31 @@
 #include "base/err.h"
 #include <stddef.h>
 
-#define CONF_BYTES_MAX (256 * 1024)	/* size of a file */
-#define CONF_LINE_MAX 1000		/* bytes of a line; iniparser's own limit is 1023 */
-#define CONF_ENTRIES_MAX 2048		/* keys and sections of a file */
+#define CONF_BYTES_MAX   (256 * 1024) /* size of a file */
+#define CONF_LINE_MAX    1000         /* bytes of a line; iniparser's own limit is 1023 */
+#define CONF_ENTRIES_MAX 2048         /* keys and sections of a file */
 
 struct conf_entry {
-	const char *section, *key, *value;	/* owned by the struct conf; value may be "" */
-	unsigned int line;			/* from 1 */
+	const char *section, *key, *value; /* owned by the struct conf; value may be "" */
+	unsigned int line;                 /* from 1 */
 };
 struct conf_section {
 	const char *name;
 	unsigned int line;
 };
 struct conf {
-	struct conf_entry *entries;		/* in file order */
+	struct conf_entry *entries; /* in file order */
 	unsigned int nentries;
 	struct conf_section *sections;
 	unsigned int nsections;
-	unsigned int problems;			/* how often the caller's function was called */
-	char *text;				/* names point into this */
-	void *reader;				/* iniparser's dictionary: values point into it */
+	unsigned int problems; /* how often the caller's function was called */
+	char *text;            /* names point into this */
+	void *reader;          /* iniparser's dictionary: values point into it */
 };
 
 /* Told of each problem, in file order. Line 0: the file as a whole. `section` and `key` may be "". */
-typedef void (*conf_problem)(void *ctx, unsigned int line, const char *section, const char *key, const char *reason);
+typedef void (*conf_problem)(void *ctx, unsigned int line, const char *section, const char *key,
+			     const char *reason);
 
 /*
  * Read `path`: a regular file of the owner root (of the effective user when that is not root), it and its directory

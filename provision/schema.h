@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define SCHEMA_VALUE_MAX 2048	/* longest text of a value, with NUL */
+#define SCHEMA_VALUE_MAX 2048 /* longest text of a value, with NUL */
 
 struct schema_row;
 /*
@@ -18,27 +18,27 @@ struct schema_row;
  * alone.  A field set by parse and written by print parses to the same field again.
  */
 struct schema_type {
-	const char *syntax;		/* for the manual: "yes or no" */
+	const char *syntax; /* for the manual: "yes or no" */
 	int (*parse)(const struct schema_row *row, const char *text, void *base, struct err *e);
 	void (*print)(const struct schema_row *row, const void *base, char *buf, size_t size);
 };
 
 enum schema_flag {
-	SCHEMA_EMPTY = 1,		/* may be empty: parse is called with "" */
-	SCHEMA_SINGLE = 2,		/* names one object: makes no sense in [defaults] */
-	SCHEMA_ZERO = 4,		/* numbers: 0 is allowed below min */
+	SCHEMA_EMPTY = 1,  /* may be empty: parse is called with "" */
+	SCHEMA_SINGLE = 2, /* names one object: makes no sense in [defaults] */
+	SCHEMA_ZERO = 4,   /* numbers: 0 is allowed below min */
 };
 
 struct schema_row {
 	const char *section, *key;
 	const struct schema_type *type;
-	uint64_t min, max;		/* numbers: range; lists: number of entries */
-	const char *standard;		/* the value when the key is absent, as text */
-	const char *help;		/* sentences for the manual and the sample file */
-	size_t offset, size;		/* of the field */
-	size_t count;			/* lists: offset of the uint32_t that counts them */
+	uint64_t min, max;    /* numbers: range; lists: number of entries */
+	const char *standard; /* the value when the key is absent, as text */
+	const char *help;     /* sentences for the manual and the sample file */
+	size_t offset, size;  /* of the field */
+	size_t count;         /* lists: offset of the uint32_t that counts them */
 	unsigned int flags;
-	const char *const *words;	/* allowed words, NULL-terminated, or NULL */
+	const char *const *words; /* allowed words, NULL-terminated, or NULL */
 };
 
 extern const struct schema_row schema_rows[];

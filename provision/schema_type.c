@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: LGPL-2.1-or-later
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Kinds of configuration values: numbers, words, names and paths.  Each has a strict parser and a printer whose output
  * parses to the same value.  Pure functions; no file is touched.
@@ -11,16 +11,17 @@
 #include "base/num.h"
 #include "base/str.h"
 
-#define U32(row, base) ((uint32_t *)((char *)(base) + (row)->offset))
-#define U64(row, base) ((uint64_t *)((char *)(base) + (row)->offset))
-#define BOOL(row, base) ((bool *)((char *)(base) + (row)->offset))
-#define TEXT(row, base) ((char *)(base) + (row)->offset)
-#define C_U32(row, base) ((const uint32_t *)((const char *)(base) + (row)->offset))
-#define C_U64(row, base) ((const uint64_t *)((const char *)(base) + (row)->offset))
+#define U32(row, base)    ((uint32_t *)((char *)(base) + (row)->offset))
+#define U64(row, base)    ((uint64_t *)((char *)(base) + (row)->offset))
+#define BOOL(row, base)   ((bool *)((char *)(base) + (row)->offset))
+#define TEXT(row, base)   ((char *)(base) + (row)->offset)
+#define C_U32(row, base)  ((const uint32_t *)((const char *)(base) + (row)->offset))
+#define C_U64(row, base)  ((const uint64_t *)((const char *)(base) + (row)->offset))
 #define C_BOOL(row, base) ((const bool *)((const char *)(base) + (row)->offset))
 #define C_TEXT(row, base) ((const char *)(base) + (row)->offset)
 
-#define ALNUM "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+#define PATH_TEXT_MAX 512 /* leaves room for what is appended, and for the line in a dump */
+#define ALNUM         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 static int ranged(const struct schema_row *row, const char *text, uint64_t *v, struct err *e)
 {
@@ -84,7 +85,8 @@ static int in_range(const struct schema_row *row, const char *text, uint64_t v, 
 	num_size_text(row->min, low, sizeof(low));
 	if (row->max == UINT64_MAX - 1)
 		return err_set(e, ERANGE, "'%s' is too small (at least %s)", text, low);
-	return err_set(e, ERANGE, "'%s' is not in %s to %s", text, low, num_size_text(row->max, high, sizeof(high)));
+	return err_set(e, ERANGE, "'%s' is not in %s to %s", text, low,
+		       num_size_text(row->max, high, sizeof(high)));
 }
 
 static int parse_size(const struct schema_row *row, const char *text, void *base, struct err *e)
@@ -112,7 +114,8 @@ static void print_size(const struct schema_row *row, const void *base, char *buf
 		num_size_text(*C_U64(row, base), buf, size);
 }
 
-static int parse_megabytes(const struct schema_row *row, const char *text, void *base, struct err *e)
+static int parse_megabytes(const struct schema_row *row, const char *text, void *base,
+			   struct err *e)
 {
 	uint64_t v;
 	int ret = num_size(text, &v, e);
@@ -140,8 +143,8 @@ static int parse_seconds(const struct schema_row *row, const char *text, void *b
 	if (ret < 0)
 		return ret;
 	if ((v < row->min && !(v == 0 && (row->flags & SCHEMA_ZERO))) || v > row->max)
-		return err_set(e, ERANGE, "'%s' is not in %" PRIu64 "s to %" PRIu64 "s%s", text, row->min, row->max,
-			       row->flags & SCHEMA_ZERO ? ", or 0" : "");
+		return err_set(e, ERANGE, "'%s' is not in %" PRIu64 "s to %" PRIu64 "s%s", text,
+			       row->min, row->max, row->flags & SCHEMA_ZERO ? ", or 0" : "");
 	*U32(row, base) = (uint32_t)v;
 	return 0;
 }
@@ -179,7 +182,8 @@ static void print_create(const struct schema_row *row, const void *base, char *b
 static int store(const struct schema_row *row, const char *text, void *base, struct err *e)
 {
 	if (strlen(text) >= row->size)
-		return err_set(e, ENAMETOOLONG, "%zu characters (at most %zu)", strlen(text), row->size - 1);
+		return err_set(e, ENAMETOOLONG, "%zu characters (at most %zu)", strlen(text),
+			       row->size - 1);
 	str_copy(TEXT(row, base), row->size, text);
 	return 0;
 }
@@ -195,6 +199,9 @@ static int parse_path(const struct schema_row *row, const char *text, void *base
 
 	if (*text && *text != '/')
 		return err_set(e, EINVAL, "'%s' is not an absolute path", text);
+	if (strlen(text) > PATH_TEXT_MAX)
+		return err_set(e, ENAMETOOLONG, "%zu characters (at most %d)", strlen(text),
+			       PATH_TEXT_MAX);
 	for (p = strstr(text, "/.."); p; p = strstr(p + 1, "/..")) {
 		if (p[3] == '/' || p[3] == '\0')
 			return err_set(e, EINVAL, "'%s' has a '..' in it", text);
@@ -209,7 +216,8 @@ static int parse_user(const struct schema_row *row, const char *text, void *base
 	if (text[strspn(text, "0123456789")] == '\0') {
 		if (num_u64(text, 1, UINT32_MAX - 1, &id, e) < 0)
 			return -EINVAL;
-	} else if (text[strspn(text, ALNUM "_-.")] || *text == '-' || strlen(text) >= STR_NAME_MAX) {
+	} else if (text[strspn(text, ALNUM "_-.")] || *text == '-' ||
+		   strlen(text) >= STR_NAME_MAX) {
 		return err_set(e, EINVAL, "'%s' is neither a user name nor a number", text);
 	}
 	return store(row, text, base, e);
@@ -218,7 +226,8 @@ static int parse_user(const struct schema_row *row, const char *text, void *base
 static int parse_image(const struct schema_row *row, const char *text, void *base, struct err *e)
 {
 	if (text[strspn(text, ALNUM "_.+-")] || *text == '.' || *text == '-')
-		return err_set(e, EINVAL, "'%s' is not an image name (letters, digits, _ . + -)", text);
+		return err_set(e, EINVAL, "'%s' is not an image name (letters, digits, _ . + -)",
+			       text);
 	return store(row, text, base, e);
 }
 
@@ -227,7 +236,8 @@ static int parse_cgroup(const struct schema_row *row, const char *text, void *ba
 	const char *part = text;
 
 	if (text[strspn(text, ALNUM "_.@:/-")])
-		return err_set(e, EINVAL, "'%s' is not a group name (letters, digits, _ . @ : - /)", text);
+		return err_set(e, EINVAL, "'%s' is not a group name (letters, digits, _ . @ : - /)",
+			       text);
 	do {
 		size_t n = strcspn(part, "/");
 
@@ -241,7 +251,8 @@ static int parse_cgroup(const struct schema_row *row, const char *text, void *ba
 }
 
 /* Numbers separated by colons: exactly n. */
-static int parse_colons(const char *text, uint64_t max, uint32_t *out, unsigned int n, struct err *e)
+static int parse_colons(const char *text, uint64_t max, uint32_t *out, unsigned int n,
+			struct err *e)
 {
 	char part[32];
 	uint64_t v;
@@ -269,7 +280,8 @@ static int parse_startups(const struct schema_row *row, const char *text, void *
 	if (parse_colons(text, row->max, v, 3, e) < 0)
 		return -EINVAL;
 	if (v[0] < 1 || v[2] < v[0])
-		return err_set(e, EINVAL, "'%s': begin must be at least 1 and full not below begin", text);
+		return err_set(e, EINVAL, "'%s': begin must be at least 1 and full not below begin",
+			       text);
 	if (v[1] < 1 || v[1] > 100)
 		return err_set(e, EINVAL, "'%s': rate is a percentage, 1 to 100", text);
 	memcpy(U32(row, base), v, sizeof(v));
@@ -302,8 +314,9 @@ static void print_prefixes(const struct schema_row *row, const void *base, char 
 	str_format(buf, size, "%" PRIu32 ":%" PRIu32, v[0], v[1]);
 }
 
-int schema_type_each(const char *text, int (*one)(void *ctx, const char *entry, unsigned int n, struct err *e), void *ctx,
-		     struct err *e)
+int schema_type_each(const char *text,
+		     int (*one)(void *ctx, const char *entry, unsigned int n, struct err *e),
+		     void *ctx, struct err *e)
 {
 	char entry[256];
 	unsigned int n = 0;
@@ -379,8 +392,10 @@ static int parse_patterns(const struct schema_row *row, const char *text, void *
 		size_t n = strcspn(text, " \t");
 
 		if (strspn(text, ALNUM "_*?") < n)
-			return err_set(e, EINVAL, "'%.*s' is not the name of a variable (letters, digits, _ * ?)",
-				       (int)n, text);
+			return err_set(
+				e, EINVAL,
+				"'%.*s' is not the name of a variable (letters, digits, _ * ?)",
+				(int)n, text);
 		if (used + n + 2 > sizeof(out))
 			return err_set(e, ENAMETOOLONG, "too long");
 		if (used)
@@ -398,15 +413,19 @@ const struct schema_type schema_type_number64 = { "number", parse_number64, prin
 const struct schema_type schema_type_port = { "port number", parse_number, print_number };
 const struct schema_type schema_type_pids = { "number or unlimited", parse_pids, print_pids };
 const struct schema_type schema_type_size = { "size or unlimited", parse_size, print_size };
-const struct schema_type schema_type_megabytes = { "size, in whole M", parse_megabytes, print_megabytes };
+const struct schema_type schema_type_megabytes = { "size, in whole M", parse_megabytes,
+						   print_megabytes };
 const struct schema_type schema_type_seconds = { "time", parse_seconds, print_seconds };
 const struct schema_type schema_type_bool = { "yes or no", parse_bool, print_bool };
-const struct schema_type schema_type_create = { "first-login or configured", parse_create, print_create };
+const struct schema_type schema_type_create = { "first-login or configured", parse_create,
+						print_create };
 const struct schema_type schema_type_path = { "absolute path", parse_path, print_text };
 const struct schema_type schema_type_user = { "user name or number", parse_user, print_text };
 const struct schema_type schema_type_image = { "name", parse_image, print_text };
 const struct schema_type schema_type_cgroup = { "relative path", parse_cgroup, print_text };
-const struct schema_type schema_type_startups = { "begin:rate:full", parse_startups, print_startups };
+const struct schema_type schema_type_startups = { "begin:rate:full", parse_startups,
+						  print_startups };
 const struct schema_type schema_type_prefixes = { "bits:bits", parse_prefixes, print_prefixes };
 const struct schema_type schema_type_words = { "list", parse_words, print_text };
-const struct schema_type schema_type_patterns = { "patterns separated by blanks", parse_patterns, print_text };
+const struct schema_type schema_type_patterns = { "patterns separated by blanks", parse_patterns,
+						  print_text };

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The table of configuration keys, and the look-ups in it.  A new key is one row here and one field in settings.h; the
+ * sample file and the manual are generated from the rows (`sshbay dump --sample`, `--man`).
+ */
+#include "schema.h"
+
+#include <string.h>
+
+#include "base/str.h"
+#include "schema_type.h"
+
+#define IN(field)                                                                                  \
+	.offset = offsetof(struct settings, field), .size = sizeof(((struct settings *)0)->field)
+#define OF(field) .offset = offsetof(struct spec, field), .size = sizeof(((struct spec *)0)->field)
+#define U32MAX    UINT32_MAX
+#define U64MAX    (UINT64_MAX - 1)
+
+/* What three-number and two-number kinds write behind the field of their row. */
+_Static_assert(offsetof(struct settings, gate.startups_full) ==
+		       offsetof(struct settings, gate.startups_begin) + 8,
+	       "");
+_Static_assert(offsetof(struct settings, gate.source_v6_len) ==
+		       offsetof(struct settings, gate.source_v4_len) + 4,
+	       "");
+
+static const char *const kex_words[] = { "curve25519-sha256",
+					 "curve25519-sha256@libssh.org",
+					 "ecdh-sha2-nistp256",
+					 "ecdh-sha2-nistp384",
+					 "ecdh-sha2-nistp521",
+					 "diffie-hellman-group14-sha256",
+					 "diffie-hellman-group16-sha512",
+					 "diffie-hellman-group18-sha512",
+					 "sntrup761x25519-sha512",
+					 "sntrup761x25519-sha512@openssh.com",
+					 "mlkem768x25519-sha256",
+					 NULL };
+static const char *const cipher_words[] = { "aes128-gcm@openssh.com",
+					    "aes256-gcm@openssh.com",
+					    "chacha20-poly1305@openssh.com",
+					    "aes256-ctr",
+					    "aes192-ctr",
+					    "aes128-ctr",
+					    NULL };
+static const char *const mac_words[] = { "hmac-sha2-256-etm@openssh.com",
+					 "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256",
+					 "hmac-sha2-512", NULL };
+
+/* clang-format off */
+const struct schema_row schema_rows[] = {
+	/* --- gate --- */
+	{ "gate", "listen", &schema_type_listen, 1, SETTINGS_LISTEN_MAX, "0.0.0.0:22, [::]:22",
+	  "Addresses of the host on which the gate listens. Port 22 of the workspaces' own addresses is served besides.",
+	  IN(gate.listen), .count = offsetof(struct settings, gate.nlisten) },
+	{ "gate", "user", &schema_type_user, 0, 0, "sshd-gate",
+	  "The unprivileged user that the listener and the sessions run as. A number is taken as uid and gid.",
+	  IN(gate.user) },
+	{ "gate", "host_key", &schema_type_path, 0, 0, "/etc/sshbay/ssh_host_ed25519_key",
+	  "The ed25519 host key in OpenSSH's format. It is made at the first start, and its public half beside it.",
+	  IN(gate.host_key) },
+	{ "gate", "authorized_keys", &schema_type_path, 0, 0, "/etc/sshbay/keys/%u",
+	  "The file with a user's public keys; %u is the user name. The file and the directories above it must belong "
+	  "to root and be writable by root alone.", IN(gate.authorized_keys) },
+	{ "gate", "create", &schema_type_create, 0, 0, "first-login",
+	  "Which workspaces a login may create: any user's own one, or only those that have a configuration of their own.",
+	  IN(gate.create_on_login) },
+	{ "gate", "login_grace", &schema_type_seconds, 1, 3600, "30s",
+	  "A connection that has not logged in by then is closed.", IN(gate.login_grace) },
+	{ "gate", "max_startups", &schema_type_startups, 0, 100000, "10:30:100",
+	  "Connections that have not logged in yet: from begin on, rate percent of new ones are refused, rising to all "
+	  "of them at full.", IN(gate.startups_begin) },
+	{ "gate", "max_startups_per_source", &schema_type_number, 0, 100000, "8",
+	  "The same as a plain limit per source address. 0: no limit.", IN(gate.per_source) },
+	{ "gate", "source_prefix", &schema_type_prefixes, 0, 0, "32:64",
+	  "How many leading bits of an IPv4 and of an IPv6 address make up one source.", IN(gate.source_v4_len) },
+	{ "gate", "max_sessions", &schema_type_number, 1, 1000, "10",
+	  "Shells, commands and subsystems that one connection may have open at once.", IN(gate.max_sessions) },
+	{ "gate", "max_auth_tries", &schema_type_number, 1, 100, "6",
+	  "Failed attempts to log in after which a connection is closed.", IN(gate.max_auth_tries) },
+	{ "gate", "alive_interval", &schema_type_seconds, 1, 86400, "15s",
+	  "A connection that is silent for so long is asked for a sign of life. 0: never.",
+	  IN(gate.alive_interval), .flags = SCHEMA_ZERO },
+	{ "gate", "alive_count", &schema_type_number, 1, 1000, "4",
+	  "After so many unanswered questions the connection is closed.", IN(gate.alive_count) },
+	{ "gate", "rekey", &schema_type_megabytes, 16 << 20, UINT64_C(4095) << 30, "0",
+	  "New session keys after so much data. 0: what the cipher calls for.", IN(gate.rekey_mb),
+	  .flags = SCHEMA_ZERO },
+	{ "gate", "kex", &schema_type_words, 0, 0,
+	  "curve25519-sha256,curve25519-sha256@libssh.org,diffie-hellman-group16-sha512,diffie-hellman-group14-sha256",
+	  "Key exchange methods, best first.", IN(gate.kex), .words = kex_words },
+	{ "gate", "ciphers", &schema_type_words, 0, 0,
+	  "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr",
+	  "Ciphers, best first. The client's order decides.", IN(gate.ciphers), .words = cipher_words },
+	{ "gate", "macs", &schema_type_words, 0, 0,
+	  "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512",
+	  "Message authentication codes, best first.", IN(gate.macs), .words = mac_words },
+	{ "gate", "accept_env", &schema_type_patterns, 0, 0, "LANG LC_* COLORTERM TERM_PROGRAM TERM_PROGRAM_VERSION GIT_*",
+	  "Names of environment variables that a client may set; * and ? are wildcards.",
+	  IN(gate.accept_env), .flags = SCHEMA_EMPTY },
+	{ "gate", "banner", &schema_type_path, 0, 0, "",
+	  "A text file of at most 1023 bytes that is shown before the login. Empty: none.",
+	  IN(gate.banner), .flags = SCHEMA_EMPTY },
+	{ "gate", "transparent_port", &schema_type_port, 1, 65535, "61022",
+	  "Local port of the socket that takes connections to port 22 of the workspaces' addresses. Two instances on one "
+	  "host need different ones.", IN(gate.transparent_port) },
+
+	/* --- network --- */
+	{ "network", "control_cidr", &schema_type_pool4, 8, 30, "172.31.199.0/24",
+	  "The network from which workspaces get their private address.", IN(network.control_cidr) },
+	{ "network", "control_cidr6", &schema_type_pool6, 32, 124, "",
+	  "The same for IPv6. Empty: no IPv6.", IN(network.control_cidr6), .flags = SCHEMA_EMPTY },
+	{ "network", "nat", &schema_type_bool, 0, 0, "yes",
+	  "Workspaces reach the outside under the host's address.", IN(network.nat) },
+	{ "network", "isolate", &schema_type_bool, 0, 0, "no",
+	  "Block traffic from one workspace to another.", IN(network.isolate) },
+	{ "network", "announce", &schema_type_ifname, 0, 0, "",
+	  "A LAN interface on which the host answers ARP and neighbour discovery for the workspaces' addresses. Empty: "
+	  "none.", IN(network.announce), .flags = SCHEMA_EMPTY },
+	{ "network", "data_cidr", &schema_type_pool4, 8, 30, "192.168.199.0/24",
+	  "The network from which data plane addresses are taken where none is configured. Empty: none are.",
+	  IN(network.data_cidr), .flags = SCHEMA_EMPTY },
+	{ "network", "dns", &schema_type_dns, 0, SETTINGS_DNS_MAX, "",
+	  "Name servers for the workspaces. Empty: those of the host that are not on its loopback.",
+	  IN(network.dns), .count = offsetof(struct settings, network.ndns), .flags = SCHEMA_EMPTY },
+	{ "network", "mark", &schema_type_number, 1, U32MAX, "103",
+	  "Firewall mark of connections that are on their way to the gate.", IN(network.mark) },
+	{ "network", "table", &schema_type_number, 1, U32MAX, "101",
+	  "Routing table for them.", IN(network.table) },
+
+	/* --- storage --- */
+	{ "storage", "state", &schema_type_path, 0, 0, "/var/lib/sshbay",
+	  "Records and the workspaces' files. Only root may enter it.", IN(storage.state) },
+	{ "storage", "run", &schema_type_path, 0, 0, "/run/sshbay",
+	  "Sockets and pinned namespaces; empty after a boot.", IN(storage.run) },
+	{ "storage", "images", &schema_type_path, 0, 0, "",
+	  "The images that workspaces are made from. Empty: the directory images below state.",
+	  IN(storage.images), .flags = SCHEMA_EMPTY },
+	{ "storage", "id_base", &schema_type_number64, 100000, U32MAX - 1, "1000000",
+	  "First host uid and gid that belongs to workspaces.", IN(storage.id_base) },
+	{ "storage", "id_count", &schema_type_number64, 65536, 1 << 24, "262144",
+	  "Ids of each workspace. 65536 are too few for rootless containers inside.", IN(storage.id_count) },
+	{ "storage", "id_slots", &schema_type_number, 1, 65000, "4096",
+	  "Most workspaces that can exist at once. id_base + id_slots * id_count is the end of the range.",
+	  IN(storage.id_slots) },
+
+	/* --- limits --- */
+	{ "limits", "cgroup", &schema_type_cgroup, 0, 0, "sshbay",
+	  "Control group of this instance, below provisiond's own.", IN(limits.cgroup) },
+	{ "limits", "workers", &schema_type_number, 1, 64, "4",
+	  "Workspaces that are created, started or stopped at the same time; the others wait.", IN(limits.workers) },
+	{ "limits", "start_timeout", &schema_type_seconds, 1, 3600, "60s",
+	  "A start that takes longer is given up and undone.", IN(limits.start_timeout) },
+	{ "limits", "stop_timeout", &schema_type_seconds, 1, 3600, "10s",
+	  "How long the processes of a stopping workspace have before they are killed.", IN(limits.stop_timeout) },
+	{ "limits", "connections_per_user", &schema_type_number, 1, 100000, "20",
+	  "Connections that one user may have open at once.", IN(limits.connections_per_user) },
+
+	/* --- log --- */
+	{ "log", "audit", &schema_type_path, 0, 0, "/var/log/sshbay/audit.log",
+	  "The audit log, one JSON object per line. Empty: none.", IN(log.audit), .flags = SCHEMA_EMPTY },
+
+	/* --- pool --- */
+	{ "pool", "nics", &schema_type_nics, 0, 0, "",
+	  "The NICs that nic = auto may take: PCI addresses, MAC addresses or interface names.",
+	  IN(pool.nics), .flags = SCHEMA_EMPTY },
+	{ "pool", "gpus", &schema_type_gpus, 0, 0, "all",
+	  "The GPUs that gpu = auto may take.", IN(pool.gpus), .flags = SCHEMA_EMPTY },
+
+	/* --- workspace, defaults --- */
+	{ "workspace", "users", &schema_type_users, 0, SETTINGS_USERS_MAX, "",
+	  "Who may log in to it. Without this key: the user of the workspace's name, and those that [defaults] lists.",
+	  OF(users), .count = offsetof(struct spec, nusers), .flags = SCHEMA_EMPTY },
+	{ "workspace", "image", &schema_type_image, 0, 0, "bookworm",
+	  "The image it is created from. An existing workspace keeps its own.", OF(image) },
+	{ "workspace", "control_ip", &schema_type_ip4, 0, 0, "auto",
+	  "Its private address, out of control_cidr.", OF(control_ip), .flags = SCHEMA_EMPTY | SCHEMA_SINGLE },
+	{ "workspace", "control_ip6", &schema_type_ip6, 0, 0, "auto",
+	  "Its private IPv6 address, out of control_cidr6.", OF(control_ip6), .flags = SCHEMA_EMPTY | SCHEMA_SINGLE },
+	{ "workspace", "nic", &schema_type_nic, 0, 0, "none",
+	  "The NIC that becomes data0 inside.", OF(nic) },
+	{ "workspace", "data_ip", &schema_type_addr4, 0, 0, "",
+	  "Address and prefix length of data0.", OF(data_ip), .flags = SCHEMA_EMPTY | SCHEMA_SINGLE },
+	{ "workspace", "data_ip6", &schema_type_addr6, 0, 0, "",
+	  "IPv6 address and prefix length of data0.", OF(data_ip6), .flags = SCHEMA_EMPTY | SCHEMA_SINGLE },
+	{ "workspace", "data_mtu", &schema_type_number, 576, 65535, "0",
+	  "MTU of data0. 0: what the NIC has.", OF(data_mtu), .flags = SCHEMA_ZERO },
+	{ "workspace", "gpu", &schema_type_gpu, 0, 0, "none",
+	  "The GPU that it may use.", OF(gpu) },
+	{ "workspace", "cpus", &schema_type_cpus, 0, 0, "",
+	  "Cpus it may use: how many, or which ones (a list as in cpuset(7); the single cpu 5 is 5-5), or auto:nic, those "
+	  "near its NIC. Empty: all.", OF(cpus), .flags = SCHEMA_EMPTY },
+	{ "workspace", "memory", &schema_type_size, 8 << 20, U64MAX, "8G",
+	  "Most memory, page cache and tmpfs included.", OF(memory) },
+	{ "workspace", "swap", &schema_type_size, 1 << 20, U64MAX, "0",
+	  "Most swap, in addition to memory.", OF(swap), .flags = SCHEMA_ZERO },
+	{ "workspace", "disk", &schema_type_size, 64 << 20, U64MAX, "unlimited",
+	  "Most space for its own files.", OF(disk) },
+	{ "workspace", "pids", &schema_type_pids, 16, 4194304, "4096",
+	  "Most processes and threads.", OF(pids) },
+	{ "workspace", "autostart", &schema_type_bool, 0, 0, "no",
+	  "Start it with the host.", OF(autostart) },
+	{ "workspace", "root", &schema_type_bool, 0, 0, "yes",
+	  "Its users may become root inside by sudo.", OF(root) },
+	{ "workspace", "nesting", &schema_type_bool, 0, 0, "no",
+	  "Allow user namespaces inside, which rootless containers and browser sandboxes need.", OF(nesting) },
+};
+/* clang-format on */
+const unsigned int schema_nrows = sizeof(schema_rows) / sizeof(schema_rows[0]);
+
+/* "workspace NAME" and "defaults" have the rows of "workspace". */
+static const char *rows_of(const char *section)
+{
+	if (strcmp(section, "defaults") == 0 || strncmp(section, "workspace ", 10) == 0)
+		return "workspace";
+	return section;
+}
+
+const struct schema_row *schema_find(const char *section, const char *key)
+{
+	unsigned int i;
+
+	section = rows_of(section);
+	for (i = 0; i < schema_nrows; i++) {
+		if (strcmp(schema_rows[i].key, key) == 0 &&
+		    strcmp(schema_rows[i].section, section) == 0)
+			return &schema_rows[i];
+	}
+	return NULL;
+}
+
+bool schema_is_section(const char *section)
+{
+	unsigned int i;
+
+	if (strcmp(section, "workspace") == 0)
+		return false;
+	section = rows_of(section);
+	for (i = 0; i < schema_nrows; i++) {
+		if (strcmp(schema_rows[i].section, section) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Levenshtein distance, counted up to words of 31 letters. */
+static unsigned int distance(const char *a, const char *b)
+{
+	unsigned int row[32], i, j, n = (unsigned int)strlen(b);
+
+	if (strlen(a) > 31 || n > 31)
+		return 100;
+	for (j = 0; j <= n; j++)
+		row[j] = j;
+	for (i = 1; a[i - 1]; i++) {
+		unsigned int corner = row[0];
+
+		row[0] = i;
+		for (j = 1; j <= n; j++) {
+			unsigned int cost = corner + (a[i - 1] != b[j - 1]);
+
+			corner = row[j];
+			if (row[j] + 1 < cost)
+				cost = row[j] + 1;
+			if (row[j - 1] + 1 < cost)
+				cost = row[j - 1] + 1;
+			row[j] = cost;
+		}
+	}
+	return row[n];
+}
+
+static bool near(const char *typed, const char *word, unsigned int *best)
+{
+	unsigned int d = distance(typed, word);
+
+	if (d >= *best || d > 1 + strlen(word) / 4)
+		return false;
+	*best = d;
+	return true;
+}
+
+const char *schema_suggest_key(const char *section, const char *key, char *buf, size_t size)
+{
+	const struct schema_row *found = NULL;
+	unsigned int i, best = 100;
+
+	section = rows_of(section);
+	*buf = '\0';
+	for (i = 0; i < schema_nrows; i++) {
+		if (strcmp(schema_rows[i].section, section) == 0 &&
+		    near(key, schema_rows[i].key, &best))
+			found = &schema_rows[i];
+	}
+	if (found) {
+		str_format(buf, size, " (did you mean '%s'?)", found->key);
+		return buf;
+	}
+	for (i = 0; i < schema_nrows; i++) {
+		if (strcmp(schema_rows[i].key, key) == 0)
+			str_format(buf, size, " (it belongs into [%s])",
+				   strcmp(schema_rows[i].section, "workspace")
+					   ? schema_rows[i].section
+					   : "defaults");
+	}
+	return buf;
+}
+
+const char *schema_suggest_section(const char *section, char *buf, size_t size)
+{
+	const char *found = NULL;
+	unsigned int i, best = 100;
+
+	*buf = '\0';
+	for (i = 0; i < schema_nrows; i++) {
+		if (near(section, schema_rows[i].section, &best))
+			found = schema_rows[i].section;
+	}
+	if (near(section, "defaults", &best))
+		found = "defaults";
+	if (found && strcmp(found, "workspace") == 0)
+		str_copy(buf, size, " (a workspace has a file of its own: workspaces.d/NAME.ini)");
+	else if (found)
+		str_format(buf, size, " (did you mean '%s'?)", found);
+	return buf;
+}
+
+int schema_parse(const struct schema_row *row, const char *text, void *base, struct err *e)
+{
+	if (*text == '\0' && !(row->flags & SCHEMA_EMPTY))
+		return err_set(e, EINVAL, "is empty (%s)", row->type->syntax);
+	return row->type->parse(row, text, base, e);
+}
+
+const char *schema_print(const struct schema_row *row, const void *base, char *buf, size_t size)
+{
+	*buf = '\0';
+	row->type->print(row, base, buf, size);
+	return buf;
+}
+
+int schema_defaults(struct settings *s, struct err *e)
+{
+	unsigned int i;
+
+	for (i = 0; i < schema_nrows; i++) {
+		const struct schema_row *row = &schema_rows[i];
+		bool spec = strcmp(row->section, "workspace") == 0;
+
+		if (schema_parse(row, row->standard, spec ? (void *)&s->defaults : (void *)s, e) <
+		    0)
+			return err_wrap(e, "standard value of [%s] %s", row->section, row->key);
+	}
+	return 0;
+}

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Checks of the configuration that need more than one value, or the host: ranges that must fit together, objects named
+ * twice, the gate's user, the banner.  Whether interfaces, GPUs and cpus exist is not asked here: they may appear later,
+ * and `sshbay doctor` looks.
+ */
+#include "settings_check.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "schema.h"
+
+#define BANNER_MAX 1023 /* struct gate_welcome */
+#define RUN_MAX    60   /* RUN/ws/NAME/init.sock is a socket's address: 107 bytes */
+
+/* --- problems at a key ---------------------------------------------------------------------------------------------- */
+
+static unsigned int row_index(const char *section, const char *key)
+{
+	return (unsigned int)(schema_find(section, key) - schema_rows);
+}
+
+/* Was the value of this key of sshbay.ini accepted? If not, nothing more is said about it. */
+static bool good(const struct settings_loader *l, const char *section, const char *key)
+{
+	return !l->keys[row_index(section, key)].bad;
+}
+
+static void __attribute__((format(printf, 4, 5)))
+main_problem(struct settings_loader *l, const char *section, const char *key, const char *fmt, ...)
+{
+	char reason[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, ap);
+	va_end(ap);
+	settings_report_at(
+		l,
+		(struct settings_place){ 0, l->keys[row_index(section, key)].line, section, key },
+		"%s", reason);
+}
+
+/* The key may stand in the workspace's file or come from [defaults]. */
+static void __attribute__((format(printf, 4, 5)))
+workspace_problem(struct settings_loader *l, const struct settings_workspace *w, const char *key,
+		  const char *fmt, ...)
+{
+	unsigned int line = w->keys[row_index("workspace", key)].line;
+	char reason[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, ap);
+	va_end(ap);
+	settings_report_at(
+		l, (struct settings_place){ w->file, line ? line : w->line, w->section, key }, "%s",
+		reason);
+}
+
+/* --- gate ----------------------------------------------------------------------------------------------------------- */
+
+static void check_user(struct settings_loader *l)
+{
+	struct settings *s = l->s;
+	const struct passwd *pw;
+	uint64_t id;
+
+	if (!good(l, "gate", "user"))
+		return;
+	if (num_u64(s->gate.user, 1, UINT32_MAX - 1, &id, NULL) == 0) {
+		pw = getpwuid((uid_t)id);
+		s->gate.uid = (uint32_t)id;
+		s->gate.gid = pw ? pw->pw_gid : (uint32_t)id;
+	} else {
+		pw = getpwnam(s->gate.user);
+		if (!pw) {
+			main_problem(l, "gate", "user",
+				     "there is no user '%s' (systemd-sysusers, or a number)",
+				     s->gate.user);
+			return;
+		}
+		s->gate.uid = pw->pw_uid;
+		s->gate.gid = pw->pw_gid;
+	}
+	if (s->gate.uid == 0 || s->gate.gid == 0)
+		main_problem(l, "gate", "user", "'%s' is root (the gate must run unprivileged)",
+			     s->gate.user);
+	else if (s->gate.uid >= s->storage.id_base &&
+		 s->gate.uid - s->storage.id_base < s->storage.id_count * s->storage.id_slots)
+		main_problem(l, "gate", "user",
+			     "uid %" PRIu32 " belongs to the workspaces (id_base)", s->gate.uid);
+}
+
+static void check_banner(struct settings_loader *l)
+{
+	const char *path = l->s->gate.banner;
+	char text[BANNER_MAX + 2];
+	size_t n = 0, i;
+	struct err e;
+
+	if (*path == '\0')
+		return;
+	if (path_read(AT_FDCWD, path, text, sizeof(text), &n, &e) < 0) {
+		main_problem(l, "gate", "banner", "%s", e.text);
+		return;
+	}
+	if (n > BANNER_MAX) {
+		main_problem(l, "gate", "banner", "'%s' is longer than %d bytes", path, BANNER_MAX);
+		return;
+	}
+	for (i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if ((c < ' ' && c != '\n' && c != '\r' && c != '\t') || c == 0x7f) {
+			main_problem(l, "gate", "banner",
+				     "'%s' has the control character \\x%02x in it", path, c);
+			return;
+		}
+	}
+}
+
+static void check_keys_pattern(struct settings_loader *l)
+{
+	const char *p, *pattern = l->s->gate.authorized_keys;
+	bool user = false;
+
+	for (p = strchr(pattern, '%'); p; p = strchr(p + 2, '%')) {
+		if (p[1] != 'u') {
+			main_problem(l, "gate", "authorized_keys",
+				     "'%%%.1s' is not known (only %%u)", p + 1);
+			return;
+		}
+		user = true;
+	}
+	if (!user && good(l, "gate", "authorized_keys"))
+		main_problem(l, "gate", "authorized_keys",
+			     "'%s' has no %%u: every key in it would open every user's workspace",
+			     pattern);
+}
+
+static void check_gate(struct settings_loader *l)
+{
+	const struct settings *s = l->s;
+	uint32_t i;
+
+	check_user(l);
+	check_banner(l);
+	check_keys_pattern(l);
+	for (i = 0; i < s->gate.nlisten; i++) {
+		if (s->gate.listen[i].port == s->gate.transparent_port)
+			main_problem(l, "gate", "transparent_port",
+				     "%" PRIu32 " is a port of listen as well",
+				     s->gate.transparent_port);
+	}
+}
+
+/* --- network -------------------------------------------------------------------------------------------------------- */
+
+static bool overlap(const struct ipnet *a, const struct ipnet *b)
+{
+	return a->addr.family && a->addr.family == b->addr.family &&
+	       (ip_in_net(&a->addr, b) || ip_in_net(&b->addr, a));
+}
+
+/* Networks that cannot be a pool: what they are, or NULL. */
+static const char *special(const struct ipnet *net)
+{
+	static const struct {
+		const char *net, *what;
+	} known[] = {
+		{ "0.0.0.0/8", "no addresses of hosts" },
+		{ "127.0.0.0/8", "loopback" },
+		{ "169.254.0.0/16", "link-local" },
+		{ "224.0.0.0/3", "multicast or reserved" },
+		{ "fe80::/10", "link-local" },
+		{ "ff00::/8", "multicast" },
+		{ "::/8", "reserved" },
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		struct ipnet other;
+
+		if (ip_parse_net(known[i].net, &other, NULL) == 0 && overlap(net, &other))
+			return known[i].what;
+	}
+	return NULL;
+}
+
+static void check_pool(struct settings_loader *l, const char *key, const struct ipnet *net)
+{
+	char text[IP_TEXT_MAX];
+	const char *what = net->addr.family ? special(net) : NULL;
+
+	if (what)
+		main_problem(l, "network", key, "'%s' is %s", ip_net_text(net, text, sizeof(text)),
+			     what);
+}
+
+static void check_network(struct settings_loader *l)
+{
+	const struct settings *s = l->s;
+
+	check_pool(l, "control_cidr", &s->network.control_cidr);
+	check_pool(l, "control_cidr6", &s->network.control_cidr6);
+	check_pool(l, "data_cidr", &s->network.data_cidr);
+	if (overlap(&s->network.control_cidr, &s->network.data_cidr))
+		main_problem(l, "network", "data_cidr", "overlaps control_cidr");
+	/* Tables default, main and local. */
+	if (s->network.table >= 253 && s->network.table <= 255)
+		main_problem(l, "network", "table", "%" PRIu32 " is one of the system's own",
+			     s->network.table);
+}
+
+/* --- storage -------------------------------------------------------------------------------------------------------- */
+
+static void check_path(struct settings_loader *l, const char *key, const char *path, size_t max)
+{
+	if (strlen(path) > max)
+		main_problem(l, "storage", key, "%zu characters (at most %zu)", strlen(path), max);
+	else if (path[strspn(path, "/")] == '\0' && good(l, "storage", key))
+		main_problem(l, "storage", key, "'%s' is the root directory", path);
+}
+
+static void check_storage(struct settings_loader *l)
+{
+	struct settings *s = l->s;
+	uint64_t end = s->storage.id_base + s->storage.id_count * s->storage.id_slots;
+
+	check_path(l, "state", s->storage.state, PATH_MAX);
+	check_path(l, "run", s->storage.run, RUN_MAX);
+	if (s->storage.images[0] == '\0')
+		(void)str_format(s->storage.images, sizeof(s->storage.images), "%s/images",
+				 s->storage.state);
+	if (strcmp(s->storage.state, s->storage.run) == 0)
+		main_problem(l, "storage", "run", "is the same directory as state");
+	/* 2^32-1 is no id, and 2^32-2 is `nobody` to some. */
+	if (good(l, "storage", "id_base") && good(l, "storage", "id_count") &&
+	    good(l, "storage", "id_slots") && end > UINT32_MAX - 1)
+		main_problem(l, "storage", "id_slots",
+			     "ids end at %" PRIu64
+			     ", above 4294967294 (id_base + id_slots * id_count)",
+			     end);
+}
+
+/* --- workspaces ----------------------------------------------------------------------------------------------------- */
+
+static bool bad_key(const struct settings_loader *l, const struct settings_workspace *w,
+		    const char *key)
+{
+	unsigned int row = row_index("workspace", key);
+
+	return w->keys[row].bad || (w->keys[row].line == 0 && l->keys[row].bad);
+}
+
+static void check_control_ip(struct settings_loader *l, const struct settings_workspace *w,
+			     const char *key, const struct ip *ip, const struct ipnet *pool)
+{
+	const char *pool_key = pool->addr.family == AF_INET6 || ip->family == AF_INET6
+				       ? "control_cidr6"
+				       : "control_cidr";
+	char text[IP_TEXT_MAX], net[IP_TEXT_MAX];
+	struct ip last;
+
+	if (!ip->family || bad_key(l, w, key) || !good(l, "network", pool_key))
+		return;
+	ip_text(ip, text, sizeof(text));
+	if (!pool->addr.family)
+		workspace_problem(l, w, key, "'%s' is in no pool ([network] %s is empty)", text,
+				  pool_key);
+	else if (!ip_in_net(ip, pool))
+		workspace_problem(l, w, key, "'%s' is not in [network] %s = %s", text, pool_key,
+				  ip_net_text(pool, net, sizeof(net)));
+	else if (ip_equal(ip, &pool->addr))
+		workspace_problem(l, w, key, "'%s' is the address of the network itself", text);
+	else if (ip->family == AF_INET &&
+		 ip_nth(pool, (UINT64_C(1) << (32 - pool->plen)) - 1, &last) && ip_equal(ip, &last))
+		workspace_problem(l, w, key, "'%s' is the network's broadcast address", text);
+}
+
+/* data_ip and data_ip6. */
+static void check_data_ip(struct settings_loader *l, const struct settings_workspace *w,
+			  const char *key, const struct ipnet *addr)
+{
+	char text[IP_TEXT_MAX];
+	struct ip last;
+
+	if (!addr->addr.family || bad_key(l, w, key))
+		return;
+	ip_text(&addr->addr, text, sizeof(text));
+	if (strcmp(w->spec.nic, "none") == 0 && !bad_key(l, w, "nic"))
+		workspace_problem(l, w, key, "'%s' has no interface to go to (nic = none)", text);
+	if (ip_in_net(&addr->addr, &l->s->network.control_cidr) ||
+	    ip_in_net(&addr->addr, &l->s->network.control_cidr6))
+		workspace_problem(l, w, key, "'%s' is in the control network", text);
+	if (addr->addr.family == AF_INET && addr->plen < 31 &&
+	    ip_nth(addr, (UINT64_C(1) << (32 - addr->plen)) - 1, &last) &&
+	    ip_equal(&addr->addr, &last))
+		workspace_problem(l, w, key, "'%s' is the network's broadcast address", text);
+}
+
+static void check_users(struct settings_loader *l, struct settings_workspace *w)
+{
+	struct spec *spec = &w->spec;
+
+	if (w->keys[row_index("workspace", "users")].line) {
+		if (spec->nusers == 0 && !bad_key(l, w, "users"))
+			workspace_problem(l, w, "users", "is empty: nobody could log in");
+		return;
+	}
+	if (!settings_may_enter(spec, spec->name) && spec->nusers < SETTINGS_USERS_MAX)
+		str_copy(spec->users[spec->nusers++], STR_NAME_MAX, spec->name);
+}
+
+static void check_workspace(struct settings_loader *l, struct settings_workspace *w)
+{
+	const struct spec *spec = &w->spec;
+
+	check_users(l, w);
+	check_control_ip(l, w, "control_ip", &spec->control_ip, &l->s->network.control_cidr);
+	check_control_ip(l, w, "control_ip6", &spec->control_ip6, &l->s->network.control_cidr6);
+	check_data_ip(l, w, "data_ip", &spec->data_ip);
+	check_data_ip(l, w, "data_ip6", &spec->data_ip6);
+	if (strcmp(spec->nic, "auto") == 0 && l->s->pool.nics[0] == '\0' && good(l, "pool", "nics"))
+		workspace_problem(l, w, "nic",
+				  "'auto' has nothing to choose from ([pool] nics is empty)");
+	if (strcmp(spec->cpus, "auto:nic") == 0 && strcmp(spec->nic, "none") == 0)
+		workspace_problem(l, w, "cpus", "'auto:nic' needs a nic");
+}
+
+/* The text that tells one device from another: without "pci:". NULL: no particular device. */
+static const char *device(const char *text)
+{
+	if (strcmp(text, "none") == 0 || strcmp(text, "auto") == 0)
+		return NULL;
+	return strncmp(text, "pci:", 4) == 0 ? text + 4 : text;
+}
+
+static bool same_device(const char *a, const char *b)
+{
+	const char *da = device(a), *db = device(b);
+	bool number = da && strpbrk(da, ":-"); /* an address or UUID: hexadecimal, either case */
+
+	if (!da || !db)
+		return false;
+	return number ? strcasecmp(da, db) == 0 : strcmp(da, db) == 0;
+}
+
+static void check_pair(struct settings_loader *l, const struct settings_workspace *a,
+		       const struct settings_workspace *w)
+{
+	const struct spec *s = &a->spec, *t = &w->spec;
+
+	if (t->control_ip.family && ip_equal(&s->control_ip, &t->control_ip))
+		workspace_problem(l, w, "control_ip", "is the address of workspace '%s' already",
+				  s->name);
+	if (t->control_ip6.family && ip_equal(&s->control_ip6, &t->control_ip6))
+		workspace_problem(l, w, "control_ip6", "is the address of workspace '%s' already",
+				  s->name);
+	if (t->data_ip.addr.family && ip_equal(&s->data_ip.addr, &t->data_ip.addr))
+		workspace_problem(l, w, "data_ip", "is the address of workspace '%s' already",
+				  s->name);
+	if (t->data_ip6.addr.family && ip_equal(&s->data_ip6.addr, &t->data_ip6.addr))
+		workspace_problem(l, w, "data_ip6", "is the address of workspace '%s' already",
+				  s->name);
+	if (same_device(s->nic, t->nic))
+		workspace_problem(l, w, "nic", "'%s' is given to workspace '%s' already", t->nic,
+				  s->name);
+	if (same_device(s->gpu, t->gpu))
+		workspace_problem(l, w, "gpu", "'%s' is given to workspace '%s' already", t->gpu,
+				  s->name);
+}
+
+/* A default that names one device would be taken by the first workspace and missed by all others. */
+static void check_defaults(struct settings_loader *l)
+{
+	const struct spec *d = &l->s->defaults;
+
+	if (device(d->nic))
+		main_problem(l, "defaults", "nic", "'%s' is one device (auto or none)", d->nic);
+	if (device(d->gpu))
+		main_problem(l, "defaults", "gpu", "'%s' is one device (auto or none)", d->gpu);
+	if (d->nusers >= SETTINGS_USERS_MAX)
+		main_problem(l, "defaults", "users",
+			     "more than %d users (the workspace's own is added)",
+			     SETTINGS_USERS_MAX - 1);
+	if (strcmp(d->nic, "auto") == 0 && l->s->pool.nics[0] == '\0' && good(l, "pool", "nics"))
+		main_problem(l, "defaults", "nic",
+			     "'auto' has nothing to choose from ([pool] nics is empty)");
+}
+
+void settings_check_all(struct settings_loader *l)
+{
+	unsigned int i, j;
+
+	check_storage(l);
+	check_gate(l);
+	check_network(l);
+	check_defaults(l);
+	if (l->nworkspaces > l->s->storage.id_slots)
+		main_problem(l, "storage", "id_slots",
+			     "%" PRIu32 " is too few for the %u workspaces configured",
+			     l->s->storage.id_slots, l->nworkspaces);
+	for (i = 0; i < l->nworkspaces; i++) {
+		check_workspace(l, &l->workspaces[i]);
+		for (j = 0; j < i; j++)
+			check_pair(l, &l->workspaces[j], &l->workspaces[i]);
+	}
+}
