@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Failure injection for the test build (-DSSHBAY_FAULTS); empty otherwise.  SSHBAY_FAULT holds a comma list of
- * POINT=ERROR, POINT=kill, #N=ERROR or #N=kill.  A list that cannot be read aborts: a test that injects nothing
+ * POINT=ERROR, POINT=kill, POINT=hang, #N=ERROR or #N=kill.  A list that cannot be read aborts: a test that injects nothing
  * would pass for the wrong reason.
  */
 #include "base/fault.h"
@@ -68,6 +68,9 @@ int fault_point(const char *name)
 			continue;
 		if (strcmp(eq + 1, "kill") == 0)
 			(void)raise(SIGKILL);
+		if (strcmp(eq + 1, "hang") == 0)
+			for (;;)
+				(void)pause();
 		return -error_number(eq + 1);
 	}
 	return 0;
