@@ -9,31 +9,16 @@
 
 #define MEMBER(st, f) (((struct st *)0)->f)
 
+/* clang-format off */
 /* Fields. `lo` and `hi` as `min` and `max` of struct msg_field; hi 0 = any. */
-#define U32(st, f, lo, hi)                                                                         \
-	{                                                                                          \
-#f, MSG_U32, offsetof(struct st, f), (hi), (lo)                                    \
-	}
-#define U64(st, f)                                                                                 \
-	{                                                                                          \
-#f, MSG_U64, offsetof(struct st, f), 0, 0                                          \
-	}
-#define STR(st, f, lo)                                                                             \
-	{                                                                                          \
-#f, MSG_STR, offsetof(struct st, f), sizeof(MEMBER(st, f)), (lo)                   \
-	}
-#define BYTES(st, f, lo)                                                                           \
-	{                                                                                          \
-#f, MSG_BYTES, offsetof(struct st, f), sizeof(MEMBER(st, f).data), (lo)            \
-	}
-#define NO_BYTES(st, f)                                                                            \
-	{                                                                                          \
-#f, MSG_BYTES, offsetof(struct st, f), 0, 0                                        \
-	} /* must be empty in this message */
-#define IPPORT(st, f)                                                                              \
-	{                                                                                          \
-#f, MSG_IPPORT, offsetof(struct st, f), 0, 0                                       \
-	}
+#define U32(st, f, lo, hi) {#f, MSG_U32, offsetof(struct st, f), (hi), (lo)}
+#define U64(st, f) {#f, MSG_U64, offsetof(struct st, f), 0, 0}
+#define STR(st, f, lo) {#f, MSG_STR, offsetof(struct st, f), sizeof(MEMBER(st, f)), (lo)}
+#define BYTES(st, f, lo) {#f, MSG_BYTES, offsetof(struct st, f), sizeof(MEMBER(st, f).data), (lo)}
+/* Must be empty in this message. */
+#define NO_BYTES(st, f) {#f, MSG_BYTES, offsetof(struct st, f), 0, 0}
+#define IPPORT(st, f) {#f, MSG_IPPORT, offsetof(struct st, f), 0, 0}
+/* clang-format on */
 
 /* On the wire: 8 bytes of header, and at most 8 bytes per field more than in the struct. */
 #define FITS(st, fs) (sizeof(struct st) + 8 + 8 * sizeof(fs) / sizeof((fs)[0]) <= MSG_BYTES_MAX)
