@@ -11,6 +11,9 @@
 int net_host_up(const struct settings *s, struct err *e);
 /* Remove all of that (`provisiond --teardown`, used by uninstall and test beds). */
 int net_host_down(const struct settings *s, struct err *e);
+/* On `announce`, answer (or no longer answer) for the addresses of these records. net_up and net_down do so for theirs. */
+int net_announce(const struct settings *s, const struct record *const *records, unsigned int count, bool add,
+		 struct err *e);
 int net_up(struct plan *p, struct err *e);	/* sb-<slot>, eth0 with control_ip/32, routes, static neighbours */
 int net_down(struct plan *p, struct err *e);
 /* Name of the host side: "sb-<slot in hex>". */

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Carries rtnetlink requests: one libnl socket per network namespace, a batch per commit, answers matched by sequence
+ * number.  Runs in worker processes.  The requests themselves are written in netif_msg.c.
+ */
+#include "netif.h"
+
+#include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <netlink/socket.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "netif_batch.h"
+
+#define BATCH_BYTES 16384	/* below the socket's send buffer */
+#define BATCH_REQUESTS 48
+#define RECEIVE_BYTES (256 * 1024)
+
+struct request {
+	int tolerate[2];	/* errnos that are fine */
+	char what[112];		/* "add route to 172.31.199.1/32 by 'sb-1'" */
+};
+
+struct netif {
+	struct nl_sock *sock;
+	uint32_t seq;		/* of the first request in the batch */
+	unsigned int count;
+	size_t len;
+	struct err failed;	/* first failure while the batch was put together */
+	struct request request[BATCH_REQUESTS];
+	_Alignas(NLMSG_ALIGNTO) char buf[BATCH_BYTES];
+};
+
+static int open_here(struct netif *n, struct err *e)
+{
+	int on = 1, ret, fd;
+
+	nl_socket_disable_auto_ack(n->sock);
+	ret = nl_connect(n->sock, NETLINK_ROUTE);
+	if (ret)
+		return err_set(e, EIO, "open 'netlink socket': %s", nl_geterror(ret));
+	fd = nl_socket_get_fd(n->sock);
+	ret = nl_socket_set_buffer_size(n->sock, RECEIVE_BYTES, 2 * BATCH_BYTES);
+	if (ret)
+		return err_set(e, EIO, "size 'netlink socket': %s", nl_geterror(ret));
+	/* Short answers with the kernel's own explanation; without them errors are only less talkative. */
+	(void)setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	return 0;
+}
+
+/* A socket belongs to the namespace in which it was made, so the thread visits that for a moment. */
+static int open_there(struct netif *n, int netnsfd, struct err *e)
+{
+	auto_fd int home = -1;
+	int ret;
+
+	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (home < 0)
+		return err_sys(e, "open '/proc/thread-self/ns/net'");
+	if (setns(netnsfd, CLONE_NEWNET))
+		return err_sys(e, "enter 'network namespace'");
+	ret = open_here(n, e);
+	if (setns(home, CLONE_NEWNET))
+		return err_sys(e, "return to 'own network namespace'");
+	return ret;
+}
+
+int netif_open(int netnsfd, struct netif **out, struct err *e)
+{
+	struct netif *n = calloc(1, sizeof(*n));
+	int ret;
+
+	*out = NULL;
+	if (!n)
+		return err_set(e, ENOMEM, "open 'netlink socket': out of memory");
+	n->seq = 1;
+	n->sock = nl_socket_alloc();
+	if (!n->sock)
+		ret = err_set(e, ENOMEM, "open 'netlink socket': out of memory");
+	else
+		ret = netnsfd < 0 ? open_here(n, e) : open_there(n, netnsfd, e);
+	if (ret) {
+		netif_close(n);
+		return ret;
+	}
+	*out = n;
+	return 0;
+}
+
+void netif_close(struct netif *n)
+{
+	if (!n)
+		return;
+	if (n->sock)
+		nl_socket_free(n->sock);
+	free(n);
+}
+
+void netif_closep(struct netif **n)
+{
+	netif_close(*n);
+}
+
+/* ---- the batch ---- */
+
+static void reset(struct netif *n)
+{
+	n->seq += n->count;
+	n->count = 0;
+	n->len = 0;
+}
+
+struct nl_msg *netif_begin(struct netif *n, int type, int flags, const void *header, size_t size)
+{
+	struct nl_msg *msg;
+
+	if (n->failed.code)
+		return NULL;
+	msg = nlmsg_alloc_simple(type, NLM_F_REQUEST | flags);
+	if (msg && nlmsg_append(msg, (void *)header, size, NLMSG_ALIGNTO) < 0) {
+		nlmsg_free(msg);
+		msg = NULL;
+	}
+	if (!msg)
+		(void)err_set(&n->failed, ENOMEM, "build 'netlink request': out of memory");
+	return msg;
+}
+
+static int exchange(struct netif *n, struct err *e);
+
+void netif_end(struct netif *n, struct nl_msg *msg, bool bad, const char *fmt, ...)
+{
+	struct nlmsghdr *h;
+	struct request *r;
+	va_list ap;
+
+	if (!msg)
+		return;
+	h = nlmsg_hdr(msg);
+	if (n->count == BATCH_REQUESTS || n->len + NLMSG_ALIGN(h->nlmsg_len) > BATCH_BYTES)
+		(void)exchange(n, &n->failed);
+	r = &n->request[n->count];
+	memset(r->tolerate, 0, sizeof(r->tolerate));
+	va_start(ap, fmt);
+	(void)vsnprintf(r->what, sizeof(r->what), fmt, ap);
+	va_end(ap);
+	if (bad && !n->failed.code)
+		(void)err_set(&n->failed, EMSGSIZE, "%s: the request does not fit", r->what);
+	if (!n->failed.code) {
+		h->nlmsg_seq = n->seq + n->count;
+		h->nlmsg_pid = nl_socket_get_local_port(n->sock);
+		memcpy(n->buf + n->len, h, h->nlmsg_len);
+		n->len += NLMSG_ALIGN(h->nlmsg_len);
+		n->count++;
+	}
+	nlmsg_free(msg);
+}
+
+void netif_tolerate(struct netif *n, int code)
+{
+	struct request *r;
+
+	if (!n->count)
+		return;
+	r = &n->request[n->count - 1];
+	r->tolerate[r->tolerate[0] ? 1 : 0] = code;
+}
+
+static const char *kernel_words(struct nlmsghdr *h)
+{
+	struct nlattr *attr;
+	int skip = (int)sizeof(struct nlmsgerr);
+
+	if (!(h->nlmsg_flags & NLM_F_ACK_TLVS))
+		return NULL;
+	if (!(h->nlmsg_flags & NLM_F_CAPPED))
+		skip += (int)((struct nlmsgerr *)nlmsg_data(h))->msg.nlmsg_len - NLMSG_HDRLEN;
+	attr = nlmsg_find_attr(h, skip, NLMSGERR_ATTR_MSG);
+	return attr ? nla_get_string(attr) : NULL;
+}
+
+/* One answer: an errno for the request it names. Returns that request's position, or -1 for a message not of ours. */
+static int take_answer(struct netif *n, struct nlmsghdr *h, struct err *e)
+{
+	const struct nlmsgerr *answer = nlmsg_data(h);
+	uint32_t at = h->nlmsg_seq - n->seq;
+	const struct request *r;
+	const char *words;
+	int code;
+
+	if (h->nlmsg_type != NLMSG_ERROR || at >= n->count || nlmsg_datalen(h) < (int)sizeof(*answer))
+		return -1;
+	code = -answer->error;
+	r = &n->request[at];
+	if (code == 0 || code == r->tolerate[0] || code == r->tolerate[1] || (e && e->code))
+		return (int)at;
+	words = kernel_words(h);
+	if (words)
+		(void)err_set(e, code, "%s: %s (%s)", r->what, strerrordesc_np(code), words);
+	else
+		(void)err_ret(e, -code, "%s", r->what);
+	return (int)at;
+}
+
+static ssize_t receive(struct netif *n, void *buf, size_t size)
+{
+	ssize_t got;
+
+	do
+		got = recv(nl_socket_get_fd(n->sock), buf, size, 0);
+	while (got < 0 && errno == EINTR);
+	return got;
+}
+
+/*
+ * rtnetlink carries every request out before send returns. Failures are always answered; success only where NLM_F_ACK
+ * asks for it, so one acknowledgement, of the last request, ends the batch.
+ */
+static int exchange(struct netif *n, struct err *e)
+{
+	_Alignas(NLMSG_ALIGNTO) char buf[4096];
+	struct nlmsghdr *h, *last = NULL;
+	struct err mine = {0};
+	int left, at = -1;
+
+	if (!n->count)
+		return 0;
+	for (size_t pos = 0; pos < n->len; pos += NLMSG_ALIGN(last->nlmsg_len))
+		last = (struct nlmsghdr *)(void *)(n->buf + pos);
+	last->nlmsg_flags |= NLM_F_ACK;
+	if (send(nl_socket_get_fd(n->sock), n->buf, n->len, 0) < 0) {
+		(void)err_sys(&mine, "%s: send", n->request[0].what);
+		at = (int)n->count - 1;
+	}
+	while (at != (int)n->count - 1) {
+		left = (int)receive(n, buf, sizeof(buf));
+		if (left <= 0) {
+			(void)err_sys(&mine, "%s: receive", n->request[n->count - 1].what);
+			break;
+		}
+		for (h = (struct nlmsghdr *)(void *)buf; nlmsg_ok(h, left); h = nlmsg_next(h, &left))
+			at = take_answer(n, h, &mine);
+	}
+	reset(n);
+	if (mine.code)
+		return err_set(e, mine.code, "%s", mine.text);
+	return 0;
+}
+
+int netif_commit(struct netif *n, struct err *e)
+{
+	struct err first = n->failed;
+	int ret = fault_point("netif.commit");
+
+	if (ret)
+		(void)err_ret(&n->failed, ret, "send 'netlink requests'");
+	if (n->failed.code) {
+		first = n->failed;
+		memset(&n->failed, 0, sizeof(n->failed));
+		reset(n);
+		return err_set(e, first.code, "%s", first.text);
+	}
+	return exchange(n, e);
+}
+
+/* ---- looking ---- */
+
+static void take_altnames(struct netif_link *out, struct nlattr *list)
+{
+	struct nlattr *attr;
+	int left;
+
+	nla_for_each_nested(attr, list, left)
+		if (nla_type(attr) == IFLA_ALT_IFNAME && out->naltnames < NETIF_ALTNAMES)
+			nla_strlcpy(out->altname[out->naltnames++], attr, NETIF_ALTNAME_MAX);
+}
+
+static void take_mac(uint8_t mac[6], const struct nlattr *attr)
+{
+	if (attr && nla_len(attr) == 6)
+		memcpy(mac, nla_data(attr), 6);
+}
+
+static int take_link(struct netif_link *out, struct nlmsghdr *h)
+{
+	static const struct nla_policy policy[IFLA_MAX + 1] = {
+		[IFLA_IFNAME] = { .type = NLA_STRING, .maxlen = NETIF_NAME_MAX },
+		[IFLA_MTU] = { .type = NLA_U32 },
+		[IFLA_MASTER] = { .type = NLA_U32 },
+		[IFLA_LINK] = { .type = NLA_U32 },
+	};
+	const struct ifinfomsg *ifi = nlmsg_data(h);
+	struct nlattr *tb[IFLA_MAX + 1], *kind;
+
+	if (nlmsg_parse(h, sizeof(*ifi), tb, IFLA_MAX, policy) < 0 || !tb[IFLA_IFNAME])
+		return -EBADMSG;
+	memset(out, 0, sizeof(*out));
+	out->dev.index = ifi->ifi_index;
+	out->flags = ifi->ifi_flags;
+	nla_strlcpy(out->dev.name, tb[IFLA_IFNAME], sizeof(out->dev.name));
+	out->mtu = tb[IFLA_MTU] ? nla_get_u32(tb[IFLA_MTU]) : 0;
+	out->master = tb[IFLA_MASTER] ? (int)nla_get_u32(tb[IFLA_MASTER]) : 0;
+	out->peer = tb[IFLA_LINK] ? (int)nla_get_u32(tb[IFLA_LINK]) : 0;
+	if (tb[IFLA_IFALIAS])
+		nla_strlcpy(out->alias, tb[IFLA_IFALIAS], sizeof(out->alias));
+	take_mac(out->mac, tb[IFLA_ADDRESS]);
+	take_mac(out->perm_mac, tb[IFLA_PERM_ADDRESS]);
+	if (tb[IFLA_LINKINFO]) {
+		kind = nla_find(nla_data(tb[IFLA_LINKINFO]), nla_len(tb[IFLA_LINKINFO]), IFLA_INFO_KIND);
+		if (kind)
+			nla_strlcpy(out->kind, kind, sizeof(out->kind));
+	}
+	if (tb[IFLA_PROP_LIST])
+		take_altnames(out, tb[IFLA_PROP_LIST]);
+	return 0;
+}
+
+static int ask_link(struct netif *n, const struct netif_dev *dev)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC, .ifi_index = dev->index };
+	struct nl_msg *msg = netif_begin(n, RTM_GETLINK, 0, &ifi, sizeof(ifi));
+	struct nlmsghdr *h;
+	ssize_t sent;
+
+	if (!msg)
+		return -ENOMEM;
+	if ((dev->index == 0 && nla_put_string(msg, IFLA_IFNAME, dev->name)) ||
+	    nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)) {
+		nlmsg_free(msg);
+		return -EMSGSIZE;
+	}
+	h = nlmsg_hdr(msg);
+	h->nlmsg_seq = n->seq;
+	h->nlmsg_pid = nl_socket_get_local_port(n->sock);
+	sent = send(nl_socket_get_fd(n->sock), h, h->nlmsg_len, 0);
+	nlmsg_free(msg);
+	return sent < 0 ? -errno : 0;
+}
+
+int netif_get(struct netif *n, const struct netif_dev *dev, struct netif_link *out, struct err *e)
+{
+	const struct nlmsgerr *answer;
+	struct nlmsghdr *h;
+	int left, ret;
+
+	if (n->count || n->failed.code)
+		return err_set(e, EBUSY, "look up '%s': requests are waiting", dev->name);
+	ret = ask_link(n, dev);
+	if (ret == 0) {
+		left = (int)receive(n, n->buf, sizeof(n->buf));
+		h = (struct nlmsghdr *)(void *)n->buf;
+		answer = (const struct nlmsgerr *)nlmsg_data(h);
+		if (left < 0)
+			ret = -errno;
+		else if (!nlmsg_ok(h, left) || h->nlmsg_seq != n->seq)
+			ret = -EBADMSG;
+		else if (h->nlmsg_type == NLMSG_ERROR)
+			ret = answer->error ? answer->error : -EBADMSG;
+		else
+			ret = take_link(out, h);
+	}
+	n->seq++;
+	return ret ? err_ret(e, ret, "look up '%s'", dev->name) : 0;
+}
+
+int netif_index(struct netif *n, struct netif_dev *dev, struct err *e)
+{
+	struct ifreq ifr = {0};
+
+	if (str_copy(ifr.ifr_name, sizeof(ifr.ifr_name), dev->name))
+		return err_set(e, ENAMETOOLONG, "look up '%s': name too long", dev->name);
+	if (ioctl(nl_socket_get_fd(n->sock), SIOCGIFINDEX, &ifr))
+		return err_sys(e, "look up '%s'", dev->name);
+	dev->index = ifr.ifr_ifindex;
+	return 0;
+}
