@@ -25,11 +25,11 @@ PROTO_SRC    := msg msg_io msg_doc gate ctl init work admin
 CONF_SRC     := conf schema schema_type schema_net schema_doc settings settings_check settings_dump
 RECORD_SRC   := record
 AUTH_SRC     := hostkey verify keys
-WORK_SRC     := plan ns ns_init rootfs rootfs_enter limits net netif net_nft net_hosts nic filter
+WORK_SRC     := plan ns ns_init rootfs rootfs_enter limits net net_host net_nft net_hosts net_listen netif netif_msg nic filter
 DAEMON_SRC   := main daemon statedir workspace allocate operate watch worker recover gate_server ctl_server admin_server admin_rows audit sessions
 CLI_SRC      := main list operate enter check doctor
 INIT_SRC     := main user spawn pty dial listen setup
-LISTENER_SRC := main admission children zygote refuse sandbox
+LISTENER_SRC := main accept admission children control zygote refuse sandbox
 SESSION_SRC  := main zygote sandbox interpose transport login channel spawn pump attach
 
 # --- what is built ---

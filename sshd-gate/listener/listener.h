@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the listener process holds: one struct, in main.c, that its parts work on. */
+#pragma once
+#include "children.h"
+#include "proto/ctl.h"
+#include "proto/msg.h"
+#include "refuse.h"
+#include "zygote.h"
+#include <limits.h>
+
+/* The conversation with provisiond. */
+struct control {
+	char path[PATH_MAX];		/* run/gate.sock */
+	int sock;			/* -1: not connected */
+	bool started;			/* CTL_SETTINGS came on this connection */
+	bool said;			/* its absence is in the log already */
+	uint64_t retry_us;		/* connect again then */
+	uint64_t backoff_us;
+	uint64_t lost_us;		/* since when there is none */
+};
+
+struct listener {
+	char program[PATH_MAX];		/* sshd-gate-session */
+	struct control control;
+	struct ctl_settings settings;
+	bool confined;			/* first settings came, sandbox is on */
+	int socks[MSG_FDS_MAX];		/* listening */
+	uint32_t nsocks;
+	struct children children;
+	struct zygote zygote;
+	struct refuse_list refused;
+	int signals;			/* signalfd */
+	int null;			/* /dev/null */
+	int reserve;			/* given up to answer a client when there are no descriptors left; -1 then */
+	uint64_t accept_after_us;	/* accept nothing before this */
+	uint64_t accept_backoff_us;
+	uint64_t refuse_log_us;		/* last line about refusals, and how many there were since */
+	uint32_t refuse_count;
+	bool stop;
+};
