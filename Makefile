@@ -28,7 +28,7 @@ AUTH_SRC     := hostkey verify keys
 WORK_SRC     := plan ns ns_init rootfs rootfs_enter limits net net_host net_nft net_hosts net_listen netif netif_msg nic filter
 DAEMON_SRC   := main daemon statedir workspace allocate operate watch worker recover gate_server ctl_server admin_server admin_rows audit sessions
 CLI_SRC      := main list operate enter check doctor
-INIT_SRC     := main user spawn pty dial listen setup
+INIT_SRC     := main conn job passwd etc user home become spawn env pty modes login dial listen resolve setup
 LISTENER_SRC := main accept admission children control zygote refuse sandbox
 SESSION_SRC  := main zygote sandbox interpose transport login channel spawn pump attach
 

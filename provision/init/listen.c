@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Listening sockets of remote forwards. */
+#include "listen.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "become.h"
+#include "resolve.h"
+
+#define BACKLOG 128
+#define PRIVILEGED 1024
+
+/* fd or -errno. `dual`: an IPv6 wildcard that takes IPv4 too. */
+static int listen_ip(const struct ipport *at, bool dual)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = ip_to_sockaddr(at, &ss);
+	auto_fd int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 1, only = !dual;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		return -errno;
+	if (ss.ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only)) < 0)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&ss, len) < 0 || listen(fd, BACKLOG) < 0)
+		return -errno;
+	return fd_take(&fd);
+}
+
+/* The addresses to try, in order; *dual for the first. Count or -errno. */
+static int choose(const char *host, struct ip *ips, bool *dual, struct err *e)
+{
+	bool any = host[0] == '\0' || strcmp(host, "*") == 0;
+
+	*dual = any;
+	if (any || strcmp(host, "localhost") == 0) {
+		ip_parse(any ? "::" : "127.0.0.1", &ips[0], NULL);
+		ip_parse(any ? "0.0.0.0" : "::1", &ips[1], NULL);
+		return 2;
+	}
+	return resolve_host(host, ips, e);
+}
+
+static int listen_tcp(struct job_helper *h, const struct init_address *ad, int *fd, struct err *e)
+{
+	struct ip ips[RESOLVE_MAX];
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct ipport at;
+	bool dual;
+	int n, r = -EADDRNOTAVAIL;
+
+	if (ad->port && ad->port < PRIVILEGED && h->account->uid)
+		return err_set(e, EACCES, "listen on port %u: only root may use ports below %d", ad->port, PRIVILEGED);
+	n = choose(ad->host, ips, &dual, e);
+	if (n < 0)
+		return err_wrap(e, "listen on '%.60s' port %u", ad->host, ad->port);
+	/* The next address only where this one does not exist here; a port in use is an answer. */
+	for (int i = 0; i < n && (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT); i++) {
+		at = (struct ipport){ips[i], (uint16_t)ad->port};
+		r = listen_ip(&at, dual && i == 0);
+	}
+	if (r < 0)
+		return err_ret(e, r, "listen on '%.100s' port %u", ad->host, ad->port);
+	*fd = r;
+	if (getsockname(r, (struct sockaddr *)&ss, &len) < 0 || !ip_from_sockaddr((struct sockaddr *)&ss, len, &at))
+		return err_sys(e, "listen on '%.100s' port %u", ad->host, ad->port);
+	h->report.port = at.port;
+	return 0;
+}
+
+static int listen_unix(const struct init_address *ad, int *fd, struct err *e)
+{
+	auto_fd int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+
+	if (ad->host[0] != '/')
+		return err_set(e, EINVAL, "listen on '%.100s': not an absolute path", ad->host);
+	if (str_copy(un.sun_path, sizeof(un.sun_path), ad->host) < 0)
+		return err_set(e, ENAMETOOLONG, "listen on '%.100s': path too long", ad->host);
+	umask(0177);
+	if (s < 0 || bind(s, (struct sockaddr *)&un, sizeof(un)) < 0 || listen(s, BACKLOG) < 0)
+		return err_sys(e, "listen on '%.100s'", ad->host);
+	*fd = fd_take(&s);
+	return 0;
+}
+
+int listen_work(struct job_helper *h, int *fd, struct err *e)
+{
+	const struct init_address *ad = h->request;
+	int r = become_user(h->account, &h->nofile, e);
+
+	if (r < 0)
+		return r;
+	return ad->kind == INIT_UNIX ? listen_unix(ad, fd, e) : listen_tcp(h, ad, fd, e);
+}
