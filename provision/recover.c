@@ -20,7 +20,7 @@
 #include "operate.h"
 #include "watch.h"
 
-#define TRASH ".trash-"
+#define TRASH WORKER_TRASH_PREFIX
 
 struct trash {
 	struct trash *next;

@@ -9,6 +9,8 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -81,6 +83,7 @@ static void close_others(const int *keep, unsigned int nkeep)
 static void become_worker(const struct worker_pool *p, const struct worker_order *o, int report, pid_t parent)
 {
 	int keep[KEEP_MAX + 3];
+	struct rlimit files;
 	unsigned int n = 0;
 	sigset_t none;
 
@@ -92,9 +95,15 @@ static void become_worker(const struct worker_pool *p, const struct worker_order
 	for (int sig = 1; sig < NSIG; sig++)
 		if (sig != SIGKILL && sig != SIGSTOP)
 			signal(sig, SIG_DFL);
-	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* What ws-init inherits: the daemon's own privileges of scheduling and limits stay with the daemon. */
+	path_write_sys("/proc/self/oom_score_adj", "0", NULL);
+	umask(022);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > 1024) {
+		files.rlim_cur = 1024;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
 	for (unsigned int i = 0; i < p->nkeep; i++)
 		keep[n++] = p->keep[i];
 	keep[n++] = report;
@@ -103,11 +112,43 @@ static void become_worker(const struct worker_pool *p, const struct worker_order
 	close_others(keep, n);
 }
 
-static int down_and_purge(struct plan *p, bool purge, struct err *e)
+static int open_stores(const struct settings *s, struct err *e)
+{
+	char dir[PATH_MAX];
+
+	if (str_format(dir, sizeof(dir), "%s/workspaces", s->storage.state))
+		return err_set(e, ENAMETOOLONG, "open '%s': name too long", s->storage.state);
+	return path_open_dir(dir, e);
+}
+
+static int remove_trash(const struct settings *s, const char *name, struct err *e)
+{
+	auto_fd int fd = open_stores(s, e);
+
+	return fd < 0 ? fd : path_remove_tree(fd, name, e);
+}
+
+/* Renamed first: a half-deleted tree is never to be seen under the workspace's name. Resumable at any point. */
+static int purge(struct plan *p, struct err *e)
+{
+	auto_fd int fd = open_stores(p->settings, e);
+	char trash[STR_NAME_MAX + 16];
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	str_format(trash, sizeof(trash), WORKER_TRASH_PREFIX "%s", p->rec->name);
+	ret = path_remove_tree(fd, trash, e);
+	if (!ret && renameat(fd, p->rec->name, fd, trash) == 0)
+		ret = path_remove_tree(fd, trash, e);
+	return ret ? ret : plan_purge(p, e);
+}
+
+static int down_and_purge(struct plan *p, bool files, struct err *e)
 {
 	int ret = plan_down(p, true, e);
 
-	return ret || !purge ? ret : plan_purge(p, e);
+	return ret || !files ? ret : purge(p, e);
 }
 
 /* Returns 0, or -errno with *clean telling whether nothing is left of the attempt. */
@@ -135,17 +176,6 @@ static int run_up(struct plan *p, const struct worker_order *o, bool *clean, str
 	if (!*clean)
 		log_warn("undo 'workspace %s': %s", p->rec->name, undo.text);
 	return ret;
-}
-
-static int remove_trash(const struct settings *s, const char *name, struct err *e)
-{
-	char dir[PATH_MAX];
-	auto_fd int fd = -1;
-
-	if (str_format(dir, sizeof(dir), "%s/workspaces", s->storage.state))
-		return err_set(e, ENAMETOOLONG, "delete '%s': name too long", name);
-	fd = path_open_dir(dir, e);
-	return fd < 0 ? fd : path_remove_tree(fd, name, e);
 }
 
 static int run_order(struct plan *p, const struct worker_order *o, bool *clean, struct err *e)

@@ -9,6 +9,9 @@
 #include "settings.h"
 #include <systemd/sd-event.h>
 
+/* What a purge renames the files of a workspace to before it deletes them. */
+#define WORKER_TRASH_PREFIX ".trash-"
+
 enum worker_kind {
 	WORKER_UP,		/* plan_up; when that fails everything is down again, and `first` removes the files */
 	WORKER_DOWN,		/* what a stop takes down */

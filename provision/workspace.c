@@ -15,6 +15,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "net.h"
+#include "ns.h"
 #include "operate.h"
 #include "proto/init.h"
 #include "recover.h"
@@ -199,12 +200,14 @@ int registry_new(sd_event *loop, struct settings *settings, struct registry **ou
 	return 0;
 }
 
-void registry_start(struct registry *r, int initfd, int filterfd, int lockfd)
+void registry_start(struct registry *r, int initfd, int filterfd, int runlock, int statelock)
 {
 	r->initfd = initfd;
 	r->filterfd = filterfd;
-	if (lockfd >= 0)
-		worker_pool_keep(r->pool, lockfd);
+	if (runlock >= 0)
+		worker_pool_keep(r->pool, runlock);
+	if (statelock >= 0)
+		worker_pool_keep(r->pool, statelock);
 	recover_run(r);
 }
 
@@ -468,19 +471,17 @@ int workspace_choose(struct registry *r, const char *user, const char *wanted, c
 int workspace_connect(struct registry *r, struct workspace *ws, const char *user, struct err *e)
 {
 	struct init_bind bind = { 0 };
-	char path[PATH_MAX];
 	auto_fd int fd = -1;
 	struct spec spec;
 	int ret;
 
 	if (!ws->has_record || ws->rec.state != RECORD_RUNNING || ws->dead)
 		return err_set(e, ENOTCONN, "attach to '%s': it is %s", ws->name, ws->dead ? "stopping" : workspace_state(ws));
-	if (str_copy(bind.user, sizeof(bind.user), user) ||
-	    str_format(path, sizeof(path), "%s/ws/%s/init.sock", r->settings->storage.run, ws->name))
+	if (str_copy(bind.user, sizeof(bind.user), user))
 		return err_set(e, ENAMETOOLONG, "attach to '%s': name too long", ws->name);
 	workspace_spec(r, ws, &spec);
 	bind.sudo = spec.root;
-	fd = msg_connect(path, e);
+	fd = ns_connect(r->settings, ws->name, e);
 	if (fd == -EAGAIN)
 		return err_set(e, EAGAIN, "attach to '%s': the workspace does not answer", ws->name);
 	if (fd < 0)

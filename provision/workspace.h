@@ -29,10 +29,10 @@ int registry_new(sd_event *loop, struct settings *settings, struct registry **ou
 void registry_free(struct registry *r);
 /*
  * Begin to work: settle what recovery found, start `autostart` workspaces. initfd, filterfd: ws-init's image and seccomp
- * program for the workers; lockfd: workers keep it open, so that the lock outlives a killed provisiond until they are
- * gone (-1: none). All borrowed for the life of the registry.
+ * program for the workers; runlock, statelock: workers keep them open, so that the locks outlive a killed provisiond until
+ * they are gone (-1: none). All borrowed for the life of the registry.
  */
-void registry_start(struct registry *r, int initfd, int filterfd, int lockfd);
+void registry_start(struct registry *r, int initfd, int filterfd, int runlock, int statelock);
 /* Start no more workers (the daemon is about to end); how many still run. */
 void registry_drain(struct registry *r);
 unsigned int registry_busy(const struct registry *r);

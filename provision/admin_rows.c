@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Rows about workspaces: configuration, record and what the kernel can be asked cheaply, put side by side.  Main
+ * process of provisiond; reads only.
+ */
+#include "admin_rows.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "limits.h"
+#include "net.h"
+
+static void join_users(const struct spec *spec, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	buf[0] = '\0';
+	for (uint32_t i = 0; i < spec->nusers && n < size; i++) {
+		str_format(buf + n, size - n, "%s%s", i ? ", " : "", spec->users[i]);
+		n += strlen(buf + n);
+	}
+}
+
+static void from_spec(const struct settings *s, const struct spec *spec, struct admin_workspace *row)
+{
+	join_users(spec, row->users, sizeof(row->users));
+	str_copy(row->image, sizeof(row->image), spec->image);
+	ip_text(&spec->control_ip, row->control_ip, sizeof(row->control_ip));
+	ip_text(&spec->control_ip6, row->control_ip6, sizeof(row->control_ip6));
+	if (spec->data_ip.addr.family)
+		ip_net_text(&spec->data_ip, row->data_ip, sizeof(row->data_ip));
+	str_copy(row->nic, sizeof(row->nic), spec->nic[0] ? spec->nic : "none");
+	str_copy(row->gpu, sizeof(row->gpu), spec->gpu[0] ? spec->gpu : "none");
+	str_copy(row->cpus, sizeof(row->cpus), spec->cpus);
+	row->memory = spec->memory;
+	row->swap = spec->swap;
+	row->disk = spec->disk;
+	row->pids = spec->pids;
+	row->data_mtu = spec->data_mtu;
+	row->autostart = spec->autostart;
+	row->root = spec->root;
+	str_copy(row->file, sizeof(row->file), spec->file);
+	str_format(row->rootfs, sizeof(row->rootfs), "%s/workspaces/%s", s->storage.state, row->name);
+}
+
+static void from_record(const struct settings *s, const struct record *rec, struct admin_workspace *row)
+{
+	if (rec->image[0])
+		str_copy(row->image, sizeof(row->image), rec->image);
+	if (rec->control_ip.family)
+		ip_text(&rec->control_ip, row->control_ip, sizeof(row->control_ip));
+	if (rec->control_ip6.family)
+		ip_text(&rec->control_ip6, row->control_ip6, sizeof(row->control_ip6));
+	if (rec->nic.name[0])
+		str_copy(row->nic, sizeof(row->nic), rec->nic.name);
+	row->id_base = rec->id_base;
+	row->id_count = rec->id_count;
+	row->init_pid = rec->state == RECORD_RUNNING ? rec->init_pid : 0;
+	row->created = rec->created;
+	row->started = rec->started;
+	row->ns_user = rec->ns_user;
+	row->ns_net = rec->ns_net;
+	row->generation = rec->generation;
+	if (rec->state != RECORD_ABSENT)
+		net_ifname(rec->slot, row->interface);
+	limits_path(s, row->name, row->cgroup, sizeof(row->cgroup), NULL);
+}
+
+void admin_rows_workspace(struct registry *reg, const struct workspace *ws, struct admin_workspace *row)
+{
+	const struct settings *s = registry_settings(reg);
+	const struct record *rec = workspace_record(ws);
+	struct spec spec;
+
+	memset(row, 0, sizeof(*row));
+	workspace_spec(reg, ws, &spec);
+	str_copy(row->name, sizeof(row->name), workspace_name(ws));
+	str_copy(row->state, sizeof(row->state), workspace_state(ws));
+	from_spec(s, &spec, row);
+	if (workspace_exists(ws))
+		from_record(s, rec, row);
+	row->sessions = workspace_sessions(ws);
+	str_copy(row->note, sizeof(row->note), rec->note);
+	if (!rec->note[0] && rec->image[0] && strcmp(rec->image, spec.image))
+		str_format(row->note, sizeof(row->note),
+			   "made from image '%s', configured is '%s' (destroy --purge to change)", rec->image, spec.image);
+}
+
+void admin_rows_leases(struct registry *reg, const struct workspace *ws,
+		       void (*fn)(void *ctx, struct admin_lease *row), void *ctx)
+{
+	const struct record *rec = workspace_record(ws);
+	const struct ip *ips[] = { &rec->control_ip, &rec->control_ip6 };
+	struct admin_lease row = { .since = rec->created };
+
+	if (!workspace_exists(ws))
+		return;
+	str_copy(row.owner, sizeof(row.owner), workspace_name(ws));
+	str_copy(row.detail, sizeof(row.detail), workspace_state(ws));
+	str_copy(row.kind, sizeof(row.kind), "ids");
+	str_format(row.object, sizeof(row.object), "%llu-%llu", (unsigned long long)rec->id_base,
+		   (unsigned long long)rec->id_base + rec->id_count - 1);
+	fn(ctx, &row);
+	str_copy(row.kind, sizeof(row.kind), "ip");
+	for (unsigned int i = 0; i < 2; i++) {
+		if (!ips[i]->family)
+			continue;
+		ip_text(ips[i], row.object, sizeof(row.object));
+		fn(ctx, &row);
+	}
+	if (!rec->nic.name[0])
+		return;
+	str_copy(row.kind, sizeof(row.kind), "nic");
+	str_copy(row.object, sizeof(row.object), rec->nic.name);
+	str_format(row.detail, sizeof(row.detail), "mac %02x:%02x:%02x:%02x:%02x:%02x mtu %u", rec->nic.mac[0],
+		   rec->nic.mac[1], rec->nic.mac[2], rec->nic.mac[3], rec->nic.mac[4], rec->nic.mac[5], rec->nic.mtu);
+	row.since = workspace_leased(ws);
+	fn(ctx, &row);
+}

@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The admin socket of provisiond's main process: clients, their bounded send queues, and one handler per request.
+ * A client is freed only from the reaper (a deferred event), because a send to it may fail inside of any callback.
+ */
+#include "admin_server.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "admin_rows.h"
+#include "audit.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "proto/admin.h"
+#include "sessions.h"
+
+#define CLIENTS_MAX 64
+#define OPERATIONS_MAX 4096	/* per client: `sshbay destroy` names many at once */
+#define QUEUE_MAX (16u << 20)	/* bytes a client may leave unread */
+#define RECENT_MAX 256		/* audit lines kept for `sshbay events` */
+
+struct queued {
+	struct queued *next;
+	uint32_t type;
+	int fd;
+	size_t size;
+	unsigned char body[];
+};
+
+struct operation {
+	struct operation *next;
+	struct client *client;
+	uint32_t tag, what;		/* enum admin_operation */
+	char name[STR_NAME_MAX];
+	struct waiter waiter;
+};
+
+struct client {
+	struct client *next;
+	struct admin_server *server;
+	int fd;
+	sd_event_source *io;
+	struct msg_state state;
+	struct queued *out, **out_end;
+	size_t queued;
+	struct operation *operations;
+	unsigned int noperations;
+	bool follow, failed;
+	uint32_t follow_tag;
+	char follow_name[STR_NAME_MAX];
+};
+
+struct admin_server {
+	sd_event *loop;
+	struct registry *reg;
+	struct admin_daemon daemon;
+	int fd;
+	sd_event_source *io, *reaper;
+	struct client *clients;
+	unsigned int nclients;
+	char *recent[RECENT_MAX];
+	unsigned int nrecent;		/* ever; the ring index is modulo RECENT_MAX */
+};
+
+union admin_body {
+	struct admin_name name;
+	struct admin_operate operate;
+};
+
+/* --- sending --- */
+
+static void fail(struct client *c, const char *why)
+{
+	if (!c->failed && why)
+		log_warn("admin client: %s", why);
+	c->failed = true;
+	sd_event_source_set_enabled(c->server->reaper, SD_EVENT_ONESHOT);
+}
+
+static bool enqueue(struct client *c, const struct queued *model, const void *body)
+{
+	struct queued *q = c->queued + model->size > QUEUE_MAX ? NULL : malloc(sizeof(*q) + model->size);
+
+	if (!q)
+		return false;
+	*q = *model;
+	memcpy(q->body, body, q->size);
+	q->fd = model->fd >= 0 ? fcntl(model->fd, F_DUPFD_CLOEXEC, 3) : -1;
+	*c->out_end = q;
+	c->out_end = &q->next;
+	c->queued += q->size;
+	sd_event_source_set_io_events(c->io, EPOLLIN | EPOLLOUT);
+	return true;
+}
+
+static void client_send(struct client *c, uint32_t type, const void *body, size_t size, int fd)
+{
+	const struct queued model = { .type = type, .fd = fd, .size = size };
+	struct err e = { 0 };
+	int ret = -EAGAIN;
+
+	if (c->failed)
+		return;
+	if (!c->out)
+		ret = msg_send(c->fd, &admin_proto, type, body, &fd, fd >= 0, &e);
+	if (ret == -EAGAIN && !enqueue(c, &model, body))
+		fail(c, "does not read its answers, dropped");
+	else if (ret && ret != -EAGAIN)
+		fail(c, ret == -EPIPE || ret == -ECONNRESET ? NULL : e.text);
+}
+
+static void send_done(struct client *c, uint32_t tag, const char *text)
+{
+	struct admin_done done = { .tag = tag };
+
+	str_copy(done.text, sizeof(done.text), text);
+	client_send(c, ADMIN_DONE, &done, sizeof(done), -1);
+}
+
+static void send_failed(struct client *c, uint32_t tag, int code, const char *text)
+{
+	struct admin_failed failed = { .tag = tag, .code = (uint32_t)code };
+
+	str_copy(failed.text, sizeof(failed.text), text);
+	client_send(c, ADMIN_FAILED, &failed, sizeof(failed), -1);
+}
+
+static void drop_first(struct client *c)
+{
+	struct queued *q = c->out;
+
+	c->out = q->next;
+	if (!c->out)
+		c->out_end = &c->out;
+	c->queued -= q->size;
+	fd_close(&q->fd);
+	free(q);
+}
+
+static void flush_queue(struct client *c)
+{
+	while (c->out) {
+		struct queued *q = c->out;
+		struct err e = { 0 };
+		int ret = msg_send(c->fd, &admin_proto, q->type, q->body, &q->fd, q->fd >= 0, &e);
+
+		if (ret == -EAGAIN)
+			return;
+		if (ret) {
+			fail(c, NULL);
+			return;
+		}
+		drop_first(c);
+	}
+	sd_event_source_set_io_events(c->io, EPOLLIN);
+}
+
+/* --- requests --- */
+
+static void send_workspace(struct client *c, const struct workspace *ws, uint32_t tag)
+{
+	struct admin_workspace row;
+
+	admin_rows_workspace(c->server->reg, ws, &row);
+	row.tag = tag;
+	client_send(c, ADMIN_WORKSPACE, &row, sizeof(row), -1);
+}
+
+/* The named workspace, or NULL after ADMIN_FAILED. */
+static struct workspace *named(struct client *c, const char *verb, const struct admin_name *req)
+{
+	struct workspace *ws = workspace_find(c->server->reg, req->name);
+	char text[512], shown[4 * STR_NAME_MAX];
+
+	if (ws)
+		return ws;
+	str_format(text, sizeof(text), "%s workspace '%s': no such workspace (sshbay list)", verb,
+		   str_vis(req->name, strlen(req->name), shown, sizeof(shown)));
+	send_failed(c, req->tag, ENOENT, text);
+	return NULL;
+}
+
+static int answer_list(void *ctx, struct msg *m, struct err *e)
+{
+	const struct admin_name *req = m->body;
+	struct client *c = ctx;
+	struct workspace *ws = NULL;
+
+	if (req->name[0]) {
+		ws = named(c, "show", req);
+		if (!ws)
+			return 0;
+		send_workspace(c, ws, req->tag);
+	} else {
+		while ((ws = workspace_next(c->server->reg, ws)))
+			send_workspace(c, ws, req->tag);
+	}
+	send_done(c, req->tag, "");
+	return 0;
+}
+
+static void operation_progress(struct waiter *w, const char *step, const char *detail, uint64_t us, int up)
+{
+	struct operation *op = w->ctx;
+	struct admin_progress row = { .tag = op->tag, .us = us, .up = up != 0 };
+
+	str_copy(row.step, sizeof(row.step), step);
+	str_copy(row.detail, sizeof(row.detail), detail);
+	client_send(op->client, ADMIN_PROGRESS, &row, sizeof(row), -1);
+}
+
+static const char *const past[] = {
+	[ADMIN_CREATE] = "created", [ADMIN_START] = "started", [ADMIN_STOP] = "stopped", [ADMIN_DESTROY] = "destroyed",
+};
+
+static void forget_operation(struct operation *op)
+{
+	struct client *c = op->client;
+
+	for (struct operation **pp = &c->operations; *pp; pp = &(*pp)->next)
+		if (*pp == op) {
+			*pp = op->next;
+			c->noperations--;
+			break;
+		}
+	free(op);
+}
+
+static void operation_done(struct waiter *w, struct workspace *ws, int ret, const struct err *e)
+{
+	struct operation *op = w->ctx;
+	char text[512], ip[IP_TEXT_MAX];
+	const struct record *rec = ws ? workspace_record(ws) : NULL;
+
+	if (ret) {
+		send_failed(op->client, op->tag, -ret, e->text);
+	} else {
+		str_format(text, sizeof(text), "workspace '%s' %s%s%s", op->name, past[op->what],
+			   op->what <= ADMIN_START && rec && rec->control_ip.family ? ", address " : "",
+			   op->what <= ADMIN_START && rec ? ip_text(&rec->control_ip, ip, sizeof(ip)) : "");
+		send_done(op->client, op->tag, text);
+	}
+	forget_operation(op);
+}
+
+static int answer_operate(void *ctx, struct msg *m, struct err *e)
+{
+	static const enum workspace_op ops[] = {
+		[ADMIN_CREATE] = WORKSPACE_CREATE, [ADMIN_START] = WORKSPACE_START, [ADMIN_STOP] = WORKSPACE_STOP,
+		[ADMIN_DESTROY] = WORKSPACE_DESTROY,
+	};
+	const struct admin_operate *req = m->body;
+	struct client *c = ctx;
+	struct operation *op;
+
+	if (req->operation > ADMIN_DESTROY)
+		return err_set(e, EPROTO, "operate on '%s': unknown operation %u", req->name, req->operation);
+	op = c->noperations < OPERATIONS_MAX ? calloc(1, sizeof(*op)) : NULL;
+	if (!op) {
+		send_failed(c, req->tag, EBUSY, "start operation: too many at once on this connection");
+		return 0;
+	}
+	*op = (struct operation){ .next = c->operations, .client = c, .tag = req->tag, .what = req->operation };
+	str_copy(op->name, sizeof(op->name), req->name);
+	op->waiter = (struct waiter){ .progress = operation_progress, .done = operation_done, .ctx = op };
+	c->operations = op;
+	c->noperations++;
+	workspace_operate(c->server->reg, op->name, ops[req->operation], (int)req->purge, req->timeout_s, &op->waiter);
+	return 0;
+}
+
+static int answer_enter(void *ctx, struct msg *m, struct err *e)
+{
+	const struct admin_name *req = m->body;
+	struct client *c = ctx;
+	struct workspace *ws = named(c, "enter", req);
+	struct admin_done entered = { .tag = req->tag };
+	const char *user = req->user[0] ? req->user : "root";
+	struct err why = { 0 };
+	auto_fd int fd = -1;
+	char text[512];
+
+	if (!ws)
+		return 0;
+	if (strcmp(workspace_state(ws), record_state_text(RECORD_RUNNING))) {
+		str_format(text, sizeof(text), "enter workspace '%s': it is %s (sshbay start %s)", req->name,
+			   workspace_state(ws), req->name);
+		send_failed(c, req->tag, ENOTCONN, text);
+		return 0;
+	}
+	fd = str_is_name(user, strlen(user)) ? workspace_connect(c->server->reg, ws, user, &why)
+					     : err_set(&why, EINVAL, "enter workspace '%s': not a user name", req->name);
+	if (fd < 0) {
+		send_failed(c, req->tag, why.code, why.text);
+		return 0;
+	}
+	str_copy(entered.text, sizeof(entered.text), user);
+	client_send(c, ADMIN_ENTERED, &entered, sizeof(entered), fd);
+	return 0;
+}
+
+struct row_ctx {
+	struct client *client;
+	const struct admin_name *req;
+};
+
+static void send_session(void *ctx, const struct session_info *s)
+{
+	const struct row_ctx *r = ctx;
+	struct admin_session row = { .tag = r->req->tag, .since = s->since, .pid = s->pid, .channels = s->channels };
+
+	if (r->req->name[0] && strcmp(r->req->name, s->workspace))
+		return;
+	str_copy(row.id, sizeof(row.id), s->id);
+	str_copy(row.user, sizeof(row.user), s->user);
+	str_copy(row.workspace, sizeof(row.workspace), s->workspace);
+	str_copy(row.peer, sizeof(row.peer), s->peer);
+	str_copy(row.local, sizeof(row.local), s->local);
+	str_copy(row.fingerprint, sizeof(row.fingerprint), s->fingerprint);
+	str_copy(row.kinds, sizeof(row.kinds), s->kinds);
+	client_send(r->client, ADMIN_SESSION, &row, sizeof(row), -1);
+}
+
+static int answer_sessions(void *ctx, struct msg *m, struct err *e)
+{
+	struct row_ctx r = { ctx, m->body };
+
+	if (r.req->name[0] && !named(r.client, "list sessions of", r.req))
+		return 0;
+	sessions_each(send_session, &r);
+	send_done(r.client, r.req->tag, "");
+	return 0;
+}
+
+static void send_lease(void *ctx, struct admin_lease *row)
+{
+	const struct row_ctx *r = ctx;
+
+	row->tag = r->req->tag;
+	client_send(r->client, ADMIN_LEASE, row, sizeof(*row), -1);
+}
+
+static int answer_leases(void *ctx, struct msg *m, struct err *e)
+{
+	struct row_ctx r = { ctx, m->body };
+	struct registry *reg = r.client->server->reg;
+	struct workspace *ws = NULL;
+
+	if (r.req->name[0]) {
+		ws = named(r.client, "list leases of", r.req);
+		if (!ws)
+			return 0;
+		admin_rows_leases(reg, ws, send_lease, &r);
+	} else {
+		while ((ws = workspace_next(reg, ws)))
+			admin_rows_leases(reg, ws, send_lease, &r);
+	}
+	send_done(r.client, r.req->tag, "");
+	return 0;
+}
+
+/* Does the audit line concern this workspace? Names need no escaping in JSON. */
+static bool concerns(const char *line, const char *name)
+{
+	char field[STR_NAME_MAX + 16];
+
+	if (!name[0])
+		return true;
+	str_format(field, sizeof(field), "\"ws\":\"%s\"", name);
+	return strstr(line, field) != NULL;
+}
+
+static void send_event(struct client *c, uint32_t tag, const char *name, const char *line)
+{
+	struct admin_event row = { .tag = tag };
+	size_t len = strlen(line);
+
+	if (!concerns(line, name))
+		return;
+	while (len && line[len - 1] == '\n')
+		len--;
+	if (len >= sizeof(row.line))
+		len = sizeof(row.line) - 1;
+	memcpy(row.line, line, len);
+	client_send(c, ADMIN_EVENT, &row, sizeof(row), -1);
+}
+
+static int answer_events(void *ctx, struct msg *m, struct err *e)
+{
+	const struct admin_name *req = m->body;
+	struct client *c = ctx;
+	const struct admin_server *a = c->server;
+
+	for (unsigned int i = a->nrecent > RECENT_MAX ? a->nrecent - RECENT_MAX : 0; i < a->nrecent; i++)
+		if (a->recent[i % RECENT_MAX])
+			send_event(c, req->tag, req->name, a->recent[i % RECENT_MAX]);
+	if (!req->follow) {
+		send_done(c, req->tag, "");
+		return 0;
+	}
+	c->follow = true;
+	c->follow_tag = req->tag;
+	str_copy(c->follow_name, sizeof(c->follow_name), req->name);
+	return 0;
+}
+
+static int answer_reload(void *ctx, struct msg *m, struct err *e)
+{
+	const struct admin_name *req = m->body;
+	struct client *c = ctx;
+	char text[512] = "";
+	int ret = c->server->daemon.reload(c->server->daemon.ctx, text, sizeof(text));
+
+	if (ret)
+		send_failed(c, req->tag, -ret, text);
+	else
+		send_done(c, req->tag, text);
+	return 0;
+}
+
+static int answer_status(void *ctx, struct msg *m, struct err *e)
+{
+	const struct admin_name *req = m->body;
+	struct client *c = ctx;
+	char text[512] = "";
+
+	c->server->daemon.status(c->server->daemon.ctx, text, sizeof(text));
+	send_done(c, req->tag, text);
+	return 0;
+}
+
+static const struct msg_route routes[] = {
+	{ ADMIN_LIST, answer_list },	     { ADMIN_OPERATE, answer_operate }, { ADMIN_ENTER, answer_enter },
+	{ ADMIN_SESSIONS, answer_sessions }, { ADMIN_LEASES, answer_leases },	{ ADMIN_EVENTS, answer_events },
+	{ ADMIN_RELOAD, answer_reload },     { ADMIN_STATUS, answer_status },
+};
+
+/* --- clients --- */
+
+static void client_free(struct client *c)
+{
+	while (c->operations) {
+		waiter_cancel(&c->operations->waiter);
+		forget_operation(c->operations);
+	}
+	while (c->out)
+		drop_first(c);
+	sd_event_source_disable_unref(c->io);
+	fd_close(&c->fd);
+	c->server->nclients--;
+	free(c);
+}
+
+static int reap(sd_event_source *s, void *ctx)
+{
+	struct admin_server *a = ctx;
+	struct client **pp = &a->clients;
+
+	while (*pp) {
+		struct client *c = *pp;
+
+		if (c->failed) {
+			*pp = c->next;
+			client_free(c);
+		} else {
+			pp = &c->next;
+		}
+	}
+	return 0;
+}
+
+static int on_client(sd_event_source *s, int fd, uint32_t revents, void *ctx)
+{
+	struct client *c = ctx;
+	union admin_body body;
+	struct err e = { 0 };
+	struct msg m;
+	int ret;
+
+	if (c->failed)
+		return 0;
+	if (revents & EPOLLOUT)
+		flush_queue(c);
+	if (!(revents & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+		return 0;
+	ret = msg_recv(fd, &admin_proto, &body, sizeof(body), &m, &e);
+	if (ret == -EAGAIN)
+		return 0;
+	if (ret == 1) {
+		ret = msg_dispatch(&admin_proto, &c->state, routes, sizeof(routes) / sizeof(routes[0]), c, &m, &e);
+		msg_close_fds(&m);
+		if (!ret)
+			return 0;
+	}
+	fail(c, ret ? e.text : NULL);
+	return 0;
+}
+
+static int add_client(struct admin_server *a, int fd, struct err *e)
+{
+	struct client *c = calloc(1, sizeof(*c));
+	int ret;
+
+	if (!c)
+		return err_set(e, ENOMEM, "accept on 'admin.sock': out of memory");
+	*c = (struct client){ .server = a, .fd = fd, .state.phase = 1 };
+	c->out_end = &c->out;
+	ret = sd_event_add_io(a->loop, &c->io, fd, EPOLLIN, on_client, c);
+	if (ret < 0) {
+		free(c);
+		return err_ret(e, ret, "accept on 'admin.sock'");
+	}
+	c->next = a->clients;
+	a->clients = c;
+	a->nclients++;
+	return 0;
+}
+
+static int on_accept(sd_event_source *s, int fd, uint32_t revents, void *ctx)
+{
+	struct admin_server *a = ctx;
+	auto_fd int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct err e = { 0 };
+	uid_t uid;
+	pid_t pid;
+	int ret;
+
+	if (conn < 0)
+		return 0;
+	ret = msg_peer(conn, &pid, &uid, &e);
+	if (!ret && uid != 0)
+		ret = err_set(&e, EPERM, "admin client with pid %d: uid %u is not root, refused", (int)pid, uid);
+	if (!ret && a->nclients >= CLIENTS_MAX)
+		ret = err_set(&e, EBUSY, "admin client with pid %d: %u are connected already, refused", (int)pid, a->nclients);
+	if (!ret)
+		ret = add_client(a, conn, &e);
+	if (ret)
+		log_warn("%s", e.text);
+	else
+		conn = -1;
+	return 0;
+}
+
+static void on_audit(void *ctx, const char *line)
+{
+	struct admin_server *a = ctx;
+	char **slot = &a->recent[a->nrecent++ % RECENT_MAX];
+
+	free(*slot);
+	*slot = strdup(line);
+	for (struct client *c = a->clients; c; c = c->next)
+		if (c->follow)
+			send_event(c, c->follow_tag, c->follow_name, line);
+}
+
+int admin_server_new(sd_event *loop, struct registry *reg, const struct admin_daemon *daemon,
+		     struct admin_server **out, struct err *e)
+{
+	struct admin_server *a = calloc(1, sizeof(*a));
+	char path[PATH_MAX];
+	int ret;
+
+	*out = NULL;
+	if (!a)
+		return err_set(e, ENOMEM, "make 'admin.sock': out of memory");
+	*a = (struct admin_server){ .loop = loop, .reg = reg, .daemon = *daemon, .fd = -1 };
+	str_format(path, sizeof(path), "%s/admin.sock", registry_settings(reg)->storage.run);
+	a->fd = msg_listen(path, 0600, 64, e);
+	if (a->fd < 0) {
+		ret = a->fd;
+		free(a);
+		return ret;
+	}
+	fd_nonblock(a->fd, 1);
+	ret = sd_event_add_io(loop, &a->io, a->fd, EPOLLIN, on_accept, a);
+	if (ret >= 0)
+		ret = sd_event_add_defer(loop, &a->reaper, reap, a);
+	if (ret < 0) {
+		admin_server_free(a);
+		return err_ret(e, ret, "watch '%s'", path);
+	}
+	sd_event_source_set_enabled(a->reaper, SD_EVENT_OFF);
+	audit_subscribe(on_audit, a);
+	*out = a;
+	return 0;
+}
+
+void admin_server_free(struct admin_server *a)
+{
+	if (!a)
+		return;
+	audit_subscribe(NULL, NULL);
+	while (a->clients) {
+		struct client *c = a->clients;
+
+		a->clients = c->next;
+		client_free(c);
+	}
+	for (unsigned int i = 0; i < RECENT_MAX; i++)
+		free(a->recent[i]);
+	sd_event_source_disable_unref(a->reaper);
+	sd_event_source_disable_unref(a->io);
+	fd_close(&a->fd);
+	free(a);
+}
