@@ -234,10 +234,32 @@ static void check_path(struct settings_loader *l, const char *key, const char *p
 		main_problem(l, "storage", key, "'%s' is the root directory", path);
 }
 
+/* The end of the pool, told at the key that the file has. */
+static void check_ids(struct settings_loader *l)
+{
+	static const char *const keys[] = { "id_slots", "id_count", "id_base" };
+	const struct settings *s = l->s;
+	uint64_t end = s->storage.id_base + s->storage.id_count * s->storage.id_slots;
+	const char *key = keys[0];
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		if (!good(l, "storage", keys[i]))
+			return;
+		if (l->keys[row_index("storage", keys[i])].line)
+			key = keys[i];
+	}
+	/* 2^32-1 is no id, and 2^32-2 is the highest that there is. */
+	if (end > UINT32_MAX)
+		main_problem(l, "storage", key,
+			     "the ids end at %" PRIu64
+			     ", above 4294967294 (id_base + id_slots * id_count)",
+			     end - 1);
+}
+
 static void check_storage(struct settings_loader *l)
 {
 	struct settings *s = l->s;
-	uint64_t end = s->storage.id_base + s->storage.id_count * s->storage.id_slots;
 
 	check_path(l, "state", s->storage.state, PATH_MAX);
 	check_path(l, "run", s->storage.run, RUN_MAX);
@@ -246,13 +268,7 @@ static void check_storage(struct settings_loader *l)
 				 s->storage.state);
 	if (strcmp(s->storage.state, s->storage.run) == 0)
 		main_problem(l, "storage", "run", "is the same directory as state");
-	/* 2^32-1 is no id, and 2^32-2 is `nobody` to some. */
-	if (good(l, "storage", "id_base") && good(l, "storage", "id_count") &&
-	    good(l, "storage", "id_slots") && end > UINT32_MAX - 1)
-		main_problem(l, "storage", "id_slots",
-			     "ids end at %" PRIu64
-			     ", above 4294967294 (id_base + id_slots * id_count)",
-			     end);
+	check_ids(l);
 }
 
 /* --- workspaces ----------------------------------------------------------------------------------------------------- */

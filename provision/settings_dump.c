@@ -19,7 +19,7 @@ static void write_value(FILE *f, const char *key, const char *value)
 	bool quote = strpbrk(value, ";#\"'\\") || (n && (value[0] == ' ' || value[n - 1] == ' '));
 	const char *mark = !quote ? "" : strchr(value, '"') ? "'" : "\"";
 
-	fprintf(f, "%-24s= %s%s%s\n", key, mark, value, mark);
+	fprintf(f, "%-24s=%s%s%s%s\n", key, n ? " " : "", mark, value, mark);
 }
 
 /* All rows of `rows` in [section]. Those that belong to a single workspace are left out of [defaults]. */
