@@ -30,7 +30,7 @@ DAEMON_SRC   := main daemon teardown harden helper statedir workspace allocate o
 CLI_SRC      := main list operate enter check doctor
 INIT_SRC     := main conn job passwd etc user home become spawn env pty modes login dial listen resolve setup
 LISTENER_SRC := main accept admission children control zygote refuse sandbox
-SESSION_SRC  := main zygote sandbox interpose transport login channel spawn pump attach
+SESSION_SRC  := main zygote sandbox selftest interpose blob loop transport rpc login attach chan request env spawn forward pump
 
 # --- what is built ---
 BIN   := $(B)/bin

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * See request.h.  Session process.  A program is accepted at once and started when ws-init can be asked; if that fails
+ * the channel says why and ends with status 254, so that the reason reaches the user.
+ */
+#include "request.h"
+
+#include <libssh/libssh.h>
+#include <libssh/server.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "attach.h"
+#include "base/str.h"
+#include "env.h"
+#include "rpc.h"
+#include "spawn.h"
+#include "transport.h"
+
+/* The only accessors there are for a queued pty-req carry a deprecation mark. */
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+static uint32_t clamp(int v)
+{
+	return v < 0 ? 0 : v > 65535 ? 65535 : (uint32_t)v;
+}
+
+static void take_size(struct init_spawn *a, ssh_message m)
+{
+	a->cols = clamp(ssh_message_channel_request_pty_width(m));
+	a->rows = clamp(ssh_message_channel_request_pty_height(m));
+	a->xpixel = clamp(ssh_message_channel_request_pty_pxwidth(m));
+	a->ypixel = clamp(ssh_message_channel_request_pty_pxheight(m));
+}
+
+static bool pty(struct chan *c, ssh_message m)
+{
+	const char *term = ssh_message_channel_request_pty_term(m);
+
+	if (c->state != CHAN_IDLE || c->pty || !term || str_copy(c->ask->term, sizeof(c->ask->term), term) < 0)
+		return false;
+	take_size(c->ask, m);
+	c->ask->flags |= INIT_PTY;
+	c->pty = true;
+	return true;
+}
+
+static void window_change(struct chan *c, ssh_message m)
+{
+	struct init_spawn size = {0};
+	struct winsize w;
+
+	if (!c->pty)
+		return;
+	if (c->ask && !c->sent) {
+		take_size(c->ask, m);
+		return;
+	}
+	take_size(&size, m);
+	w = (struct winsize){.ws_row = (unsigned short)size.rows,
+			     .ws_col = (unsigned short)size.cols,
+			     .ws_xpixel = (unsigned short)size.xpixel,
+			     .ws_ypixel = (unsigned short)size.ypixel};
+	if (c->out.fd >= 0)
+		(void)ioctl(c->out.fd, TIOCSWINSZ, &w);
+}
+
+static bool env(const struct session *s, struct chan *c, ssh_message m)
+{
+	const char *name = ssh_message_channel_request_env_name(m), *value = ssh_message_channel_request_env_value(m);
+
+	if (c->state != CHAN_IDLE || !name || !value || !env_accepts(s->welcome.accept_env, name))
+		return false;
+	/* Room for the entries of request_finish stays. */
+	return env_put(c->ask->env.data, &c->ask->env.len, sizeof(c->ask->env.data) - 512, name, value) == 0;
+}
+
+void request_finish(const struct session *s, struct chan *c)
+{
+	char peer[64], local[64], text[256];
+
+	(void)ip_text(&s->peer.addr, peer, sizeof(peer));
+	(void)ip_text(&s->local.addr, local, sizeof(local));
+	(void)str_format(text, sizeof(text), "%s %u %s %u", peer, s->peer.port, local, s->local.port);
+	(void)env_put(c->ask->env.data, &c->ask->env.len, sizeof(c->ask->env.data), "SSH_CONNECTION", text);
+	(void)str_format(text, sizeof(text), "%s %u %u", peer, s->peer.port, s->local.port);
+	(void)env_put(c->ask->env.data, &c->ask->env.len, sizeof(c->ask->env.data), "SSH_CLIENT", text);
+}
+
+static bool program(struct session *s, struct chan *c, enum init_spawn_kind kind, const char *command)
+{
+	static const uint32_t notice[] = {
+		[INIT_SHELL] = GATE_CHAN_SHELL, [INIT_EXEC] = GATE_CHAN_EXEC, [INIT_SUBSYSTEM] = GATE_CHAN_SUBSYSTEM};
+	size_t len = command ? strlen(command) : 0;
+
+	if (c->state != CHAN_IDLE || len >= sizeof(c->ask->command.data))
+		return false;
+	if (kind == INIT_SUBSYSTEM && (!command || strcmp(command, "sftp")))
+		return false;
+	c->ask->kind = kind;
+	if (len)
+		memcpy(c->ask->command.data, command, len);
+	c->ask->command.len = (uint32_t)len;
+	c->what = notice[kind];
+	c->state = CHAN_WAITING;
+	c->announced = true;
+	rpc_channel(s, c, true);
+	return true;
+}
+
+/* After the reply: the program may fail at once, and its words must not come before the reply. */
+static void start(struct session *s, struct chan *c)
+{
+	if (attach_is_ready(s))
+		spawn_submit(s, c);
+	else
+		attach_want(s, c->pty);
+}
+
+static bool accept_request(struct session *s, struct chan *c, ssh_message m)
+{
+	switch (ssh_message_subtype(m)) {
+	case SSH_CHANNEL_REQUEST_PTY:
+		return pty(c, m);
+	case SSH_CHANNEL_REQUEST_ENV:
+		return env(s, c, m);
+	case SSH_CHANNEL_REQUEST_SHELL:
+		return program(s, c, INIT_SHELL, NULL);
+	case SSH_CHANNEL_REQUEST_EXEC:
+		return program(s, c, INIT_EXEC, ssh_message_channel_request_command(m));
+	case SSH_CHANNEL_REQUEST_SUBSYSTEM:
+		return program(s, c, INIT_SUBSYSTEM, ssh_message_channel_request_subsystem(m));
+	case SSH_CHANNEL_REQUEST_WINDOW_CHANGE:
+		window_change(c, m);
+		return true;
+	default:	/* x11-req and what we do not know */
+		return false;
+	}
+}
+
+void request_handle(struct session *s, struct chan *c, struct ssh_message_struct *m)
+{
+	bool idle = c->state == CHAN_IDLE;
+
+	if (c->kind != CHAN_SESSION || c->state == CHAN_CLOSING || !accept_request(s, c, m))
+		ssh_message_reply_default(m);
+	else
+		ssh_message_channel_request_reply_success(m);
+	transport_note_writes(s);
+	if (idle && c->state == CHAN_WAITING)
+		start(s, c);
+}

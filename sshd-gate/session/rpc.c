@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* See rpc.h.  Session process.  Messages are handled only from the loop; during a signature they are put aside. */
+#include "rpc.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "attach.h"
+#include "base/clk.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "chan.h"
+#include "login.h"
+
+#define ANSWER_US 10000000		/* provisiond answers within this */
+#define REKEY_US 30000000		/* a restarting provisiond is waited for this long once logged in */
+#define BODY_MAX 8192
+#define DEFERRED_MAX 64
+
+_Static_assert(sizeof(struct gate_welcome) <= BODY_MAX, "a welcome fits");
+
+struct put_aside {
+	struct msg m;
+	void *body;
+};
+
+struct msg_queue {
+	unsigned int n;
+	struct put_aside items[DEFERRED_MAX];
+};
+
+/* The conversation is over. What needs provisiond fails from now on; the rest of the session goes on. */
+static void lost(struct session *s, const char *why)
+{
+	if (s->prov < 0)
+		return;
+	log_detail("provisiond: %s", why);
+	fd_close(&s->prov);
+	if (s->stage != STAGE_OPEN)
+		session_end(s, "provisiond ended the conversation");
+	else
+		attach_lost(s, "provisiond is gone");
+}
+
+static int ask(struct session *s, uint32_t type, const void *body, struct err *e)
+{
+	int ret;
+
+	if (s->prov < 0)
+		return err_set(e, EPIPE, "ask 'provisiond': it is gone");
+	ret = msg_send(s->prov, &gate_proto, type, body, NULL, 0, e);
+	if (ret == -EPIPE || ret == -ECONNRESET)
+		lost(s, "closed");
+	return ret;
+}
+
+static int wait_readable(int fd, uint64_t until)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	uint64_t now = clk_now_us();
+
+	if (now >= until)
+		return -ETIMEDOUT;
+	return poll(&p, 1, (int)((until - now) / 1000) + 1) < 0 && errno != EINTR ? -errno : 0;
+}
+
+int rpc_welcome(struct session *s, struct err *e)
+{
+	uint64_t until = clk_now_us() + ANSWER_US;
+	uint8_t body[BODY_MAX] __attribute__((aligned(8)));
+	struct msg m;
+	int ret;
+
+	do {
+		ret = wait_readable(s->prov, until);
+		if (!ret)
+			ret = msg_recv(s->prov, &gate_proto, body, sizeof(body), &m, e);
+	} while (ret == -EAGAIN);
+	if (ret < 0)
+		return err_ret(e, ret, "await 'welcome of provisiond'");
+	if (!ret)
+		return err_set(e, EPIPE, "await 'welcome of provisiond': it closed the conversation");
+	msg_close_fds(&m);
+	if (m.type != GATE_WELCOME)
+		return err_set(e, EPROTO, "await 'welcome of provisiond': got %s", m.row->name);
+	memcpy(&s->welcome, body, sizeof(s->welcome));
+	return 0;
+}
+
+/* Keep a message for rpc_deferred. Takes its fds. */
+static void put_aside(struct session *s, struct msg *m)
+{
+	struct put_aside *p;
+
+	if (!s->deferred)
+		s->deferred = calloc(1, sizeof(*s->deferred));
+	if (!s->deferred || s->deferred->n == DEFERRED_MAX) {
+		msg_close_fds(m);
+		return;
+	}
+	p = &s->deferred->items[s->deferred->n];
+	p->body = calloc(1, m->row->size ? m->row->size : 1);
+	if (!p->body) {
+		msg_close_fds(m);
+		return;
+	}
+	memcpy(p->body, m->body, m->row->size);
+	p->m = *m;
+	p->m.body = p->body;
+	s->deferred->n++;
+}
+
+/* One message of the wait for a signature. 1 = it is there, 0 = go on, -errno. */
+static int sign_step(struct session *s, const struct gate_sign *q, uint8_t sig[64], struct err *e)
+{
+	uint8_t body[BODY_MAX] __attribute__((aligned(8)));
+	struct msg m;
+	int ret = msg_recv(s->prov, &gate_proto, body, sizeof(body), &m, e);
+
+	if (ret == -EAGAIN)
+		return 0;
+	if (ret <= 0)
+		return ret < 0 ? ret : -EPIPE;
+	if (m.type == GATE_SIGNED) {
+		const struct gate_signed *a = m.body;
+
+		msg_close_fds(&m);
+		if (a->sig.len != 64)
+			return err_set(e, EPROTO, "ask 'signature': wrong length");
+		memcpy(sig, a->sig.data, 64);
+		return 1;
+	}
+	if (m.type == GATE_RESUMED)
+		ret = ask(s, GATE_SIGN, q, e);
+	put_aside(s, &m);
+	return m.type == GATE_RESUMED ? ret : 0;
+}
+
+int rpc_sign(void *ctx, const uint8_t *hash, size_t len, uint8_t sig[64])
+{
+	struct session *s = ctx;
+	uint64_t until = clk_now_us() + (s->stage == STAGE_OPEN ? REKEY_US : ANSWER_US);
+	struct gate_sign q = {0};
+	struct err e = {0};
+	int ret;
+
+	if (len < 20 || len > sizeof(q.hash.data))
+		return -EINVAL;
+	q.hash.len = (uint32_t)len;
+	memcpy(q.hash.data, hash, len);
+	ret = ask(s, GATE_SIGN, &q, &e);
+	while (!ret) {
+		ret = wait_readable(s->prov, until);
+		if (!ret)
+			ret = sign_step(s, &q, sig, &e);
+	}
+	if (ret < 0) {
+		session_end(s, "no signature from provisiond: %s", e.text[0] ? e.text : strerror(-ret));
+		return ret;
+	}
+	return 0;
+}
+
+int rpc_ask_key(struct session *s, uint32_t type, struct err *e)
+{
+	int ret = ask(s, type, s->auth_key, e);
+
+	if (ret < 0)
+		return ret;
+	s->auth_type = type;
+	s->ask_until_us = clk_now_us() + ANSWER_US;
+	return 0;
+}
+
+int rpc_attach(struct session *s, bool progress, struct err *e)
+{
+	struct gate_attach q = {.progress = progress};
+
+	return ask(s, GATE_ATTACH, &q, e);
+}
+
+void rpc_why(struct session *s)
+{
+	struct err e;
+
+	(void)ask(s, GATE_WHY, NULL, &e);
+}
+
+void rpc_channel(struct session *s, const struct chan *c, bool open)
+{
+	struct gate_channel n = {.id = c->id, .kind = c->what, .open = open};
+	struct err e;
+
+	if (!open)
+		n.status = c->signal ? 128 + c->signal : c->status;
+	(void)ask(s, GATE_CHANNEL, &n, &e);
+}
+
+/* A new provisiond asks to hear the open questions again. */
+static void resumed(struct session *s)
+{
+	struct err e = {0};
+	bool why = false;
+
+	log_detail("provisiond is back");
+	if (s->auth_type && rpc_ask_key(s, s->auth_type, &e) < 0)
+		session_end(s, "%s", e.text);
+	attach_again(s);
+	for (uint32_t i = 0; i < s->nchans; i++) {
+		if (s->chans[i]->announced)
+			rpc_channel(s, s->chans[i], true);
+		why |= s->chans[i]->why_asked;
+	}
+	if (why)
+		rpc_why(s);
+}
+
+static void handle(struct session *s, struct msg *m)
+{
+	switch (m->type) {
+	case GATE_VERDICT:
+		login_verdict(s, m->body);
+		break;
+	case GATE_PROGRESS:
+		attach_progress(s, m->body);
+		break;
+	case GATE_ATTACHED:
+		attach_done(s, m->body, fd_take(&m->fds[0]));
+		break;
+	case GATE_REFUSED:
+		attach_refused(s, ((const struct gate_refused *)m->body)->text);
+		break;
+	case GATE_BECAUSE:
+		chan_because(s, ((const struct gate_because *)m->body)->text);
+		break;
+	case GATE_RESUMED:
+		resumed(s);
+		break;
+	case GATE_SIGNED:	/* an answer asked for twice around a restart */
+		break;
+	default:
+		lost(s, "sent what it may not");
+		break;
+	}
+	msg_close_fds(m);
+}
+
+void rpc_readable(struct session *s)
+{
+	uint8_t body[BODY_MAX] __attribute__((aligned(8)));
+	struct err e = {0};
+	struct msg m;
+	int ret = 1;
+
+	while (s->prov >= 0 && !s->ending && ret > 0) {
+		ret = msg_recv(s->prov, &gate_proto, body, sizeof(body), &m, &e);
+		if (ret > 0)
+			handle(s, &m);
+		else if (ret != -EAGAIN)
+			lost(s, ret ? e.text : "closed");
+	}
+}
+
+void rpc_deferred(struct session *s)
+{
+	while (s->deferred && s->deferred->n) {
+		struct msg_queue *q = s->deferred;
+
+		/* A handler may sign and so put more aside: start over with a fresh queue. */
+		s->deferred = NULL;
+		for (unsigned int i = 0; i < q->n; i++) {
+			handle(s, &q->items[i].m);
+			free(q->items[i].body);
+		}
+		free(q);
+	}
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The conversation with provisiond, session side ("gate", proto/gate.h).  One question about the login is out at a time;
+ * signatures are asked for synchronously, from within libssh.  A silent or dead provisiond never stalls a session that
+ * has what it needs.
+ */
+#pragma once
+#include "session.h"
+
+/* Wait for GATE_WELCOME. 0, or -errno. */
+int rpc_welcome(struct session *s, struct err *e);
+/* interpose_sign_fn: have `hash` signed. ctx is the session. Blocks up to 10 s, 30 s once logged in. */
+int rpc_sign(void *ctx, const uint8_t *hash, size_t len, uint8_t sig[64]);
+/* GATE_PROBE or GATE_VERIFY with s->auth_key; the verdict goes to login_verdict(). */
+int rpc_ask_key(struct session *s, uint32_t type, struct err *e);
+int rpc_attach(struct session *s, bool progress, struct err *e);
+/* Ask why a process was killed; the answer goes to chan_because(). Failure is silent. */
+void rpc_why(struct session *s);
+/* Tell what became of a channel. Never blocks; lost when provisiond does not listen. */
+void rpc_channel(struct session *s, const struct chan *c, bool open);
+/* Read and handle everything that is there. */
+void rpc_readable(struct session *s);
+/* Handle what came while a signature was awaited. */
+void rpc_deferred(struct session *s);

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* See spawn.h.  Session process, after the attach.  A ws-init that breaks the rules costs its own workspace's sessions. */
+#include "spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "attach.h"
+#include "base/clk.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "chan.h"
+#include "forward.h"
+#include "pump.h"
+#include "request.h"
+#include "rpc.h"
+
+#define BODY_MAX 4096
+
+_Static_assert(sizeof(struct init_bound) <= BODY_MAX, "an answer fits");
+
+/* ws-init is gone, and with it every process of the workspace. */
+static void lost(struct session *s, const char *why)
+{
+	log_note("workspace '%s': ws-init: %s", s->attached.workspace, why);
+	if (s->attach == ATTACH_BINDING) {
+		attach_lost(s, why);
+		return;
+	}
+	fd_close(&s->init);
+	s->attach = ATTACH_NONE;
+	for (uint32_t i = 0; i < s->nchans; i++) {
+		struct chan *c = s->chans[i];
+		struct init_exited killed = {.id = c->id, .signal = 9};
+
+		if (c->kind != CHAN_SESSION || c->exited)
+			continue;
+		if (c->state == CHAN_WAITING)
+			chan_fail(s, c, "the workspace was stopped");
+		else if (c->state == CHAN_RUNNING)
+			chan_exited(s, c, &killed);
+	}
+	forward_fail_waiting(s);
+}
+
+/* 1 = sent, 0 = later. */
+static int tell(struct session *s, uint32_t type, const void *body)
+{
+	struct err e = {0};
+	int ret;
+
+	if (s->init < 0)
+		return 0;
+	ret = msg_send(s->init, &init_proto, type, body, NULL, 0, &e);
+	if (ret == -EAGAIN)
+		return 0;
+	if (ret < 0)
+		lost(s, e.text);
+	return ret == 0;
+}
+
+void spawn_submit(struct session *s, struct chan *c)
+{
+	if (c->sent || !attach_is_ready(s))
+		return;
+	if (c->ask) {
+		c->ask->id = c->id;
+		request_finish(s, c);
+		c->sent = tell(s, INIT_SPAWN, c->ask);
+		if (c->sent) {
+			free(c->ask);
+			c->ask = NULL;
+		}
+	} else if (c->dial) {
+		c->dial->id = c->id;
+		c->sent = tell(s, INIT_DIAL, c->dial);
+	}
+}
+
+void spawn_listen(struct session *s, struct listen *l)
+{
+	if (!l->sent && l->ask && attach_is_ready(s))
+		l->sent = tell(s, INIT_LISTEN, l->ask);
+}
+
+bool spawn_wants_write(const struct session *s)
+{
+	if (s->attach != ATTACH_READY)
+		return false;
+	for (uint32_t i = 0; i < s->nchans; i++)
+		if (s->chans[i]->state == CHAN_WAITING && !s->chans[i]->sent)
+			return true;
+	for (size_t i = 0; i < SESSION_LISTENS_MAX; i++)
+		if (s->listens[i].ask && !s->listens[i].sent)
+			return true;
+	return false;
+}
+
+void spawn_writable(struct session *s)
+{
+	chan_submit_waiting(s);
+	forward_submit_waiting(s);
+}
+
+void spawn_signal(struct session *s, const struct chan *c, int number)
+{
+	struct init_signal q = {.id = c->id, .signal = (uint32_t)number};
+
+	if (c->state == CHAN_RUNNING && !c->exited)
+		(void)tell(s, INIT_SIGNAL, &q);
+}
+
+static mode_t type_of(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 ? 0 : st.st_mode & S_IFMT;
+}
+
+/* Are these the descriptors of a terminal, or of three pipes? */
+static bool fds_ok(const struct chan *c, const struct msg *m)
+{
+	if (m->nfds != (c->pty ? 1U : 3U))
+		return false;
+	for (uint32_t i = 0; i < m->nfds; i++) {
+		mode_t t = type_of(m->fds[i]);
+
+		if (c->pty ? t != S_IFCHR : t != S_IFIFO && t != S_IFSOCK)
+			return false;
+	}
+	return true;
+}
+
+static void spawned(struct session *s, struct msg *m)
+{
+	const struct init_spawned *a = m->body;
+	struct chan *c = chan_by_id(s, a->id);
+	int in;
+
+	/* A channel that was closed meanwhile: closing the fds hangs the process up. */
+	if (!c || c->kind != CHAN_SESSION || c->state != CHAN_WAITING || !c->sent)
+		return;
+	if (!fds_ok(c, m)) {
+		chan_fail(s, c, "the workspace sent wrong descriptors");
+		return;
+	}
+	if (c->pty) {
+		in = fcntl(m->fds[0], F_DUPFD_CLOEXEC, 3);
+		pump_attach(c, in, fd_take(&m->fds[0]), -1);
+	} else {
+		pump_attach(c, fd_take(&m->fds[0]), fd_take(&m->fds[1]), fd_take(&m->fds[2]));
+	}
+	chan_running(s, c);
+}
+
+static void exited(struct session *s, const struct init_exited *x)
+{
+	struct chan *c = chan_by_id(s, x->id);
+
+	if (c && c->kind == CHAN_SESSION && c->state == CHAN_RUNNING && !c->exited)
+		chan_exited(s, c, x);
+}
+
+static void opened(struct session *s, struct msg *m)
+{
+	const struct init_opened *a = m->body;
+	struct chan *c = chan_by_id(s, a->id);
+	struct listen *l = forward_listen_by_id(s, a->id);
+
+	if (!m->nfds || type_of(m->fds[0]) != S_IFSOCK)
+		return;
+	if (m->type == INIT_DIALED && c && c->kind == CHAN_DIAL && c->state == CHAN_WAITING)
+		forward_dialed(s, c, fd_take(&m->fds[0]));
+	else if (m->type == INIT_LISTENING && l && l->msg)
+		forward_listening(s, l, fd_take(&m->fds[0]), a->port);
+}
+
+static void failed(struct session *s, const struct init_failed *f)
+{
+	struct chan *c = chan_by_id(s, f->id);
+	struct listen *l = forward_listen_by_id(s, f->id);
+	const char *text = f->text[0] ? f->text : "refused inside the workspace";
+
+	if (!f->id)
+		attach_lost(s, text);
+	else if (c && c->kind == CHAN_SESSION && c->state == CHAN_WAITING)
+		chan_fail(s, c, text);
+	else if (c && c->kind == CHAN_DIAL && c->state == CHAN_WAITING)
+		forward_dial_failed(s, c);
+	else if (l && l->msg)
+		forward_listen_failed(s, l);
+}
+
+static void handle(struct session *s, struct msg *m)
+{
+	switch (m->type) {
+	case INIT_BOUND:
+		if (s->attach == ATTACH_BINDING)
+			attach_bound(s);
+		break;
+	case INIT_SPAWNED:
+		spawned(s, m);
+		break;
+	case INIT_EXITED:
+		exited(s, m->body);
+		break;
+	case INIT_DIALED:
+	case INIT_LISTENING:
+		opened(s, m);
+		break;
+	case INIT_FAILED:
+		failed(s, m->body);
+		break;
+	default:
+		lost(s, "sent what it may not");
+		break;
+	}
+	msg_close_fds(m);
+}
+
+void spawn_readable(struct session *s)
+{
+	uint8_t body[BODY_MAX] __attribute__((aligned(8)));
+	struct err e = {0};
+	struct msg m;
+	int ret = 1;
+
+	while (s->init >= 0 && !s->ending && ret > 0) {
+		ret = msg_recv(s->init, &init_proto, body, sizeof(body), &m, &e);
+		if (ret > 0)
+			handle(s, &m);
+		else if (ret != -EAGAIN)
+			lost(s, ret ? e.text : "the workspace was stopped");
+	}
+}
