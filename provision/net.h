@@ -7,9 +7,16 @@
 #pragma once
 #include "plan.h"
 
-/* Idempotent: nft table, ip rules, local table, pool routes, forwarding sysctls, proxy neighbours on `announce`. */
+/*
+ * Idempotent: nft table, ip rules, local table, pool routes, forwarding sysctls, proxy neighbours on `announce`. -EBUSY
+ * when another instance (another run directory) has this network namespace. To change [network] while workspaces run:
+ * net_announce(old, .., false), then this; a pool or mark that is given up stays until net_host_down with the old one.
+ */
 int net_host_up(const struct settings *s, struct err *e);
-/* Remove all of that (`provisiond --teardown`, used by uninstall and test beds). */
+/*
+ * Remove all of that, except what belongs to another instance (`provisiond --teardown`: uninstall, test beds). Live
+ * workspaces lose the host's routes to them: net_up again after the next net_host_up.
+ */
 int net_host_down(const struct settings *s, struct err *e);
 /* On `announce`, answer (or no longer answer) for the addresses of these records. net_up and net_down do so for theirs. */
 int net_announce(const struct settings *s, const struct record *const *records, unsigned int count, bool add,
@@ -27,3 +34,6 @@ int net_hosts_rewrite(const struct settings *s, const struct record *const *reco
 /* The listening sockets for the gate: plain ones for settings->gate.listen, then one transparent per family. */
 int net_listen(const struct settings *s, int *fds, unsigned int cap, unsigned int *nplain, unsigned int *ntransparent,
 	       struct err *e);
+/* The same, but sockets of `have` that listen at a wanted address are duplicated instead of opened anew. */
+int net_listen_again(const struct settings *s, const int *have, unsigned int nhave, int *fds, unsigned int cap,
+		     unsigned int *nplain, unsigned int *ntransparent, struct err *e);

@@ -5,6 +5,7 @@
  */
 #include "net.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -75,8 +76,49 @@ static struct ipport transparent_at(const struct settings *s, int family)
 	return at;
 }
 
+/* Does `fd` listen at this address already, in the same way? */
+static bool listens_at(int fd, const struct ipport *at, bool transparent)
+{
+	int accepts = 0, is_transparent = 0;
+	bool v6 = at->addr.family == AF_INET6;
+	socklen_t len = sizeof(accepts), sslen;
+	struct sockaddr_storage ss;
+	struct ipport here;
+
+	sslen = sizeof(ss);
+	if (getsockname(fd, (struct sockaddr *)&ss, &sslen) || !ip_from_sockaddr((struct sockaddr *)&ss, sslen, &here) ||
+	    ss.ss_family != at->addr.family || !ip_equal(&here.addr, &at->addr) || here.port != at->port)
+		return false;
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &len) || !accepts)
+		return false;
+	len = sizeof(is_transparent);
+	return getsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &is_transparent,
+			  &len) == 0 &&
+	       !is_transparent == !transparent;
+}
+
+/* A duplicate of the socket among `have` that serves this address, else a new one. */
+static int reuse_or_open(const int *have, unsigned int nhave, const struct ipport *at, bool transparent, struct err *e)
+{
+	for (unsigned int i = 0; i < nhave; i++) {
+		int fd;
+
+		if (!listens_at(have[i], at, transparent))
+			continue;
+		fd = fcntl(have[i], F_DUPFD_CLOEXEC, 3);
+		return fd < 0 ? err_sys(e, "keep a listening socket") : fd;
+	}
+	return open_one(at, transparent, e);
+}
+
 int net_listen(const struct settings *s, int *fds, unsigned int cap, unsigned int *nplain, unsigned int *ntransparent,
 	       struct err *e)
+{
+	return net_listen_again(s, NULL, 0, fds, cap, nplain, ntransparent, e);
+}
+
+int net_listen_again(const struct settings *s, const int *have, unsigned int nhave, int *fds, unsigned int cap,
+		     unsigned int *nplain, unsigned int *ntransparent, struct err *e)
 {
 	unsigned int families = s->network.control_cidr6.addr.family ? 2 : 1;
 	unsigned int n = 0, want = s->gate.nlisten + families;
@@ -89,7 +131,7 @@ int net_listen(const struct settings *s, int *fds, unsigned int cap, unsigned in
 	while (n < want && fd >= 0) {
 		at = n < s->gate.nlisten ? s->gate.listen[n] :
 		     transparent_at(s, n == s->gate.nlisten ? AF_INET : AF_INET6);
-		fd = open_one(&at, n >= s->gate.nlisten, e);
+		fd = reuse_or_open(have, nhave, &at, n >= s->gate.nlisten, e);
 		if (fd >= 0)
 			fds[n++] = fd;
 	}

@@ -62,7 +62,7 @@ struct gate_attach {
 	uint32_t progress;		/* 1: send GATE_PROGRESS (a terminal is waiting) */
 };
 struct gate_progress {			/* DESIGN section 7: one line of the creation report */
-	char step[32];			/* empty: `detail` is a headline ("sshbay: creating workspace 'alice'") */
+	char step[32];			/* the first one is "workspace" with the name as detail */
 	char detail[128];
 	uint64_t us;
 };
@@ -70,7 +70,7 @@ struct gate_progress {			/* DESIGN section 7: one line of the creation report */
 struct gate_attached {
 	char workspace[STR_NAME_MAX];
 	char user[STR_NAME_MAX];
-	char motd[1024];		/* for terminals only, whole lines; "ready in 12 ms ..." when something was started */
+	char motd[1024];		/* for terminals only */
 	uint32_t created;		/* this login created it */
 	uint64_t took_us;
 };

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The listener's counterpart in provisiond: gives it sockets and limits, takes connections from it.  Several listeners
+ * may be connected for a moment (a restart); each connection belongs to the one that announced it.
+ */
+#include "ctl_server.h"
+
+#include <limits.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "gate_server.h"
+#include "net.h"
+#include "proto/ctl.h"
+
+#define CTL_VERSION 1
+#define PEERS_MAX 8
+#define BACKLOG 16
+#define MESSAGES_PER_TURN 32
+
+struct peer {
+	struct ctl_server *server;
+	struct peer *next;
+	int fd;
+	sd_event_source *io;
+	struct msg_state st;
+	bool started;
+};
+
+struct ctl_server {
+	sd_event *loop;
+	struct registry *reg;
+	struct gate_server *gate;
+	char path[PATH_MAX];		/* run/gate.sock */
+	int fd;
+	sd_event_source *io;
+	struct peer *peers;
+	unsigned int npeers;
+	int socks[MSG_FDS_MAX];		/* TCP, shared with the listener */
+	unsigned int nplain, ntransparent;
+	char complaint[ERR_TEXT_MAX];	/* last failure to open them: logged once */
+};
+
+static void close_socks(int *socks, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		fd_close(&socks[i]);
+}
+
+/* Open what the settings want, keeping what is open here or in the listener (`have`). */
+static int open_socks(struct ctl_server *c, const int *have, unsigned int nhave, struct err *e)
+{
+	unsigned int nplain, ntransparent, old = c->nplain + c->ntransparent;
+	int socks[MSG_FDS_MAX], ret;
+
+	ret = net_listen_again(registry_settings(c->reg), old ? c->socks : have, old ? old : nhave, socks, MSG_FDS_MAX,
+			       &nplain, &ntransparent, e);
+	if (ret < 0)
+		return ret;
+	close_socks(c->socks, old);
+	memcpy(c->socks, socks, sizeof(socks));
+	c->nplain = nplain;
+	c->ntransparent = ntransparent;
+	c->complaint[0] = 0;
+	return 0;
+}
+
+static int send_settings(struct peer *p, struct err *e)
+{
+	const struct ctl_server *c = p->server;
+	const struct settings *s = registry_settings(c->reg);
+	struct ctl_settings m = {
+		.uid = s->gate.uid, .gid = s->gate.gid, .nplain = c->nplain, .ntransparent = c->ntransparent,
+		.grace_s = s->gate.login_grace, .startups_begin = s->gate.startups_begin,
+		.startups_rate = s->gate.startups_rate, .startups_full = s->gate.startups_full,
+		.per_source = s->gate.per_source, .source_v4_len = s->gate.source_v4_len,
+		.source_v6_len = s->gate.source_v6_len,
+	};
+
+	return msg_send(p->fd, &ctl_proto, CTL_SETTINGS, &m, c->socks, c->nplain + c->ntransparent, e);
+}
+
+static void peer_close(struct peer *p)
+{
+	struct ctl_server *c = p->server;
+
+	gate_server_disown(c->gate, p);
+	for (struct peer **at = &c->peers; *at; at = &(*at)->next) {
+		if (*at == p) {
+			*at = p->next;
+			c->npeers--;
+			break;
+		}
+	}
+	sd_event_source_disable_unref(p->io);
+	fd_close(&p->fd);
+	free(p);
+}
+
+/*
+ * What became of a connection. A listener whose socket is full has stopped reading; it is cut off here, and when it
+ * comes back it hears everything again. Not closed at once: this may run inside a handler of the same peer.
+ */
+static void tell_state(void *owner, const uint8_t id[CTL_ID_LEN], enum ctl_state_kind kind)
+{
+	struct peer *p = owner;
+	struct ctl_state m = { .kind = kind };
+	struct err e = { 0 };
+
+	m.id.len = CTL_ID_LEN;
+	memcpy(m.id.data, id, CTL_ID_LEN);
+	if (msg_send(p->fd, &ctl_proto, CTL_STATE, &m, NULL, 0, &e) < 0) {
+		log_warn("%s", e.text);
+		(void)shutdown(p->fd, SHUT_RDWR);
+	}
+}
+
+static int answer_start(void *ctx, struct msg *m, struct err *e)
+{
+	struct peer *p = ctx;
+	struct ctl_server *c = p->server;
+	const struct ctl_start *start = m->body;
+	int ret = 0;
+
+	if (start->version != CTL_VERSION)
+		return err_set(e, EPROTO, "serve 'sshd-gate': it speaks version %u, this is %u", start->version,
+			       CTL_VERSION);
+	if (c->nplain + c->ntransparent == 0)
+		ret = open_socks(c, m->fds, m->nfds, e);
+	if (ret == 0)
+		ret = send_settings(p, e);
+	if (ret == 0)
+		p->started = true;
+	return ret;
+}
+
+static int answer_conn(void *ctx, struct msg *m, struct err *e)
+{
+	struct peer *p = ctx;
+	const struct ctl_conn *conn = m->body;
+	struct err why = { 0 };
+
+	if (!p->started)
+		return err_set(e, EPROTO, "receive 'CTL_CONN': before CTL_START");
+	if (gate_server_add(p->server->gate, conn, fd_take(&m->fds[0]), p, &why) < 0)
+		log_note("%s", why.text);
+	return 0;
+}
+
+static int answer_closed(void *ctx, struct msg *m, struct err *e)
+{
+	struct peer *p = ctx;
+
+	gate_server_closed(p->server->gate, m->body);
+	return 0;
+}
+
+static int receive(struct peer *p, struct err *e)
+{
+	static const struct msg_route routes[] = {
+		{ CTL_START, answer_start },
+		{ CTL_CONN, answer_conn },
+		{ CTL_CLOSED, answer_closed },
+	};
+	union {
+		struct ctl_start start;
+		struct ctl_settings settings;
+		struct ctl_conn conn;
+		struct ctl_closed closed;
+		struct ctl_state state;
+	} body;
+	struct msg m;
+	int ret = msg_recv(p->fd, &ctl_proto, &body, sizeof(body), &m, e);
+
+	if (ret == 0)
+		return err_set(e, EPIPE, "serve 'sshd-gate': it is gone");
+	if (ret < 0)
+		return ret;
+	return msg_dispatch(&ctl_proto, &p->st, routes, sizeof(routes) / sizeof(routes[0]), p, &m, e);
+}
+
+static int on_peer(sd_event_source *src, int fd, uint32_t revents, void *userdata)
+{
+	struct peer *p = userdata;
+	struct err e = { 0 };
+	int ret = 0;
+
+	for (int n = 0; n < MESSAGES_PER_TURN && ret == 0; n++)
+		ret = receive(p, &e);
+	if (ret == 0 || ret == -EAGAIN)
+		return 0;
+	/* The listener comes again and again; one line is enough. */
+	if (strcmp(e.text, p->server->complaint) != 0)
+		log_msg(ret == -EPIPE ? LOG_LEVEL_NOTE : LOG_LEVEL_ERROR, "%s", e.text);
+	(void)str_copy(p->server->complaint, sizeof(p->server->complaint), e.text);
+	peer_close(p);
+	return 0;
+}
+
+static int peer_new(struct ctl_server *c, int fd, struct err *e)
+{
+	struct peer *p = calloc(1, sizeof(*p));
+	int ret;
+
+	if (!p)
+		return err_set(e, ENOMEM, "serve 'sshd-gate': out of memory");
+	ret = sd_event_add_io(c->loop, &p->io, fd, EPOLLIN, on_peer, p);
+	if (ret < 0) {
+		free(p);
+		return err_ret(e, ret, "serve 'sshd-gate'");
+	}
+	p->server = c;
+	p->fd = fd;
+	p->st.phase = 1;
+	p->next = c->peers;
+	c->peers = p;
+	c->npeers++;
+	return 0;
+}
+
+static int on_connect(sd_event_source *src, int lfd, uint32_t revents, void *userdata)
+{
+	struct ctl_server *c = userdata;
+	auto_fd int fd = accept4(lfd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct err e = { 0 };
+	pid_t pid;
+	uid_t uid;
+
+	if (fd < 0)
+		return 0;
+	if (msg_peer(fd, &pid, &uid, &e) < 0) {
+		log_warn("%s", e.text);
+	} else if (uid != 0 && uid != registry_settings(c->reg)->gate.uid) {
+		log_warn("serve '%s': process %d of uid %u is not the listener ([gate] user)", c->path, pid, uid);
+	} else if (c->npeers >= PEERS_MAX) {
+		log_warn("serve '%s': %u listeners are connected already", c->path, c->npeers);
+	} else if (peer_new(c, fd, &e) < 0) {
+		log_warn("%s", e.text);
+	} else {
+		(void)fd_take(&fd);
+	}
+	return 0;
+}
+
+/* The gate's uid, and nobody else, passes through the run directory and may connect. */
+static int permit_gate(struct ctl_server *c, struct err *e)
+{
+	const struct settings *s = registry_settings(c->reg);
+	struct stat st;
+
+	if (stat(s->storage.run, &st) < 0)
+		return err_sys(e, "open run directory '%s'", s->storage.run);
+	if ((st.st_mode & 0011) != 0011 && chmod(s->storage.run, (st.st_mode & 07777) | 0011) < 0)
+		return err_sys(e, "let the gate into '%s'", s->storage.run);
+	if (lchown(c->path, s->gate.uid, s->gate.gid) < 0)
+		return err_sys(e, "give '%s' to the gate", c->path);
+	return 0;
+}
+
+int ctl_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostkey, struct ctl_server **out, struct err *e)
+{
+	const struct settings *s = registry_settings(reg);
+	struct ctl_server *c = calloc(1, sizeof(*c));
+	int ret;
+
+	*out = NULL;
+	if (!c)
+		return err_set(e, ENOMEM, "start 'ctl server': out of memory");
+	c->loop = loop;
+	c->reg = reg;
+	c->fd = -1;
+	ret = gate_server_new(loop, reg, hostkey, tell_state, &c->gate, e);
+	if (ret == 0 && str_format(c->path, sizeof(c->path), "%s/gate.sock", s->storage.run) < 0)
+		ret = err_set(e, ENAMETOOLONG, "listen on '%s/gate.sock': path too long", s->storage.run);
+	if (ret == 0) {
+		c->fd = msg_listen(c->path, 0600, BACKLOG, e);
+		ret = c->fd < 0 ? c->fd : permit_gate(c, e);
+	}
+	if (ret == 0) {
+		ret = fd_nonblock(c->fd, 1);
+		if (ret == 0)
+			ret = sd_event_add_io(loop, &c->io, c->fd, EPOLLIN, on_connect, c);
+		if (ret < 0)
+			err_ret(e, ret, "serve '%s'", c->path);
+	}
+	if (ret < 0) {
+		ctl_server_free(c);
+		return ret;
+	}
+	*out = c;
+	return 0;
+}
+
+int ctl_server_reload(struct ctl_server *c, struct err *e)
+{
+	int ret = permit_gate(c, e);
+
+	gate_server_reload(c->gate);
+	if (ret == 0 && c->nplain + c->ntransparent)
+		ret = open_socks(c, NULL, 0, e);
+	for (struct peer *p = c->peers; p; p = p->next) {
+		struct err why = { 0 };
+
+		if (p->started && send_settings(p, &why) < 0) {
+			log_warn("%s", why.text);
+			(void)shutdown(p->fd, SHUT_RDWR);
+		}
+	}
+	return ret;
+}
+
+void ctl_server_free(struct ctl_server *c)
+{
+	if (!c)
+		return;
+	while (c->peers)
+		peer_close(c->peers);
+	gate_server_free(c->gate);
+	close_socks(c->socks, c->nplain + c->ntransparent);
+	sd_event_source_disable_unref(c->io);
+	fd_close(&c->fd);
+	/* gate.sock stays: a listener that finds nobody there knows that provisiond is down. */
+	free(c);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From an authenticated connection into its workspace: choose, start or join the start, connect to ws-init, hand the
+ * socket over.  After that provisiond only listens to what the session says about its channels.
+ */
+#include "gate_conn.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clk.h"
+#include "base/fd.h"
+#include "base/num.h"
+#include "limits.h"
+
+#define ATTACHES_MAX 256	/* of one connection; each one needs a workspace that died under it */
+#define OOM_TOGETHER_US 2000000	/* one kill by the memory limit may end several channels */
+
+static int refuse(struct gate_conn *c, const char *text, struct err *e)
+{
+	struct gate_refused r = { 0 };
+
+	gate_server_audit_limited(c, "session.open", "refused", text);
+	(void)str_copy(r.text, sizeof(r.text), text);
+	return gate_server_send(c, GATE_REFUSED, &r, -1, e);
+}
+
+/* Answers that do not fit into the socket's buffer: the session does not read, its connection is given up. */
+static void gone(struct gate_conn *c, const struct err *e)
+{
+	log_warn("connection %s: %s", c->saved.info.id, e->text);
+	gate_server_doom(c);
+}
+
+static void progress(struct waiter *w, const char *step, const char *detail, uint64_t us, int up)
+{
+	struct gate_conn *c = w->ctx;
+	struct gate_progress p = { .us = us };
+
+	if (!c->want_progress || !up || !detail || !detail[0])
+		return;
+	/* Progress is an ornament: a line that cannot be sent is left out. */
+	if (!c->headline) {
+		struct gate_progress head = { .step = "workspace" };
+
+		(void)str_copy(head.detail, sizeof(head.detail), c->saved.info.workspace);
+		(void)gate_server_send(c, GATE_PROGRESS, &head, -1, NULL);
+		c->headline = true;
+	}
+	(void)str_copy(p.step, sizeof(p.step), strcmp(step, "net") == 0 ? "network" : step);
+	(void)str_copy(p.detail, sizeof(p.detail), detail);
+	(void)gate_server_send(c, GATE_PROGRESS, &p, -1, NULL);
+}
+
+static void remember_kills(struct gate_conn *c)
+{
+	struct err e;
+
+	c->oom_known = limits_oom_kills(registry_settings(c->g->reg), c->saved.info.workspace, &c->oom_seen, &e) == 0;
+}
+
+static int attached(struct gate_conn *c, struct workspace *ws, struct err *e)
+{
+	struct gate_attached a = { .created = c->created };
+	auto_fd int fd = workspace_connect(c->g->reg, ws, c->saved.info.user, e);
+
+	if (fd < 0)
+		return refuse(c, e->text, e);
+	a.took_us = clk_now_us() - c->attach_us;
+	(void)str_copy(a.workspace, sizeof(a.workspace), c->saved.info.workspace);
+	(void)str_copy(a.user, sizeof(a.user), c->saved.info.user);
+	if (!c->attached)
+		workspace_count_session(ws, 1);
+	c->attached = true;
+	remember_kills(c);
+	gate_server_store(c);
+	gate_server_audit_limited(c, "session.open", "accepted", NULL);
+	return gate_server_send(c, GATE_ATTACHED, &a, fd, e);
+}
+
+static void done(struct waiter *w, struct workspace *ws, int result, const struct err *why)
+{
+	struct gate_conn *c = w->ctx;
+	struct err e = { 0 };
+	int ret;
+
+	c->attaching = false;
+	if (c->fd < 0)
+		return;
+	ret = result < 0 || !ws ? refuse(c, why && why->text[0] ? why->text : "enter the workspace: it did not start", &e) :
+				  attached(c, ws, &e);
+	if (ret < 0)
+		gone(c, &e);
+}
+
+int gate_attach_begin(void *ctx, struct msg *m, struct err *e)
+{
+	struct gate_conn *c = ctx;
+	const struct gate_attach *req = m->body;
+	char name[STR_NAME_MAX];
+	struct workspace *ws;
+	struct err why = { 0 };
+
+	if (c->attaching || ++c->attaches > ATTACHES_MAX)
+		return err_set(e, EPROTO, "attach connection '%s': asked too often", c->saved.info.id);
+	if (workspace_choose(c->g->reg, c->saved.info.user, c->wanted, &c->local.addr, name, &why) < 0)
+		return refuse(c, why.text, e);
+	/* The choice was made for this connection: a reload does not move it to another workspace. */
+	if (c->attached && strcmp(name, c->saved.info.workspace) != 0)
+		return refuse(c, "enter the workspace: its configuration has changed, log in again", e);
+	(void)str_copy(c->saved.info.workspace, sizeof(c->saved.info.workspace), name);
+	ws = workspace_find(c->g->reg, name);
+	c->created = !ws || !workspace_exists(ws);
+	c->want_progress = req->progress;
+	c->headline = false;
+	c->attach_us = clk_now_us();
+	c->attaching = true;
+	c->waiter = (struct waiter){ .progress = progress, .done = done, .ctx = c };
+	workspace_run(c->g->reg, name, &c->waiter);
+	return 0;
+}
+
+void gate_attach_restore(struct gate_conn *c)
+{
+	struct workspace *ws;
+
+	if (!c->saved.info.workspace[0])
+		return;
+	ws = workspace_find(c->g->reg, c->saved.info.workspace);
+	if (!ws)
+		return;
+	workspace_count_session(ws, 1);
+	c->attached = true;
+	remember_kills(c);
+}
+
+void gate_attach_end(struct gate_conn *c)
+{
+	struct workspace *ws;
+
+	if (c->attaching)
+		waiter_cancel(&c->waiter);
+	c->attaching = false;
+	if (!c->attached)
+		return;
+	ws = workspace_find(c->g->reg, c->saved.info.workspace);
+	if (ws)
+		workspace_count_session(ws, -1);
+	c->attached = false;
+	gate_server_audit(c, "session.close", "ended", NULL);
+}
+
+static const char *const kind_names[] = {
+	[GATE_CHAN_SHELL] = "shell", [GATE_CHAN_EXEC] = "exec", [GATE_CHAN_SUBSYSTEM] = "sftp",
+	[GATE_CHAN_DIAL] = "dial", [GATE_CHAN_LISTEN] = "listen",
+};
+#define NKINDS (sizeof(kind_names) / sizeof(kind_names[0]))
+
+static void summarize(struct gate_conn *c)
+{
+	struct session_info *info = &c->saved.info;
+	bool have[NKINDS] = { false };
+	size_t used = 0;
+
+	info->channels = 0;
+	info->kinds[0] = 0;
+	for (unsigned int i = 0; i < GATE_CHANNELS_MAX; i++) {
+		if (!c->channels[i].used)
+			continue;
+		info->channels++;
+		have[c->channels[i].kind] = true;
+	}
+	for (size_t k = 0; k < NKINDS; k++)
+		if (have[k])
+			used += (size_t)snprintf(info->kinds + used, sizeof(info->kinds) - used, "%s%s", used ? " " : "",
+						 kind_names[k]);
+}
+
+/* A notice. More channels than the table holds are not shown; nothing depends on it. */
+int gate_attach_channel(void *ctx, struct msg *m, struct err *e)
+{
+	struct gate_conn *c = ctx;
+	const struct gate_channel *n = m->body;
+	char text[64];
+	int slot = -1;
+
+	for (int i = 0; i < GATE_CHANNELS_MAX; i++) {
+		if (c->channels[i].used && c->channels[i].id == n->id) {
+			slot = i;
+			break;
+		}
+		if (!c->channels[i].used && slot < 0)
+			slot = i;
+	}
+	if (slot >= 0) {
+		c->channels[slot].used = n->open;
+		c->channels[slot].id = n->id;
+		c->channels[slot].kind = (uint8_t)n->kind;
+		summarize(c);
+	}
+	if (n->open)
+		(void)str_format(text, sizeof(text), "%s", kind_names[n->kind]);
+	else
+		(void)str_format(text, sizeof(text), "%s, status %u", kind_names[n->kind], n->status);
+	gate_server_audit_limited(c, n->open ? "chan.open" : "chan.close", "ok", text);
+	return 0;
+}
+
+static void explain(struct gate_conn *c, uint64_t kills, char *text, size_t size)
+{
+	struct workspace *ws = workspace_find(c->g->reg, c->saved.info.workspace);
+	uint64_t now = clk_now_us();
+	struct spec spec;
+	char limit[32];
+
+	if (!ws || !c->oom_known)
+		return;
+	if (kills <= c->oom_seen && (!c->oom_us || now >= c->oom_us + OOM_TOGETHER_US))
+		return;
+	c->oom_seen = kills;
+	c->oom_us = now;
+	workspace_spec(c->g->reg, ws, &spec);
+	if (spec.memory == SETTINGS_UNLIMITED)
+		(void)str_copy(text, size, "killed: out of memory");
+	else
+		(void)str_format(text, size, "killed: out of memory (limit %s)",
+				 num_size_text(spec.memory, limit, sizeof(limit)));
+}
+
+int gate_attach_why(void *ctx, struct msg *m, struct err *e)
+{
+	struct gate_conn *c = ctx;
+	struct gate_because b = { 0 };
+	uint64_t kills;
+
+	if (c->attached &&
+	    limits_oom_kills(registry_settings(c->g->reg), c->saved.info.workspace, &kills, NULL) == 0)
+		explain(c, kills, b.text, sizeof(b.text));
+	return gate_server_send(c, GATE_BECAUSE, &b, -1, e);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One SSH connection in provisiond, shared by the three files that serve it: gate_server.c (life and events),
+ * gate_auth.c (host signatures, who is authenticated), gate_attach.c (workspace, channels).
+ */
+#pragma once
+#include "base/log.h"
+#include "gate_server.h"
+#include "proto/gate.h"
+#include "sessions.h"
+
+#define GATE_CHANNELS_MAX 256
+
+struct gate_server {
+	sd_event *loop;
+	struct registry *reg;
+	struct hostkey *hostkey;
+	gate_state_fn state;
+	int sessionsfd;			/* run/sessions */
+	char banner[1024];
+	struct gate_conn *conns;
+	unsigned int nconns;
+};
+
+struct gate_conn {
+	struct gate_server *g;
+	struct gate_conn *next;
+	uint8_t id[CTL_ID_LEN];
+	void *owner;			/* listener that can be told, or NULL */
+	int fd;				/* -1: the session has ended */
+	sd_event_source *io, *timer;
+	struct msg_state st;		/* phase */
+	struct session_saved saved;	/* what is known; info is listed when phase is OPEN */
+	struct ipport peer, local;
+	char wanted[STR_NAME_MAX];	/* workspace of "user+workspace" */
+	uint64_t opened_us;
+	bool login_fixed;		/* the first login name of the connection is known */
+	bool login_valid;		/* ... and names a user */
+	bool doomed;			/* was told to leave: nothing more is answered */
+	bool attaching, attached, want_progress, headline, created;
+	uint32_t signs, auth_messages, tries, attaches;
+	struct waiter waiter;
+	uint64_t attach_us;		/* when the attach began */
+	uint64_t oom_seen, oom_us;	/* kills explained already; when the last one was */
+	bool oom_known;			/* oom_seen is valid */
+	struct { uint32_t id; uint8_t kind; bool used; } channels[GATE_CHANNELS_MAX];
+	uint32_t audit_tokens, audit_lost;
+	uint64_t audit_us;
+};
+
+/* gate_server.c */
+int gate_server_send(struct gate_conn *c, uint32_t type, const void *body, int fd, struct err *e);
+/* Audit line about this connection; reason NULL or "": none. */
+void gate_server_audit(struct gate_conn *c, const char *event, const char *result, const char *reason);
+/* As above for what a session can cause at any rate: beyond 100 per second it is only counted. */
+void gate_server_audit_limited(struct gate_conn *c, const char *event, const char *result, const char *reason);
+void gate_server_tell(struct gate_conn *c, enum ctl_state_kind kind);
+/* The session was told to leave; end the connection when it does not. */
+void gate_server_doom(struct gate_conn *c);
+void gate_server_store(struct gate_conn *c);
+
+/* gate_auth.c */
+int gate_auth_sign(void *ctx, struct msg *m, struct err *e);
+int gate_auth_probe(void *ctx, struct msg *m, struct err *e);
+int gate_auth_verify(void *ctx, struct msg *m, struct err *e);
+
+/* gate_attach.c */
+int gate_attach_begin(void *ctx, struct msg *m, struct err *e);
+int gate_attach_channel(void *ctx, struct msg *m, struct err *e);
+int gate_attach_why(void *ctx, struct msg *m, struct err *e);
+/* A connection that had attached before provisiond was restarted. */
+void gate_attach_restore(struct gate_conn *c);
+void gate_attach_end(struct gate_conn *c);

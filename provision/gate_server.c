@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Life of the connection objects: taking them over from the listener, reading their messages, ending them.  One message
+ * may cost provisiond a signature or a scan of a key file, so that a few are handled per turn of the event loop and no
+ * connection starves another.
+ */
+#include "gate_conn.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "audit.h"
+#include "base/clk.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/proc.h"
+
+#define CONNS_MAX 8192
+#define MESSAGES_PER_TURN 4
+#define LEAVE_US 2000000	/* a session that was told to leave has this long */
+#define LINGER_US 1000000	/* the listener says within this time how the process ended */
+#define GRACE_EXTRA_S 10	/* after login_grace the listener kills; this is for one that is gone */
+#define AUDIT_BURST 1000
+#define AUDIT_PER_SECOND 100
+
+static void conn_end(struct gate_conn *c, uint32_t signal, bool timeout);
+
+int gate_server_send(struct gate_conn *c, uint32_t type, const void *body, int fd, struct err *e)
+{
+	if (c->fd < 0)
+		return 0;
+	return msg_send(c->fd, &gate_proto, type, body, &fd, fd >= 0, e);
+}
+
+void gate_server_audit(struct gate_conn *c, const char *event, const char *result, const char *reason)
+{
+	const struct session_info *i = &c->saved.info;
+	char src[IP_TEXT_MAX], dst[IP_TEXT_MAX];
+	struct audit_field f[16];
+	unsigned int n = 0;
+
+	f[n++] = (struct audit_field)AUDIT_TEXT("conn", i->id);
+	f[n++] = (struct audit_field)AUDIT_TEXT("src", ip_text(&c->peer.addr, src, sizeof(src)));
+	f[n++] = (struct audit_field)AUDIT_NUM("sport", c->peer.port);
+	f[n++] = (struct audit_field)AUDIT_TEXT("dst", ip_text(&c->local.addr, dst, sizeof(dst)));
+	if (c->saved.login[0])
+		f[n++] = (struct audit_field)AUDIT_TEXT("user", c->login_valid ? i->user : c->saved.login);
+	if (i->workspace[0])
+		f[n++] = (struct audit_field)AUDIT_TEXT("ws", i->workspace);
+	if (i->fingerprint[0]) {
+		f[n++] = (struct audit_field)AUDIT_TEXT("method", "publickey");
+		f[n++] = (struct audit_field)AUDIT_TEXT("fp", i->fingerprint);
+	}
+	f[n++] = (struct audit_field)AUDIT_TEXT("result", result);
+	if (reason && reason[0])
+		f[n++] = (struct audit_field)AUDIT_TEXT("reason", reason);
+	if (i->pid)
+		f[n++] = (struct audit_field)AUDIT_NUM("session_pid", i->pid);
+	if (c->audit_lost)
+		f[n++] = (struct audit_field)AUDIT_NUM("suppressed", c->audit_lost);
+	c->audit_lost = 0;
+	f[n++] = (struct audit_field)AUDIT_NUM("dur_ms", (clk_now_us() - c->opened_us) / 1000);
+	audit_write(event, f, n);
+}
+
+void gate_server_audit_limited(struct gate_conn *c, const char *event, const char *result, const char *reason)
+{
+	uint64_t now = clk_now_us(), fresh = (now - c->audit_us) * AUDIT_PER_SECOND / 1000000;
+
+	if (fresh) {
+		c->audit_us = now;
+		c->audit_tokens = fresh > AUDIT_BURST - c->audit_tokens ? AUDIT_BURST : c->audit_tokens + (uint32_t)fresh;
+	}
+	if (c->audit_tokens == 0) {
+		c->audit_lost++;
+		return;
+	}
+	c->audit_tokens--;
+	gate_server_audit(c, event, result, reason);
+}
+
+void gate_server_tell(struct gate_conn *c, enum ctl_state_kind kind)
+{
+	if (c->owner)
+		c->g->state(c->owner, c->id, kind);
+}
+
+void gate_server_store(struct gate_conn *c)
+{
+	struct err e = { 0 };
+
+	if (sessions_save(c->g->sessionsfd, &c->saved, &e) < 0)
+		log_warn("%s (the connection will not survive a restart of provisiond)", e.text);
+}
+
+static void set_timer(struct gate_conn *c, uint64_t us)
+{
+	sd_event_source_set_time(c->timer, clk_now_us() + us);
+	sd_event_source_set_enabled(c->timer, SD_EVENT_ONESHOT);
+}
+
+void gate_server_doom(struct gate_conn *c)
+{
+	c->doomed = true;
+	set_timer(c, LEAVE_US);
+}
+
+/* A rule was broken. The listener ends the process; nothing of it is listened to any more. */
+static void drop(struct gate_conn *c, const char *event, const char *reason)
+{
+	gate_server_audit(c, event, "dropped", reason);
+	if (c->fd >= 0)
+		(void)shutdown(c->fd, SHUT_RDWR);
+	gate_server_tell(c, CTL_DROP);
+	conn_end(c, 0, false);
+}
+
+/* End of the session's socket: stop serving at once, wait a moment for the listener to say how the process ended. */
+static void session_gone(struct gate_conn *c)
+{
+	if (!c->owner) {
+		conn_end(c, 0, false);
+		return;
+	}
+	c->io = sd_event_source_disable_unref(c->io);
+	fd_close(&c->fd);
+	if (c->st.phase == GATE_PHASE_OPEN)
+		sessions_remove(&c->saved.info);
+	gate_attach_end(c);
+	set_timer(c, LINGER_US);
+}
+
+static int on_timer(sd_event_source *src, uint64_t usec, void *userdata)
+{
+	struct gate_conn *c = userdata;
+
+	if (c->fd < 0)
+		conn_end(c, 0, false);
+	else if (c->doomed)
+		drop(c, "conn.drop", "did not leave");
+	else
+		drop(c, "conn.drop", "not authenticated in time");
+	return 0;
+}
+
+/* The kernel says who sends: the session's process, for `sshbay sessions`. */
+static void learn_pid(struct gate_conn *c, pid_t pid)
+{
+	struct err e;
+
+	if (pid <= 0 || c->saved.info.pid == (uint32_t)pid)
+		return;
+	c->saved.info.pid = (uint32_t)pid;
+	if (proc_start_time(pid, &c->saved.pid_start, &e) < 0)
+		c->saved.pid_start = 0;
+}
+
+static int receive(struct gate_conn *c, struct err *e)
+{
+	static const struct msg_route routes[] = {
+		{ GATE_SIGN, gate_auth_sign },		{ GATE_PROBE, gate_auth_probe },
+		{ GATE_VERIFY, gate_auth_verify },	{ GATE_ATTACH, gate_attach_begin },
+		{ GATE_CHANNEL, gate_attach_channel },	{ GATE_WHY, gate_attach_why },
+	};
+	union {
+		struct gate_sign sign;
+		struct gate_key key;
+		struct gate_attach attach;
+		struct gate_channel channel;
+		/* What only we send is decoded before it is refused. */
+		struct gate_welcome welcome;
+		struct gate_verdict verdict;
+		struct gate_attached attached;
+	} body;
+	struct msg m;
+	int ret = msg_recv(c->fd, &gate_proto, &body, sizeof(body), &m, e);
+
+	if (ret == 0)
+		return -ESHUTDOWN;
+	if (ret < 0)
+		return ret;
+	learn_pid(c, m.pid);
+	if (c->doomed) {
+		msg_close_fds(&m);
+		return 0;
+	}
+	return msg_dispatch(&gate_proto, &c->st, routes, sizeof(routes) / sizeof(routes[0]), c, &m, e);
+}
+
+static int on_io(sd_event_source *src, int fd, uint32_t revents, void *userdata)
+{
+	struct gate_conn *c = userdata;
+	struct err e = { 0 };
+	int ret = 0;
+
+	for (int n = 0; n < MESSAGES_PER_TURN && ret == 0; n++)
+		ret = receive(c, &e);
+	if (ret == 0 || ret == -EAGAIN)
+		return 0;
+	if (ret == -ESHUTDOWN || ret == -EPIPE) {
+		session_gone(c);
+		return 0;
+	}
+	log_warn("connection %s: %s", c->saved.info.id, e.text);
+	drop(c, "auth.protocol_violation", e.text);
+	return 0;
+}
+
+static void conn_end(struct gate_conn *c, uint32_t signal, bool timeout)
+{
+	struct gate_server *g = c->g;
+	char how[64] = "";
+
+	if (c->fd >= 0 && c->st.phase == GATE_PHASE_OPEN)
+		sessions_remove(&c->saved.info);
+	gate_attach_end(c);
+	(void)sessions_forget(g->sessionsfd, c->saved.info.id, NULL);
+	if (signal)
+		(void)str_format(how, sizeof(how), "session process killed by signal %u", signal);
+	gate_server_audit(c, "conn.close", c->st.phase == GATE_PHASE_OPEN ? "ended" : "unauthenticated",
+			  timeout ? "login_grace" : how);
+	for (struct gate_conn **at = &g->conns; *at; at = &(*at)->next) {
+		if (*at == c) {
+			*at = c->next;
+			g->nconns--;
+			break;
+		}
+	}
+	sd_event_source_disable_unref(c->io);
+	sd_event_source_disable_unref(c->timer);
+	fd_close(&c->fd);
+	free(c);
+}
+
+static int welcome(struct gate_conn *c, struct err *e)
+{
+	const struct settings *s = registry_settings(c->g->reg);
+	struct gate_welcome w = {
+		.auth_tries = s->gate.max_auth_tries, .max_sessions = s->gate.max_sessions,
+		.grace_s = s->gate.login_grace, .alive_interval_s = s->gate.alive_interval,
+		.alive_count = s->gate.alive_count, .rekey_mb = s->gate.rekey_mb,
+	};
+
+	w.host_key.len = 32;
+	memcpy(w.host_key.data, hostkey_public(c->g->hostkey), 32);
+	(void)str_copy(w.kex, sizeof(w.kex), s->gate.kex);
+	(void)str_copy(w.ciphers, sizeof(w.ciphers), s->gate.ciphers);
+	(void)str_copy(w.macs, sizeof(w.macs), s->gate.macs);
+	(void)str_copy(w.accept_env, sizeof(w.accept_env), s->gate.accept_env);
+	(void)str_copy(w.banner, sizeof(w.banner), c->g->banner);
+	return gate_server_send(c, GATE_WELCOME, &w, -1, e);
+}
+
+/* What was asked before the takeover is asked again after GATE_RESUMED: throw it away. */
+static void discard_queue(struct gate_conn *c)
+{
+	struct gate_key body;	/* the largest request */
+	struct msg m;
+
+	/* A socket's buffer holds fewer than that. */
+	for (int i = 0; i < 4096; i++) {
+		int ret = msg_recv(c->fd, &gate_proto, &body, sizeof(body), &m, NULL);
+
+		if (ret > 0)
+			msg_close_fds(&m);
+		else if (ret == 0 || ret == -EAGAIN)
+			return;
+	}
+}
+
+static int resume(struct gate_conn *c, struct err *e)
+{
+	char id[sizeof(c->saved.info.id)];
+	struct err why = { 0 };
+
+	memcpy(id, c->saved.info.id, sizeof(id));
+	if (sessions_load(c->g->sessionsfd, id, &c->saved, &why) < 0) {
+		/* It was not logged in: its exchange hash is lost, no signature could ever be verified. */
+		(void)str_copy(c->saved.info.id, sizeof(c->saved.info.id), id);
+		return err_set(e, ENOENT, "resume connection '%s': not logged in", id);
+	}
+	c->login_fixed = c->login_valid = true;
+	if (strchr(c->saved.login, '+'))
+		(void)str_copy(c->wanted, sizeof(c->wanted), strchr(c->saved.login, '+') + 1);
+	c->st.phase = GATE_PHASE_OPEN;
+	sessions_add(&c->saved.info);
+	gate_attach_restore(c);
+	discard_queue(c);
+	gate_server_audit(c, "conn.resume", "accepted", NULL);
+	gate_server_tell(c, CTL_AUTHENTICATED);
+	return gate_server_send(c, GATE_RESUMED, NULL, -1, e);
+}
+
+static struct gate_conn *find(struct gate_server *g, const uint8_t id[CTL_ID_LEN])
+{
+	for (struct gate_conn *c = g->conns; c; c = c->next)
+		if (memcmp(c->id, id, CTL_ID_LEN) == 0)
+			return c;
+	return NULL;
+}
+
+static int add_sources(struct gate_conn *c, struct err *e)
+{
+	const struct settings *s = registry_settings(c->g->reg);
+	uint64_t grace = s->gate.login_grace ? (s->gate.login_grace + GRACE_EXTRA_S) * UINT64_C(1000000) : 0;
+	int on = 1, ret;
+
+	if (setsockopt(c->fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+		return err_sys(e, "serve connection '%s'", c->saved.info.id);
+	ret = fd_nonblock(c->fd, 1);
+	if (ret == 0)
+		ret = sd_event_add_io(c->g->loop, &c->io, c->fd, EPOLLIN, on_io, c);
+	if (ret >= 0)
+		ret = sd_event_add_time(c->g->loop, &c->timer, CLOCK_MONOTONIC, clk_now_us() + grace, 0, on_timer, c);
+	if (ret >= 0 && !grace)
+		ret = sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
+	return ret < 0 ? err_ret(e, ret, "serve connection '%s'", c->saved.info.id) : 0;
+}
+
+static int is_seqpacket(int fd)
+{
+	int type = 0, domain = 0;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET &&
+	       getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
+}
+
+static struct gate_conn *conn_new(struct gate_server *g, const struct ctl_conn *m, int fd, void *owner)
+{
+	struct gate_conn *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->g = g;
+	c->fd = fd;
+	c->owner = owner;
+	c->peer = m->peer;
+	c->local = m->local;
+	c->st.phase = GATE_PHASE_AUTH;
+	c->opened_us = c->audit_us = clk_now_us();
+	c->audit_tokens = AUDIT_BURST;
+	memcpy(c->id, m->id.data, CTL_ID_LEN);
+	str_hex(c->id, CTL_ID_LEN, c->saved.info.id);
+	ip_port_text(&c->peer, c->saved.info.peer, sizeof(c->saved.info.peer));
+	ip_port_text(&c->local, c->saved.info.local, sizeof(c->saved.info.local));
+	c->next = g->conns;
+	g->conns = c;
+	g->nconns++;
+	return c;
+}
+
+int gate_server_add(struct gate_server *g, const struct ctl_conn *m, int fd, void *owner, struct err *e)
+{
+	struct gate_conn *c = find(g, m->id.data);
+	auto_fd int mine = fd;
+	int ret;
+
+	if (c && m->resumed) {
+		c->owner = owner;
+		if (c->st.phase == GATE_PHASE_OPEN)
+			gate_server_tell(c, CTL_AUTHENTICATED);
+		return 0;
+	}
+	if (c || !is_seqpacket(fd))
+		return err_set(e, EPROTO, "take over a connection: %s", c ? "its id is in use" : "not a session's socket");
+	if (g->nconns >= CONNS_MAX || !(c = conn_new(g, m, fd, owner))) {
+		g->state(owner, m->id.data, CTL_DROP);
+		return err_set(e, ENOMEM, "take over a connection: %u are open", g->nconns);
+	}
+	fd_take(&mine);
+	ret = add_sources(c, e);
+	if (ret == 0 && m->resumed) {
+		ret = resume(c, e);
+		if (ret == 0)
+			sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
+	} else if (ret == 0) {
+		gate_server_audit(c, "conn.open", "accepted", NULL);
+		ret = welcome(c, e);
+	}
+	if (ret == -EPIPE) {
+		session_gone(c);	/* as short-lived as a port scan */
+		return 0;
+	}
+	if (ret < 0)
+		drop(c, "conn.drop", e->text);
+	return ret;
+}
+
+void gate_server_closed(struct gate_server *g, const struct ctl_closed *m)
+{
+	struct gate_conn *c = find(g, m->id.data);
+
+	if (c)
+		conn_end(c, m->signal, m->timeout);
+}
+
+void gate_server_disown(struct gate_server *g, const void *owner)
+{
+	struct gate_conn *next;
+
+	for (struct gate_conn *c = g->conns; c; c = next) {
+		next = c->next;
+		if (c->owner != owner)
+			continue;
+		c->owner = NULL;
+		if (c->fd < 0)
+			conn_end(c, 0, false);
+	}
+}
+
+void gate_server_reload(struct gate_server *g)
+{
+	const struct settings *s = registry_settings(g->reg);
+	struct err e = { 0 };
+	size_t len;
+
+	g->banner[0] = 0;
+	if (!s->gate.banner[0])
+		return;
+	if (path_read(AT_FDCWD, s->gate.banner, g->banner, sizeof(g->banner), &len, &e) < 0) {
+		log_warn("%s: no banner is shown ([gate] banner)", e.text);
+		g->banner[0] = 0;
+	}
+}
+
+int gate_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostkey, gate_state_fn state,
+		    struct gate_server **out, struct err *e)
+{
+	struct gate_server *g = calloc(1, sizeof(*g));
+	int ret;
+
+	*out = NULL;
+	if (!g)
+		return err_set(e, ENOMEM, "start 'gate server': out of memory");
+	g->loop = loop;
+	g->reg = reg;
+	g->hostkey = hostkey;
+	g->state = state;
+	g->sessionsfd = sessions_open_dir(registry_settings(reg)->storage.run, e);
+	if (g->sessionsfd < 0) {
+		ret = g->sessionsfd;
+		free(g);
+		return ret;
+	}
+	ret = sessions_sweep(g->sessionsfd, e);
+	if (ret < 0)
+		log_warn("%s", e->text);
+	gate_server_reload(g);
+	*out = g;
+	return 0;
+}
+
+void gate_server_free(struct gate_server *g)
+{
+	if (!g)
+		return;
+	while (g->conns) {
+		struct gate_conn *c = g->conns;
+
+		/* Not conn_end: the connection lives on, and its file is what the next provisiond resumes it from. */
+		if (c->attaching)
+			waiter_cancel(&c->waiter);
+		if (c->fd >= 0 && c->st.phase == GATE_PHASE_OPEN)
+			sessions_remove(&c->saved.info);
+		g->conns = c->next;
+		sd_event_source_disable_unref(c->io);
+		sd_event_source_disable_unref(c->timer);
+		fd_close(&c->fd);
+		free(c);
+	}
+	fd_close(&g->sessionsfd);
+	free(g);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The list of authenticated connections and their files in run/sessions.  A file is "key = value" lines that an operator
+ * can read; only provisiond writes them (0600 in a 0700 directory), and a line that does not fit is an error.
+ */
+#include "sessions.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
+#include "base/proc.h"
+
+#define FILE_MAX 4096
+
+/* The list is this file's only state; sessions_each has to find it without a handle. */
+static struct session_info *head;
+
+void sessions_each(void (*fn)(void *ctx, const struct session_info *s), void *ctx)
+{
+	for (const struct session_info *s = head; s; s = s->next)
+		fn(ctx, s);
+}
+
+void sessions_add(struct session_info *s)
+{
+	struct session_info **at = &head;
+
+	while (*at)
+		at = &(*at)->next;
+	s->next = NULL;
+	*at = s;
+}
+
+void sessions_remove(struct session_info *s)
+{
+	for (struct session_info **at = &head; *at; at = &(*at)->next) {
+		if (*at == s) {
+			*at = s->next;
+			s->next = NULL;
+			return;
+		}
+	}
+}
+
+unsigned int sessions_count(const char *user)
+{
+	unsigned int n = 0;
+
+	for (const struct session_info *s = head; s; s = s->next)
+		n += strcmp(s->user, user) == 0;
+	return n;
+}
+
+int sessions_open_dir(const char *run, struct err *e)
+{
+	char path[PATH_MAX];
+	int ret, fd;
+
+	if (str_format(path, sizeof(path), "%s/sessions", run) < 0)
+		return err_set(e, ENAMETOOLONG, "open '%s/sessions': path too long", run);
+	ret = path_mkdirs(path, 0700, e);
+	if (ret < 0)
+		return ret;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? err_sys(e, "open '%s'", path) : fd;
+}
+
+/* One row per line of the file; all strings, so that reading and writing cannot drift apart. */
+static const struct {
+	const char *key;
+	size_t offset, size;
+} texts[] = {
+#define TEXT(k, m) { k, offsetof(struct session_saved, m), sizeof(((struct session_saved *)0)->m) }
+	TEXT("login", login),
+	TEXT("user", info.user),
+	TEXT("workspace", info.workspace),
+	TEXT("fingerprint", info.fingerprint),
+	TEXT("peer", info.peer),
+	TEXT("local", info.local),
+#undef TEXT
+};
+#define NTEXTS (sizeof(texts) / sizeof(texts[0]))
+
+int sessions_save(int dirfd, const struct session_saved *s, struct err *e)
+{
+	char buf[FILE_MAX], hash[2 * SESSIONS_HASH_MAX + 1];
+	size_t used = 0;
+
+	for (size_t i = 0; i < NTEXTS; i++)
+		used += (size_t)snprintf(buf + used, sizeof(buf) - used, "%s = %s\n", texts[i].key,
+					 (const char *)s + texts[i].offset);
+	str_hex(s->hash, s->hash_len, hash);
+	used += (size_t)snprintf(buf + used, sizeof(buf) - used,
+				 "session_id = %s\nsince = %llu\npid = %u\nstart = %llu\nend = yes\n", hash,
+				 (unsigned long long)s->info.since, s->info.pid, (unsigned long long)s->pid_start);
+	/* The texts have fixed sizes that fit; this can only fail when somebody makes them larger. */
+	if (used >= sizeof(buf))
+		return err_set(e, ENAMETOOLONG, "save session '%s': too long", s->info.id);
+	return path_write_atomic(dirfd, s->info.id, buf, used, 0600, 0, e);
+}
+
+static bool take_number(const char *value, uint64_t max, uint64_t *out)
+{
+	return num_u64(value, 0, max, out, NULL) == 0;
+}
+
+/* One line; false when it is none of ours. */
+static bool take(struct session_saved *s, const char *key, const char *value, bool *end)
+{
+	size_t n = strlen(value);
+	uint64_t v;
+
+	for (size_t i = 0; i < NTEXTS; i++)
+		if (strcmp(key, texts[i].key) == 0)
+			return str_copy((char *)s + texts[i].offset, texts[i].size, value) == 0;
+	if (strcmp(key, "session_id") == 0) {
+		if (n % 2 || n / 2 > SESSIONS_HASH_MAX || !str_unhex(value, s->hash, n / 2))
+			return false;
+		s->hash_len = (uint32_t)(n / 2);
+		return true;
+	}
+	if (strcmp(key, "since") == 0)
+		return take_number(value, UINT64_MAX, &s->info.since);
+	if (strcmp(key, "start") == 0)
+		return take_number(value, UINT64_MAX, &s->pid_start);
+	if (strcmp(key, "pid") == 0) {
+		if (!take_number(value, INT32_MAX, &v))
+			return false;
+		s->info.pid = (uint32_t)v;
+		return true;
+	}
+	*end = strcmp(key, "end") == 0;
+	return *end;
+}
+
+/* Everything that a resumed connection relies on has to be there and well-formed. */
+static bool plausible(const struct session_saved *s)
+{
+	return str_is_name(s->info.user, strlen(s->info.user)) && s->login[0] && s->hash_len >= 20 &&
+	       (!s->info.workspace[0] || str_is_name(s->info.workspace, strlen(s->info.workspace)));
+}
+
+int sessions_load(int dirfd, const char *id, struct session_saved *s, struct err *e)
+{
+	char buf[FILE_MAX], *line, *rest = buf;
+	bool end = false;
+	size_t len;
+	int ret;
+
+	memset(s, 0, sizeof(*s));
+	ret = path_read(dirfd, id, buf, sizeof(buf), &len, e);
+	if (ret < 0)
+		return ret;
+	if (strlen(buf) != len || str_copy(s->info.id, sizeof(s->info.id), id) < 0)
+		return err_set(e, EBADMSG, "load session '%s': not a session file", id);
+	while (!end && (line = strsep(&rest, "\n")) && rest) {
+		char *value = strstr(line, " = ");
+
+		if (value) {
+			*value = 0;
+			value += 3;
+		}
+		if (!value || !take(s, line, value, &end))
+			return err_set(e, EBADMSG, "load session '%s': not a session file", id);
+	}
+	if (!end || !plausible(s))
+		return err_set(e, EBADMSG, "load session '%s': incomplete", id);
+	return 0;
+}
+
+int sessions_forget(int dirfd, const char *id, struct err *e)
+{
+	if (unlinkat(dirfd, id, 0) < 0 && errno != ENOENT)
+		return err_sys(e, "forget session '%s'", id);
+	return 0;
+}
+
+/* Gone for certain: the file names a process, and that process does not exist. */
+static bool gone(int dirfd, const char *id)
+{
+	struct session_saved s;
+	auto_fd int pidfd = -1;
+
+	if (sessions_load(dirfd, id, &s, NULL) < 0)
+		return true;
+	if (!s.info.pid)
+		return false;
+	pidfd = proc_open((pid_t)s.info.pid, s.pid_start, NULL);
+	return pidfd == -ESRCH;
+}
+
+int sessions_sweep(int dirfd, struct err *e)
+{
+	int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), n = 0;
+	auto_dir DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *entry;
+
+	if (!d) {
+		fd_close(&copy);
+		return err_sys(e, "list 'sessions'");
+	}
+	while ((entry = readdir(d))) {
+		if (entry->d_name[0] == '.' || !gone(dirfd, entry->d_name))
+			continue;
+		if (unlinkat(dirfd, entry->d_name, 0) == 0)
+			n++;
+	}
+	return n;
+}
