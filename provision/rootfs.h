@@ -6,13 +6,34 @@
 #pragma once
 #include "plan.h"
 
-/* Make store/{upper,work} (upper owned by id_base, 0755), mount the overlay detached: p->rootfd. */
+/* Read-only directory shown at /run/sshbay/sftp. Set by provisiond before its first worker; a missing one is left out. */
+extern const char *rootfs_bundle_path;
+
+/*
+ * Make store/{upper,work} (upper owned by id_base, 0755), mount the overlay detached: p->rootfd.  The image version
+ * that the workspace was made from is kept in the link store/image, so that a newer one never slips under its upper.
+ */
 int rootfs_up(struct plan *p, struct err *e);
 int rootfs_down(struct plan *p, struct err *e);
+
+/* Detached mounts from the host that a workspace shows: device nodes (in the order of devices_nodes), hosts, bundle. */
+#define ROOTFS_DEVICES_MAX 16
+struct rootfs_sources {
+	int dev[ROOTFS_DEVICES_MAX];
+	int hosts, bundle;
+};
+
+/* The three calls of the way in, each by the process, and in the mount namespace, that it says: */
 /*
- * Called in the new mount namespace by the process that becomes ws-init, as the workspace's root: attach p->rootfd,
- * mount /proc /sys /dev /dev/pts /dev/shm /dev/mqueue /run /tmp and cgroup2, bind the device nodes (rdev verified),
- * /etc/hosts and the sftp bundle, mask what THREATS section 5.4 lists, pivot_root, detach the old root.
- * A mount point that the tenant replaced by something else is moved aside (NAME.sshbay-saved) and made anew.
+ * 1. The host's root, in a private mount namespace of its own: open the sources (rdev verified) and attach p->rootfd
+ *    over p->dir. A workspace's mount namespace that is copied from this one holds the root with its flags locked.
  */
-int rootfs_enter(struct plan *p, struct err *e);
+int rootfs_stage(struct plan *p, struct rootfs_sources *src, struct err *e);
+/* 2. In the workspace's mount namespace, before the uid changes (p->dir is root's): p->rootfd = the root, attached. */
+int rootfs_claim(struct plan *p, struct err *e);
+/*
+ * 3. As the workspace's root: mount /proc /sys /dev /dev/pts /dev/shm /dev/mqueue /run and cgroup2, place the sources,
+ *    mask what THREATS section 5.4 lists, pivot_root, detach the old root. A mount point that the tenant replaced by
+ *    something else is moved aside (NAME.sshbay-saved) and made anew.
+ */
+int rootfs_enter(struct plan *p, struct rootfs_sources *src, struct err *e);
