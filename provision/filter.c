@@ -26,7 +26,6 @@
 #define LOW32	     0xffffffffULL
 #define SIOCETHTOOL_ 0x8946 /* linux/sockios.h; the header clashes with net/if.h users */
 #define NETLINK_SOCK 16	    /* AF_NETLINK */
-#define PROGRAM_MAX  BPF_MAXINSNS
 
 struct denied {
 	const char *call;
@@ -184,44 +183,80 @@ static int fill(scmp_filter_ctx c, bool nesting)
 	return r < 0 ? r : deny_rest(c, nesting);
 }
 
-int filter_build(bool nesting, struct err *e)
+/* The memfd starts with this; as long as one instruction, so that what follows is aligned. */
+struct head {
+	uint32_t usual, nesting;	/* bytes */
+};
+_Static_assert(sizeof(struct head) == sizeof(struct sock_filter), "programs must stay aligned");
+
+static int append(int fd, bool nesting, uint32_t *bytes)
 {
-	auto_fd int fd = memfd_create("sshbay-filter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	scmp_filter_ctx c = seccomp_init(SCMP_ACT_ALLOW);
+	off_t before = lseek(fd, 0, SEEK_END), after;
 	int r = c ? fill(c, nesting) : -ENOMEM;
 
-	if (fd < 0 && r == 0)
-		r = -errno;
 	if (r == 0)
 		r = seccomp_export_bpf(c, fd);
 	if (c)
 		seccomp_release(c);
-	if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-		r = -errno;
-	return r < 0 ? err_ret(e, r, "build the system call filter '%s'", nesting ? "nesting" : "workspace")
-		     : fd_take(&fd);
+	after = lseek(fd, 0, SEEK_END);
+	if (r == 0 && (before < 0 || after <= before))
+		r = -EIO;
+	*bytes = (uint32_t)(after - before);
+	return r;
 }
 
-int filter_load(int fd, struct err *e)
+int filter_build(struct err *e)
 {
-	struct sock_fprog prog = {0};
-	struct stat st;
-	void *at;
-	int r = 0;
+	auto_fd int fd = memfd_create("sshbay-filter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct head h = {0, 0};
+	int r;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
+		return err_sys(e, "create memory for the system call filter");
+	r = fd_write_all(fd, &h, sizeof(h));
+	if (r == 0)
+		r = append(fd, false, &h.usual);
+	if (r == 0)
+		r = append(fd, true, &h.nesting);
+	if (r == 0 && pwrite(fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h))
+		r = -EIO;
+	if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		r = -errno;
+	return r < 0 ? err_ret(e, r, "build the system call filter") : fd_take(&fd);
+}
+
+static int load(const uint8_t *at, size_t bytes, struct err *e)
+{
+	struct sock_fprog prog = {
+		.len = (unsigned short)(bytes / sizeof(struct sock_filter)),
+		.filter = (struct sock_filter *)(uintptr_t)at,
+	};
+
+	/* No PR_SET_NO_NEW_PRIVS: sudo must work inside. */
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0
+		       ? err_sys(e, "load the system call filter")
+		       : 0;
+}
+
+int filter_load(int fd, bool nesting, struct err *e)
+{
+	const struct head *h;
+	uint8_t *at;
+	struct stat st;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size < (off_t)sizeof(*h))
 		return err_set(e, EBADF, "load the system call filter: there is none");
-	if (st.st_size <= 0 || (size_t)st.st_size % sizeof(struct sock_filter) ||
-	    (size_t)st.st_size / sizeof(struct sock_filter) > PROGRAM_MAX)
-		return err_set(e, EINVAL, "load the system call filter: bad size");
 	at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (at == MAP_FAILED)
 		return err_sys(e, "load the system call filter");
-	prog.len = (unsigned short)((size_t)st.st_size / sizeof(struct sock_filter));
-	prog.filter = at;
-	/* No PR_SET_NO_NEW_PRIVS: sudo must work inside. */
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
-		r = err_sys(e, "load the system call filter");
+	h = (const void *)at;
+	if ((uint64_t)st.st_size != sizeof(*h) + (uint64_t)h->usual + h->nesting || h->usual % sizeof(*h) ||
+	    h->nesting % sizeof(*h) || h->usual / sizeof(*h) > BPF_MAXINSNS || h->nesting / sizeof(*h) > BPF_MAXINSNS)
+		r = err_set(e, EINVAL, "load the system call filter: bad size");
+	else
+		r = load(at + sizeof(*h) + (nesting ? h->usual : 0), nesting ? h->nesting : h->usual, e);
 	(void)munmap(at, (size_t)st.st_size);
 	return r;
 }

@@ -147,7 +147,7 @@ static int enter(struct start *s, struct err *e)
 	if (r == 0)
 		r = drop_capabilities(e);
 	/* Last: nothing but the exec may depend on what the program forbids. */
-	return r < 0 ? r : filter_load(p->filterfd, e);
+	return r < 0 ? r : filter_load(p->filterfd, p->spec->nesting, e);
 }
 
 static void tell(int fd, const struct err *e)

@@ -18,7 +18,7 @@ struct plan {
 	char dir[PATH_MAX];		/* run/ws/NAME: user, net (pins), init.sock, lower (transient) */
 	char store[PATH_MAX];		/* state/workspaces/NAME: upper, work */
 	int initfd;			/* sealed memfd with ws-init */
-	int filterfd;			/* memfd with the seccomp program (array of struct sock_filter) */
+	int filterfd;			/* memfd with the seccomp programs (filter.h) */
 	int userns, netns;		/* namespace fds */
 	int rootfd;			/* detached overlay mount, to be the workspace's root */
 	int listenfd;			/* listening init.sock */
