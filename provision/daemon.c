@@ -23,6 +23,7 @@
 #include "filter.h"
 #include "harden.h"
 #include "helper.h"
+#include "limits.h"
 #include "net.h"
 #include "ns.h"
 #include "statedir.h"
@@ -34,7 +35,7 @@ struct daemon {
 	const char *file;
 	struct settings *settings;
 	struct statedir dirs;
-	int initfd, filterfd;
+	struct registry_files files;
 	struct hostkey *hostkey;
 	sd_event *loop;
 	sd_event_source *signals[3], *drain;
@@ -284,6 +285,18 @@ static int open_init_image(struct err *e)
 	return ns_init_image(SSHBAY_LIBEXEC "/ws-init", e);
 }
 
+static int open_files(struct registry_files *files, struct err *e)
+{
+	files->filter = filter_build(false, e);
+	if (files->filter < 0)
+		return files->filter;
+	files->nesting = filter_build(true, e);
+	if (files->nesting < 0)
+		return files->nesting;
+	files->init = open_init_image(e);
+	return files->init < 0 ? files->init : 0;
+}
+
 static int host_up(void *ctx, struct err *e)
 {
 	return net_host_up(ctx, e);
@@ -309,6 +322,7 @@ static int start_servers(struct daemon *d, struct err *e)
 static int start(struct daemon *d, struct err *e)
 {
 	struct err audit = { 0 };
+	char controllers[256];
 	int ret = harden_self(e);
 
 	if (!ret)
@@ -323,12 +337,11 @@ static int start(struct daemon *d, struct err *e)
 		return ret;
 	if (audit_open(d->settings->log.audit, &audit))
 		log_error("%s", audit.text);
-	d->filterfd = filter_build(e);
-	if (d->filterfd < 0)
-		return d->filterfd;
-	d->initfd = open_init_image(e);
-	if (d->initfd < 0)
-		return d->initfd;
+	if (limits_describe(controllers, sizeof(controllers), &audit) == 0)
+		log_detail("cgroup controllers: %s", controllers);
+	ret = open_files(&d->files, e);
+	if (ret)
+		return ret;
 	ret = helper_run("set up the host's network", host_up, d->settings, e);
 	return ret ? ret : start_servers(d, e);
 }
@@ -343,8 +356,9 @@ static void stop(struct daemon *d)
 	sd_event_source_disable_unref(d->drain);
 	sd_event_unref(d->loop);
 	hostkey_free(d->hostkey);
-	fd_close(&d->initfd);
-	fd_close(&d->filterfd);
+	fd_close(&d->files.init);
+	fd_close(&d->files.filter);
+	fd_close(&d->files.nesting);
 	statedir_close(&d->dirs);
 	settings_free(d->settings);
 }
@@ -352,7 +366,7 @@ static void stop(struct daemon *d)
 int daemon_run(const char *file, struct settings *s)
 {
 	struct daemon d = {
-		.file = file, .settings = s, .initfd = -1, .filterfd = -1, .dirs = { -1, -1 },
+		.file = file, .settings = s, .files = { -1, -1, -1, { -1, -1 } }, .dirs = { -1, -1 },
 		.since = clk_wall_s(), .loaded = clk_wall_s(),
 	};
 	struct err e = { 0 };
@@ -364,7 +378,9 @@ int daemon_run(const char *file, struct settings *s)
 		return DAEMON_FAILED;
 	}
 	audit_conf("conf.load", file, "");
-	registry_start(d.registry, d.initfd, d.filterfd, d.dirs.runlock, d.dirs.statelock);
+	d.files.locks[0] = d.dirs.runlock;
+	d.files.locks[1] = d.dirs.statelock;
+	registry_start(d.registry, &d.files);
 	sd_notify(0, "READY=1");
 	log_note("ready");
 	ret = sd_event_loop(d.loop);

@@ -190,7 +190,8 @@ static int begin_up(struct workspace *ws, struct job *job, struct worker_order *
 	*o = (struct worker_order){
 		.kind = WORKER_UP, .settings = r->settings, .spec = &job->spec, .rec = &ws->rec,
 		.kept = outdated(&before, &rec) ? &job->kept : NULL,
-		.first = !rec.created, .initfd = r->initfd, .filterfd = r->filterfd,
+		.first = !rec.created, .initfd = r->files.init,
+		.filterfd = job->spec.nesting ? r->files.nesting : r->files.filter,
 	};
 	if (o->kept && before.nic.name[0] && strcmp(before.nic.name, rec.nic.name))
 		audit_lease(ws, "lease.return", "nic", before.nic.name);
@@ -376,7 +377,9 @@ static void down_failed(struct workspace *ws, struct job *job, const struct err 
 	note(ws, e.text);
 	save_lazily(ws);
 	log_error("%s", e.text);
-	finish(ws, job, -e.code, job->undo ? &job->failure : &e);
+	if (job->undo)
+		e = job->failure;
+	finish(ws, job, -e.code, &e);
 }
 
 static void end_down(struct workspace *ws, struct job *job, struct worker_result *res)

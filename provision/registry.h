@@ -50,7 +50,7 @@ struct registry {
 	const struct settings *settings;
 	struct worker_pool *pool;
 	int recordsfd, storefd;		/* state/records, state/workspaces */
-	int initfd, filterfd;		/* borrowed from registry_start */
+	struct registry_files files;	/* borrowed */
 	char boot_id[37];
 	struct workspace **list;	/* sorted by name */
 	unsigned int nlist, cap;

@@ -190,7 +190,8 @@ int registry_new(sd_event *loop, struct settings *settings, struct registry **ou
 		return err_set(e, ENOMEM, "make registry: out of memory");
 	r->loop = loop;
 	r->settings = settings;
-	r->recordsfd = r->storefd = r->initfd = r->filterfd = -1;
+	r->recordsfd = r->storefd = -1;
+	r->files = (struct registry_files){ -1, -1, -1, { -1, -1 } };
 	ret = set_up(r, e);
 	if (ret) {
 		registry_free(r);
@@ -200,14 +201,12 @@ int registry_new(sd_event *loop, struct settings *settings, struct registry **ou
 	return 0;
 }
 
-void registry_start(struct registry *r, int initfd, int filterfd, int runlock, int statelock)
+void registry_start(struct registry *r, const struct registry_files *files)
 {
-	r->initfd = initfd;
-	r->filterfd = filterfd;
-	if (runlock >= 0)
-		worker_pool_keep(r->pool, runlock);
-	if (statelock >= 0)
-		worker_pool_keep(r->pool, statelock);
+	r->files = *files;
+	for (unsigned int i = 0; i < 2; i++)
+		if (files->locks[i] >= 0)
+			worker_pool_keep(r->pool, files->locks[i]);
 	recover_run(r);
 }
 

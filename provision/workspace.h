@@ -27,12 +27,14 @@ struct waiter {
 /* Open state and run directories, load records, adopt what lives, queue recovery of what does not. */
 int registry_new(sd_event *loop, struct settings *settings, struct registry **out, struct err *e);
 void registry_free(struct registry *r);
-/*
- * Begin to work: settle what recovery found, start `autostart` workspaces. initfd, filterfd: ws-init's image and seccomp
- * program for the workers; runlock, statelock: workers keep them open, so that the locks outlive a killed provisiond until
- * they are gone (-1: none). All borrowed for the life of the registry.
- */
-void registry_start(struct registry *r, int initfd, int filterfd, int runlock, int statelock);
+/* Descriptors for the workers, -1 = none. All borrowed for the life of the registry. */
+struct registry_files {
+	int init;			/* ws-init's image */
+	int filter, nesting;		/* seccomp programs: the usual one, and that of `nesting = yes` */
+	int locks[2];			/* workers keep them, so that a killed provisiond's locks last until they are gone */
+};
+/* Begin to work: settle what recovery found, start `autostart` workspaces. */
+void registry_start(struct registry *r, const struct registry_files *files);
 /* Start no more workers (the daemon is about to end); how many still run. */
 void registry_drain(struct registry *r);
 unsigned int registry_busy(const struct registry *r);

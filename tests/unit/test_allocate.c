@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Who gets which id range, address and interface; and that nobody else gets it.
+ */
+#include "allocate.h"
+#include "unit/fake_registry.h"
+
+static void set_net(const char *v4, const char *v6)
+{
+	assert_int_equal(ip_parse_net(v4, &bench.settings.network.control_cidr, NULL), 0);
+	if (v6)
+		assert_int_equal(ip_parse_net(v6, &bench.settings.network.control_cidr6, NULL), 0);
+}
+
+static const char *address(const char *name)
+{
+	static char text[IP_TEXT_MAX];
+
+	return ip_text(&fake_record(name)->control_ip, text, sizeof(text));
+}
+
+static const char *address6(const char *name)
+{
+	static char text[IP_TEXT_MAX];
+
+	return ip_text(&fake_record(name)->control_ip6, text, sizeof(text));
+}
+
+static int login_text(const char *name, char text[ERR_TEXT_MAX])
+{
+	struct wait me;
+
+	workspace_run(bench.reg, name, wait_on(&me));
+	run_until(&me.calls, 1);
+	memcpy(text, me.text, ERR_TEXT_MAX);
+	return me.ret;
+}
+
+static void test_lowest_free(void **state)
+{
+	bench_add_spec("client", "client", "172.31.199.1");
+	bench_add_spec("server", "server", "172.31.199.3");
+	bench_start();
+	assert_int_equal(login("alice"), 0);
+	assert_int_equal(login("bob"), 0);
+	assert_string_equal(address("alice"), "172.31.199.2");
+	assert_string_equal(address("bob"), "172.31.199.4");
+	assert_int_equal(login("server"), 0);
+	assert_string_equal(address("server"), "172.31.199.3");
+	assert_int_equal(operate("alice", WORKSPACE_DESTROY, 1), 0);
+	assert_int_equal(login("carol"), 0);
+	assert_string_equal(address("carol"), "172.31.199.2");
+	assert_int_equal(fake_record("carol")->slot, 0);
+	assert_int_equal(fake_record("carol")->id_base, 1000000);
+	assert_int_equal(fake_record("bob")->id_base, 1000000 + 262144);
+}
+
+static void test_full(void **state)
+{
+	char name[16], text[ERR_TEXT_MAX];
+
+	set_net("10.9.0.0/29", NULL);
+	bench_start();
+	/* Of .0 to .7: not the network, not the broadcast, and the last but one stays free. */
+	for (int i = 1; i <= 5; i++) {
+		snprintf(name, sizeof(name), "u%d", i);
+		assert_int_equal(login(name), 0);
+		assert_int_equal(fake_record(name)->control_ip.b[3], i);
+	}
+	assert_int_equal(login_text("x", text), -EADDRNOTAVAIL);
+	assert_string_equal(text, "allocate address for 'x': control_cidr 10.9.0.0/29 is full");
+	assert_null(fake_record("x"));
+	assert_int_equal(fake_of("x")->ups, 0);
+	assert_int_equal(operate("u3", WORKSPACE_DESTROY, 1), 0);
+	assert_int_equal(login("x"), 0);
+	assert_string_equal(address("x"), "10.9.0.3");
+}
+
+static void test_tiny(void **state)
+{
+	char text[ERR_TEXT_MAX];
+
+	set_net("10.9.0.0/31", NULL);
+	bench_start();
+	assert_int_equal(login_text("x", text), -EADDRNOTAVAIL);
+	set_net("10.9.0.0/30", NULL);
+	assert_int_equal(login("x"), 0);
+	assert_string_equal(address("x"), "10.9.0.1");
+	assert_int_equal(login_text("y", text), -EADDRNOTAVAIL);
+}
+
+static void test_slots_full(void **state)
+{
+	char text[ERR_TEXT_MAX];
+
+	bench.settings.storage.id_slots = 2;
+	bench_start();
+	assert_int_equal(login("a"), 0);
+	assert_int_equal(login("b"), 0);
+	assert_int_equal(login_text("x", text), -ENOSPC);
+	assert_string_equal(text, "allocate ids for 'x': all 2 id ranges are in use (storage.id_slots)");
+	/* Destroyed is not purged: the files are still somebody's. */
+	assert_int_equal(operate("a", WORKSPACE_DESTROY, 0), 0);
+	assert_int_equal(login("x"), -ENOSPC);
+	assert_int_equal(operate("a", WORKSPACE_DESTROY, 1), 0);
+	assert_int_equal(login("x"), 0);
+	assert_int_equal(fake_record("x")->slot, 0);
+}
+
+static void test_ranges_of_another_formula(void **state)
+{
+	bench_start();
+	assert_int_equal(login("a"), 0);
+	bench_crash();
+	/* The base moved by half a range: the first two slots would now share ids with a's. */
+	bench.settings.storage.id_base += 131072;
+	bench_start();
+	assert_int_equal(login("b"), 0);
+	assert_true(fake_record("b")->id_base >= fake_record("a")->id_base + 262144);
+	assert_int_not_equal(fake_record("b")->slot, fake_record("a")->slot);
+}
+
+static void test_configured_address_in_use(void **state)
+{
+	char text[ERR_TEXT_MAX];
+
+	bench_start();
+	assert_int_equal(login("alice"), 0);
+	bench_add_spec("client", "client", "172.31.199.1");
+	registry_set_settings(bench.reg, &bench.settings);
+	assert_int_equal(login_text("client", text), -EADDRINUSE);
+	assert_string_equal(text, "allocate address for 'client': 172.31.199.1 is in use by 'alice' (sshbay leases)");
+	/* alice makes room when she starts again. */
+	assert_int_equal(operate("alice", WORKSPACE_STOP, 0), 0);
+	assert_int_equal(login("alice"), 0);
+	assert_string_equal(address("alice"), "172.31.199.2");
+	assert_int_equal(login("client"), 0);
+}
+
+static void test_ip6(void **state)
+{
+	set_net("172.31.199.0/24", "fd00:1::/64");
+	bench_add_spec("client", "client", "172.31.199.200");
+	bench_add_spec("odd", "odd", NULL);
+	ip_parse("fd00:1::1", &bench.specs[1].control_ip6, NULL);
+	bench_start();
+	assert_int_equal(login("client"), 0);
+	assert_string_equal(address6("client"), "fd00:1::c8");
+	assert_int_equal(login("alice"), 0);
+	/* .1 goes with ::1, but that is configured for `odd`. */
+	assert_string_equal(address("alice"), "172.31.199.1");
+	assert_string_equal(address6("alice"), "fd00:1::2");
+	assert_int_equal(login("odd"), 0);
+	assert_string_equal(address6("odd"), "fd00:1::1");
+}
+
+static void test_wide_networks(void **state)
+{
+	set_net("10.0.0.0/8", "fd00::/8");
+	bench_start();
+	assert_int_equal(login("a"), 0);
+	assert_string_equal(address("a"), "10.0.0.1");
+	assert_string_equal(address6("a"), "fd00::1");
+	bench_add_spec("far", "far", "10.255.1.2");
+	registry_set_settings(bench.reg, &bench.settings);
+	assert_int_equal(login("far"), 0);
+	assert_string_equal(address6("far"), "fd00::ff:102");
+}
+
+static void test_nic(void **state)
+{
+	char text[ERR_TEXT_MAX];
+
+	bench_add_spec("alice", "alice", NULL);
+	bench_add_spec("bob", "bob", NULL);
+	bench_add_spec("lost", "lost", NULL);
+	strcpy(bench.specs[0].nic, "cable0");
+	strcpy(bench.specs[1].nic, "cable0");
+	strcpy(bench.specs[2].nic, "missing0");
+	bench_start();
+	assert_int_equal(login("bob"), 0);
+	assert_string_equal(fake_record("bob")->nic.name, "cable0");
+	assert_int_equal(login_text("alice", text), -EBUSY);
+	assert_non_null(strstr(text, "move 'cable0' into workspace 'alice': leased by 'bob' since 2"));
+	assert_null(fake_record("alice"));
+	assert_int_equal(login_text("lost", text), -ENODEV);
+	/* A stop keeps the NIC, a destroy returns it. */
+	assert_int_equal(operate("bob", WORKSPACE_STOP, 0), 0);
+	assert_int_equal(login("alice"), -EBUSY);
+	assert_int_equal(operate("bob", WORKSPACE_DESTROY, 0), 0);
+	assert_int_equal(fake_events("lease.return", "bob"), 2);
+	assert_int_equal(login("alice"), 0);
+	/* A failed start returns it too. */
+	assert_int_equal(operate("alice", WORKSPACE_STOP, 0), 0);
+	fake->fail_step = 6;
+	assert_int_equal(login("alice"), -EIO);
+	assert_string_equal(fake_record("alice")->nic.name, "");
+	fake->fail_step = 0;
+	assert_int_equal(login("bob"), 0);
+}
+
+static void test_nic_that_does_not_come_home(void **state)
+{
+	bench_add_spec("alice", "alice", NULL);
+	bench_add_spec("bob", "bob", NULL);
+	strcpy(bench.specs[0].nic, "cable0");
+	strcpy(bench.specs[1].nic, "cable0");
+	bench_start();
+	assert_int_equal(login("alice"), 0);
+	fake->fail_downs = 1;
+	assert_int_equal(operate("alice", WORKSPACE_DESTROY, 0), -EBUSY);
+	assert_int_equal(fake_record("alice")->state, RECORD_DESTROYING);
+	assert_int_equal(login("bob"), -EBUSY);
+	assert_int_equal(operate("alice", WORKSPACE_DESTROY, 0), 0);
+	assert_int_equal(login("bob"), 0);
+}
+
+static void test_files_without_record(void **state)
+{
+	char path[160], text[ERR_TEXT_MAX];
+
+	if (geteuid() != 0)
+		skip();
+	snprintf(path, sizeof(path), "%s/state/workspaces/alice/upper", bench.dir);
+	assert_int_equal(path_mkdirs(path, 0755, NULL), 0);
+	assert_int_equal(chown(path, 1000000, 1000000), 0);
+	bench_start();
+	/* Nobody else gets the ids of these files ... */
+	assert_int_equal(login("bob"), 0);
+	assert_int_equal(fake_record("bob")->slot, 1);
+	/* ... and who has the name has them again; a failure removes nothing. */
+	fake->fail_step = 6;
+	assert_int_equal(login("alice"), -EIO);
+	assert_int_equal(fake_of("alice")->purges, 0);
+	fake->fail_step = 0;
+	assert_int_equal(login("alice"), 0);
+	assert_int_equal(fake_record("alice")->slot, 0);
+	snprintf(path, sizeof(path), "%s/state/workspaces/carol/upper", bench.dir);
+	assert_int_equal(path_mkdirs(path, 0755, NULL), 0);
+	assert_int_equal(chown(path, 1000000 + 262144, 0), 0);
+	assert_int_equal(login_text("carol", text), -EBUSY);
+	assert_non_null(strstr(text, "files without a record are in the way"));
+	assert_int_equal(access(path, F_OK), 0);
+}
+
+#define T(fn) cmocka_unit_test_setup_teardown(fn, bench_setup, bench_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_lowest_free), T(test_full), T(test_tiny), T(test_slots_full), T(test_ranges_of_another_formula),
+		T(test_configured_address_in_use), T(test_ip6), T(test_wide_networks), T(test_nic),
+		T(test_nic_that_does_not_come_home), T(test_files_without_record),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
