@@ -339,8 +339,12 @@ int net_host_down(const struct settings *s, struct err *e)
 	struct ip own4 = NET_HOST_IP4, own6 = net_host_ip6(s);
 	auto_netif struct netif *n = NULL;
 	struct err mine = {0};
-	int ret = netif_open(-1, &n, e);
+	int ret;
 
+	/* Routes and rules look the same for every instance; whose they are, the table tells. */
+	if (net_nft_owned(s, NULL) < 0)
+		return 0;
+	ret = netif_open(-1, &n, e);
 	if (ret)
 		return ret;
 	(void)announce_configured(n, s, false, NULL);	/* the interface may be gone, and its entries with it */

@@ -52,6 +52,13 @@ static const char gate_rules[] =
 	"		%1$s daddr %2$s tcp dport 22 meta mark set 0x%5$x\n"
 	"	}\n";
 
+/* The host's own packets to an address without workspace would vanish in lo. */
+static const char output_rules[] =
+	"	chain output {\n"
+	"		type filter hook output priority filter; policy accept;\n"
+	"		oifname \"lo\" ip daddr %s meta mark != 0x%x reject with icmp type host-unreachable\n"
+	"	}\n";
+
 /* What a workspace may say to the host itself: ping, neighbour discovery, and answers. */
 static const char input_rules[] =
 	"	chain input {\n"
@@ -201,6 +208,7 @@ int net_nft_text(const struct settings *s, char *buf, size_t size, struct err *e
 	if (pool6[0])
 		add(&t, gate_rules, "ip6", pool6, "[::1]", s->gate.transparent_port, s->network.mark);
 	write_input(&t, s, pool6);
+	add(&t, output_rules, pool, s->network.mark);
 	write_forward(&t, s, pool);
 	if (s->network.nat)
 		add(&t, nat_rules, "ip", pool);
@@ -215,8 +223,7 @@ static const char *program(void)
 	return access("/usr/sbin/nft", X_OK) == 0 ? "/usr/sbin/nft" : "/sbin/nft";
 }
 
-/* 1: the table is this instance's. 0: there is none. -EBUSY: another instance's. */
-static int owned(const struct settings *s, struct err *e)
+int net_nft_owned(const struct settings *s, struct err *e)
 {
 	char instance[INSTANCE_MAX];
 	const char *const mine[] = { program(), "list", "chain", "inet", "sshbay", instance, NULL };
@@ -238,7 +245,7 @@ int net_nft_load(const struct settings *s, struct err *e)
 	int ret = net_nft_text(s, text, sizeof(text), e);
 
 	if (ret == 0)
-		ret = owned(s, e);
+		ret = net_nft_owned(s, e);
 	if (ret < 0)
 		return ret;
 	return proc_run(argv, text, e) ? err_wrap(e, "load nft table 'inet sshbay'") : 0;
@@ -248,7 +255,7 @@ int net_nft_unload(const struct settings *s, struct err *e)
 {
 	const char *const argv[] = { program(), "delete", "table", "inet", "sshbay", NULL };
 
-	if (owned(s, NULL) != 1)
+	if (net_nft_owned(s, NULL) != 1)
 		return 0;
 	return proc_run(argv, NULL, e) ? err_wrap(e, "remove nft table 'inet sshbay'") : 0;
 }

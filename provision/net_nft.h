@@ -6,7 +6,9 @@
 
 /* Write the ruleset for these settings into buf. -ENAMETOOLONG, -EINVAL (an interface name nft could misread). */
 int net_nft_text(const struct settings *s, char *buf, size_t size, struct err *e);
-/* Replace the table. -EBUSY: the table in this network namespace belongs to another instance (other run directory). */
+/* 1: the table in this network namespace is this instance's. 0: there is none. -EBUSY: another run directory's. */
+int net_nft_owned(const struct settings *s, struct err *e);
+/* Replace the table. -EBUSY as above. */
 int net_nft_load(const struct settings *s, struct err *e);
 /* Remove the table if it is this instance's; no table is fine. */
 int net_nft_unload(const struct settings *s, struct err *e);

@@ -42,10 +42,7 @@ static void set_mac(struct rtnl_link *link, const uint8_t mac[6])
 	nl_addr_put(addr);
 }
 
-/*
- * Both ends come up in the request that makes them, and the peer is born in its namespace: moving it there would wait
- * for RCU, 40 times the cost of making it. One queue each: the default is one per processor.
- */
+/* One queue each: the default is one per processor. */
 static void fill_end(struct rtnl_link *link, const char *name, const uint8_t mac[6])
 {
 	rtnl_link_set_name(link, name);
@@ -54,6 +51,7 @@ static void fill_end(struct rtnl_link *link, const char *name, const uint8_t mac
 	rtnl_link_set_num_rx_queues(link, 1);
 }
 
+/* The peer is born in its namespace: moving it there would wait for RCU, 40 times the cost of making it. */
 void netif_veth(struct netif *n, const struct netif_veth *v)
 {
 	struct ifinfomsg none = {0};
@@ -70,7 +68,6 @@ void netif_veth(struct netif *n, const struct netif_veth *v)
 	peer = rtnl_link_veth_get_peer(link);
 	fill_end(link, v->name, v->mac);
 	fill_end(peer, v->peer_name, v->peer_mac);
-	rtnl_link_set_flags(peer, IFF_UP);
 	rtnl_link_set_ns_fd(peer, v->peer_netns);
 	ret = rtnl_link_build_add_request(link, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL, &msg);
 	rtnl_link_put(peer);
