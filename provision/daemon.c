@@ -287,12 +287,9 @@ static int open_init_image(struct err *e)
 
 static int open_files(struct registry_files *files, struct err *e)
 {
-	files->filter = filter_build(false, e);
+	files->filter = filter_build(e);
 	if (files->filter < 0)
 		return files->filter;
-	files->nesting = filter_build(true, e);
-	if (files->nesting < 0)
-		return files->nesting;
 	files->init = open_init_image(e);
 	return files->init < 0 ? files->init : 0;
 }
@@ -358,7 +355,6 @@ static void stop(struct daemon *d)
 	hostkey_free(d->hostkey);
 	fd_close(&d->files.init);
 	fd_close(&d->files.filter);
-	fd_close(&d->files.nesting);
 	statedir_close(&d->dirs);
 	settings_free(d->settings);
 }
@@ -366,7 +362,7 @@ static void stop(struct daemon *d)
 int daemon_run(const char *file, struct settings *s)
 {
 	struct daemon d = {
-		.file = file, .settings = s, .files = { -1, -1, -1, { -1, -1 } }, .dirs = { -1, -1 },
+		.file = file, .settings = s, .files = { -1, -1, { -1, -1 } }, .dirs = { -1, -1 },
 		.since = clk_wall_s(), .loaded = clk_wall_s(),
 	};
 	struct err e = { 0 };

@@ -190,8 +190,7 @@ static int begin_up(struct workspace *ws, struct job *job, struct worker_order *
 	*o = (struct worker_order){
 		.kind = WORKER_UP, .settings = r->settings, .spec = &job->spec, .rec = &ws->rec,
 		.kept = outdated(&before, &rec) ? &job->kept : NULL,
-		.first = !rec.created, .initfd = r->files.init,
-		.filterfd = job->spec.nesting ? r->files.nesting : r->files.filter,
+		.first = !rec.created, .initfd = r->files.init, .filterfd = r->files.filter,
 	};
 	if (o->kept && before.nic.name[0] && strcmp(before.nic.name, rec.nic.name))
 		audit_lease(ws, "lease.return", "nic", before.nic.name);

@@ -191,7 +191,7 @@ int registry_new(sd_event *loop, struct settings *settings, struct registry **ou
 	r->loop = loop;
 	r->settings = settings;
 	r->recordsfd = r->storefd = -1;
-	r->files = (struct registry_files){ -1, -1, -1, { -1, -1 } };
+	r->files = (struct registry_files){ -1, -1, { -1, -1 } };
 	ret = set_up(r, e);
 	if (ret) {
 		registry_free(r);

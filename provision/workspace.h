@@ -30,7 +30,7 @@ void registry_free(struct registry *r);
 /* Descriptors for the workers, -1 = none. All borrowed for the life of the registry. */
 struct registry_files {
 	int init;			/* ws-init's image */
-	int filter, nesting;		/* seccomp programs: the usual one, and that of `nesting = yes` */
+	int filter;			/* seccomp programs (filter_build) */
 	int locks[2];			/* workers keep them, so that a killed provisiond's locks last until they are gone */
 };
 /* Begin to work: settle what recovery found, start `autostart` workspaces. */

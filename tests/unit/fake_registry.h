@@ -361,7 +361,7 @@ static inline void bench_add_spec(const char *name, const char *users, const cha
 
 static inline void bench_start(void)
 {
-	const struct registry_files none = { -1, -1, -1, { -1, -1 } };
+	const struct registry_files none = { -1, -1, { -1, -1 } };
 	struct err e = { 0 };
 
 	if (registry_new(bench.loop, &bench.settings, &bench.reg, &e))
