@@ -33,15 +33,22 @@ static union {
 	struct init_power power;
 } body __attribute__((aligned(PAGE)));
 
-void conn_trim(void)
+/* The whole pages between two addresses become zeroes that take no memory. */
+static void give_back(void *from, void *to)
 {
-	char *start = (char *)&body + PAGE;
-	char *stack = (char *)((uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)(PAGE - 1)) - 2 * PAGE;
+	uintptr_t start = ((uintptr_t)from + PAGE - 1) & ~(uintptr_t)(PAGE - 1), end = (uintptr_t)to & ~(uintptr_t)(PAGE - 1);
 
+	if (start < end)
+		madvise((void *)start, end - start, MADV_DONTNEED);
+}
+
+void conn_trim(struct agent *a)
+{
 	/* The first page stays: small messages come all the time. */
-	madvise(start, (sizeof(body) - 1) / PAGE * PAGE, MADV_DONTNEED);
-	/* Below the frame, past the red zone: what a large message left on the stack. */
-	madvise(stack - 64 * PAGE, 64 * PAGE, MADV_DONTNEED);
+	give_back((char *)&body + PAGE, &body + 1);
+	/* Rows that are free are zero, or are cleared when taken. */
+	give_back(&a->conns[a->nconns], &a->conns[AGENT_CONNS]);
+	give_back(&a->jobs[a->jobs_top], &a->jobs[AGENT_JOBS]);
 }
 
 static uint32_t row_of(const struct conn *c)

@@ -22,5 +22,5 @@ int conn_fail(struct conn *c, uint32_t id, uint32_t code, const char *text);
 /* The BIND job of c ended and is answered: c->account counts when `ok`; requests are read again. */
 void conn_bound(struct conn *c, bool ok);
 void conn_drop(struct conn *c);
-/* Give the message buffers back to the kernel; called when idle. */
-void conn_trim(void);
+/* Give the message buffer and unused table rows back to the kernel; called when idle. */
+void conn_trim(struct agent *a);

@@ -30,12 +30,18 @@ static int nsync;
 
 int etc_read(int root, enum etc_file f, struct passwd_text *t, struct err *e)
 {
+	static const char verb[] = "read '";	/* how path_read begins; it does not know our root */
+	struct err why = {0};
 	size_t n = 0;
-	int r = path_read(root, files[f].name, texts[f], sizeof(texts[f]), &n, e);
+	int r = path_read(root, files[f].name, texts[f], sizeof(texts[f]), &n, &why);
 
 	t->data = texts[f];
 	t->n = r < 0 ? 0 : n;
-	return r;
+	if (r == -ELOOP)
+		return err_set(e, ELOOP, "read '/%s': a symbolic link (put a regular file there)", files[f].name);
+	if (r < 0)
+		return err_set(e, -r, "%s/%s", verb, why.text + sizeof(verb) - 1);
+	return 0;
 }
 
 int etc_lock(int root, struct err *e)

@@ -106,7 +106,7 @@ static int tick(struct agent *a)
 	}
 	if (a->trim_at && a->trim_at <= now) {
 		a->trim_at = 0;
-		conn_trim();
+		conn_trim(a);
 	}
 	if (a->stopping && a->kill_at <= now) {
 		kill(-1, SIGKILL);
