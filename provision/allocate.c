@@ -40,6 +40,12 @@ static void mark_range(const struct settings *s, uint8_t *bits, uint64_t base, u
 		mark(bits, s->storage.id_slots, i);
 }
 
+/* Has this one a claim on what its record names? Also a damaged one: recover.c read from it what it could. */
+static bool holds(const struct workspace *ws)
+{
+	return ws->has_record || ws->damaged;
+}
+
 /* Which slots are taken, by anybody but `ws`. malloc'd. */
 static uint8_t *taken_slots(struct registry *r, const struct workspace *ws)
 {
@@ -51,7 +57,7 @@ static uint8_t *taken_slots(struct registry *r, const struct workspace *ws)
 	for (unsigned int i = 0; i < r->nlist; i++) {
 		const struct workspace *other = r->list[i];
 
-		if (other == ws || !other->has_record || other->damaged)
+		if (other == ws || !holds(other) || !other->rec.id_count)
 			continue;
 		mark(bits, s->storage.id_slots, other->rec.slot);
 		mark_range(s, bits, other->rec.id_base, other->rec.id_count);
@@ -154,7 +160,7 @@ static const char *holder(struct registry *r, const struct workspace *ws, const 
 	for (unsigned int i = 0; i < r->nlist; i++) {
 		const struct workspace *o = r->list[i];
 
-		if (o != ws && o->has_record && ip_equal(ip_of(&o->rec, ip->family), ip))
+		if (o != ws && holds(o) && ip_equal(ip_of(&o->rec, ip->family), ip))
 			return o->name;
 	}
 	for (uint32_t i = 0; config && i < s->nworkspaces; i++)
@@ -178,7 +184,7 @@ static uint64_t free_host(struct registry *r, const struct workspace *ws, const 
 	if (!bits)
 		return 0;
 	for (unsigned int i = 0; i < r->nlist; i++)
-		if (r->list[i] != ws && r->list[i]->has_record)
+		if (r->list[i] != ws && holds(r->list[i]))
 			mark(bits, nbits, host_number(ip_of(&r->list[i]->rec, family), net));
 	for (uint32_t i = 0; i < s->nworkspaces; i++)
 		mark(bits, nbits, host_number(spec_ip(&s->workspaces[i], family), net));
@@ -252,7 +258,7 @@ int allocate_nic(struct registry *r, struct workspace *ws, const struct spec *sp
 	for (unsigned int i = 0; i < r->nlist; i++) {
 		const struct workspace *o = r->list[i];
 
-		if (o != ws && o->has_record && same_nic(&o->rec, &want))
+		if (o != ws && holds(o) && same_nic(&o->rec, &want))
 			return err_set(e, EBUSY, "move '%s' into workspace '%s': leased by '%s' since %s (sshbay leases)",
 				       spec->nic, ws->name, o->name, clk_text(o->leased, since, sizeof(since)));
 	}

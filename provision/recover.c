@@ -15,6 +15,7 @@
 #include "base/clk.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "base/path.h"
 #include "base/proc.h"
 #include "operate.h"
@@ -37,6 +38,51 @@ static void damaged(struct workspace *ws, const char *why)
 	str_copy(ws->rec.note, sizeof(ws->rec.note), why);
 	log_error("workspace '%s' is left alone: %s", ws->name, why);
 	audit_write("state.corrupt", fields, 2);
+}
+
+/* The value of `key` in the text of a record that did not pass its checksum. */
+static bool salvage_value(const char *text, const char *key, char *value, size_t size)
+{
+	char line[48];
+	const char *at;
+
+	str_format(line, sizeof(line), "\n%s = ", key);
+	at = strstr(text, line);
+	if (!at)
+		return false;
+	at += strlen(line);
+	return str_format(value, size, "%.*s", (int)strcspn(at, "\r\n"), at) == 0;
+}
+
+/*
+ * Neither generation is valid, so nothing in them is believed; but what they name may be the workspace's, so it is kept
+ * from others: id range and addresses.
+ */
+static void salvage(struct workspace *ws)
+{
+	static const char *const suffix[] = { "ini", "ini.prev" };
+	struct record *rec = &ws->rec;
+	char file[STR_NAME_MAX + 16], text[8192], value[128];
+	uint64_t n;
+	size_t len;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		str_format(file, sizeof(file), "%s.%s", ws->name, suffix[i]);
+		if (path_read(ws->registry->recordsfd, file, text, sizeof(text), &len, NULL))
+			continue;
+		if (!rec->id_count && salvage_value(text, "slot", value, sizeof(value)) &&
+		    num_u64(value, 0, UINT32_MAX, &n, NULL) == 0) {
+			const struct settings *s = ws->registry->settings;
+
+			rec->slot = (uint32_t)n;
+			rec->id_base = s->storage.id_base + n * s->storage.id_count;
+			rec->id_count = (uint32_t)s->storage.id_count;
+		}
+		if (!rec->control_ip.family && salvage_value(text, "control_ip", value, sizeof(value)))
+			ip_parse(value, &rec->control_ip, NULL);
+		if (!rec->control_ip6.family && salvage_value(text, "control_ip6", value, sizeof(value)))
+			ip_parse(value, &rec->control_ip6, NULL);
+	}
 }
 
 /* The previous generation may ask for things that had been done, or undone, since: it must not cost any file. */
@@ -116,6 +162,7 @@ static int load(void *ctx, const char *name)
 			err_set(&e, EUCLEAN, "load record '%s': it is that of another workspace", name);
 		memset(&ws->rec, 0, sizeof(ws->rec));
 		str_copy(ws->rec.name, sizeof(ws->rec.name), name);
+		salvage(ws);
 		damaged(ws, e.text);
 		return 0;
 	}

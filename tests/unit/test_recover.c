@@ -222,6 +222,27 @@ static void test_damaged(void **state)
 	assert_int_equal(fake_events("state.corrupt", "alice"), 1);
 }
 
+static void test_damaged_keeps_its_claims(void **state)
+{
+	static const char text[] = "# damaged\n[workspace]\nslot = 0\ncontrol_ip = 172.31.199.1\nid_base = ?\n";
+	char path[160];
+	FILE *f;
+
+	put("alice", RECORD_RUNNING, "", true, true);
+	strcpy(disk.unreadable, "alice");
+	snprintf(path, sizeof(path), "%s/state/records", bench.dir);
+	assert_int_equal(path_mkdirs(path, 0700, NULL), 0);
+	snprintf(path, sizeof(path), "%s/state/records/alice.ini.prev", bench.dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	bench_start();
+	assert_int_equal(login("bob"), 0);
+	assert_int_equal(fake_record("bob")->slot, 1);
+	assert_int_equal(fake_record("bob")->control_ip.b[3], 2);
+}
+
 static void test_previous_generation_costs_no_file(void **state)
 {
 	static const enum record_state states[] = { RECORD_CREATING, RECORD_DESTROYING, RECORD_STOPPING, RECORD_RUNNING };
@@ -307,7 +328,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_adopt), T(test_dead_meanwhile), T(test_pid_of_another), T(test_namespace_of_another),
 		T(test_first_creation_leaves_nothing), T(test_start_keeps_files), T(test_stopping), T(test_destroying),
-		T(test_quiet_states), T(test_other_boot), T(test_autostart), T(test_damaged),
+		T(test_quiet_states), T(test_other_boot), T(test_autostart), T(test_damaged), T(test_damaged_keeps_its_claims),
 		T(test_previous_generation_costs_no_file), T(test_shared_range), T(test_interrupted_deletion),
 		T(test_down_dies_in_recovery), T(test_crash_at_any_time),
 	};
