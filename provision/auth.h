@@ -39,6 +39,7 @@ int verify_fingerprint(const uint8_t *key, size_t len, char out[64], struct err 
 /*
  * Is this key blob in the user's authorized_keys file (`pattern`, %u = user)? The file and its directories must belong
  * to root and be writable by root alone; at most 1 MiB; a line that does not parse is skipped and counted.
- * 1 listed, 0 not listed (also: no such file), -errno the file cannot be trusted or read.
+ * 1 listed, 0 not listed (also: no such file), -errno the file cannot be trusted or read. With 0, e->code is set when
+ * there is something to tell the administrator: the key's line has options, or there are lines that are no keys.
  */
 int keys_listed(const char *pattern, const char *user, const char *alg, const uint8_t *key, size_t len, struct err *e);

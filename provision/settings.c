@@ -28,9 +28,8 @@ static char *format_problem(const struct settings_loader *l, const struct settin
 
 	if (p->line)
 		snprintf(where, sizeof(where), "%u:", p->line);
-	if (*p->section)
-		snprintf(in, sizeof(in), " [%s]%s%s%s", p->section, *p->key ? " " : "", p->key,
-			 *p->key ? ":" : "");
+	snprintf(in, sizeof(in), "%s%s%s%s%s%s", *p->section ? " [" : "", p->section,
+		 *p->section ? "]" : "", *p->key ? " " : "", p->key, *p->key ? ":" : "");
 	str_vis(l->files[p->file], strlen(l->files[p->file]), path, sizeof(path));
 	n = asprintf(&text, "%s:%s%s %s", path, where, in, reason);
 	return n < 0 ? NULL : text;

@@ -22,7 +22,7 @@
 #include "schema.h"
 
 #define BANNER_MAX 1023 /* struct gate_welcome */
-#define RUN_MAX    60   /* RUN/ws/NAME/init.sock is a socket's address: 107 bytes */
+#define RUN_MAX    62   /* RUN/ws/NAME/init.sock is a socket's address: 107 bytes */
 
 /* --- problems at a key ---------------------------------------------------------------------------------------------- */
 
