@@ -16,7 +16,6 @@
 #include "netif.h"
 
 #define INSIDE "eth0"
-#define SET_ASIDE "eth0-old"
 
 /* The same on every host side: each veth is a network of its own, and the workspaces' entries for it never change. */
 static const uint8_t host_mac[6] = { 0xee, 0xee, 0xee, 0xee, 0xee, 0xee };
@@ -74,19 +73,6 @@ static int make(struct ends *w, int netnsfd, struct err *e)
 	return netif_commit(w->out, e);
 }
 
-/* The tenant called something of its own eth0. It may be the leased NIC, so it is renamed, not deleted. */
-static int set_aside(struct ends *w, struct err *e)
-{
-	struct netif_dev other = { .name = INSIDE };
-	int ret = netif_index(w->in, &other, e);
-
-	if (ret)
-		return ret;
-	netif_set(w->in, &other, &(struct netif_change){ .mask = IFF_UP, .netns = -1 });
-	netif_set(w->in, &other, &(struct netif_change){ .new_name = SET_ASIDE, .netns = -1 });
-	return netif_commit(w->in, e);
-}
-
 /* Leave both ends existing, with their numbers in w->host and w->eth. */
 static int ensure(struct ends *w, int netnsfd, struct err *e)
 {
@@ -101,8 +87,9 @@ static int ensure(struct ends *w, int netnsfd, struct err *e)
 			return ret;
 	}
 	ret = make(w, netnsfd, e);
+	/* The tenant called something of its own eth0. It may be the leased NIC, so it is renamed, not deleted. */
 	if (ret == -EEXIST) {
-		ret = set_aside(w, e);
+		ret = netif_set_aside(w->in, INSIDE, e);
 		if (ret == 0)
 			ret = make(w, netnsfd, e);
 	}

@@ -315,6 +315,7 @@ static int take_link(struct netif_link *out, struct nlmsghdr *h)
 	if (tb[IFLA_IFALIAS])
 		nla_strlcpy(out->alias, tb[IFLA_IFALIAS], sizeof(out->alias));
 	take_mac(out->mac, tb[IFLA_ADDRESS]);
+	out->peer_elsewhere = tb[IFLA_LINK_NETNSID] != NULL;
 	take_mac(out->perm_mac, tb[IFLA_PERM_ADDRESS]);
 	if (tb[IFLA_LINKINFO]) {
 		kind = nla_find(nla_data(tb[IFLA_LINKINFO]), nla_len(tb[IFLA_LINKINFO]), IFLA_INFO_KIND);
@@ -384,4 +385,20 @@ int netif_index(struct netif *n, struct netif_dev *dev, struct err *e)
 		return err_sys(e, "look up '%s'", dev->name);
 	dev->index = ifr.ifr_ifindex;
 	return 0;
+}
+
+int netif_set_aside(struct netif *n, const char *name, struct err *e)
+{
+	struct netif_dev other = {0};
+	char aside[NETIF_NAME_MAX];
+	int ret;
+
+	if (str_copy(other.name, sizeof(other.name), name) || str_format(aside, sizeof(aside), "%s-old", name))
+		return err_set(e, ENAMETOOLONG, "set aside '%s': name too long", name);
+	ret = netif_index(n, &other, e);
+	if (ret)
+		return ret;
+	netif_set(n, &other, &(struct netif_change){ .mask = IFF_UP, .netns = -1 });
+	netif_set(n, &other, &(struct netif_change){ .new_name = aside, .netns = -1 });
+	return netif_commit(n, e);
 }

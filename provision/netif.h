@@ -27,6 +27,7 @@ struct netif_link {		/* what netif_get found */
 	uint8_t mac[6], perm_mac[6];	/* perm_mac all zero: the driver has none */
 	uint32_t mtu, flags;		/* flags: IFF_* of <linux/if.h> */
 	int master, peer;		/* index of the bridge or bond; IFLA_LINK, which for a veth is its peer's */
+	bool peer_elsewhere;		/* the peer is in another namespace */
 	char kind[NETIF_NAME_MAX];	/* "veth", "bridge", ..; "" for hardware */
 	char alias[NETIF_ALIAS_MAX];
 	unsigned int naltnames;
@@ -65,6 +66,9 @@ void netif_closep(struct netif **n);
 int netif_get(struct netif *n, const struct netif_dev *dev, struct netif_link *out, struct err *e);
 /* Fill dev->index from dev->name, by ioctl. -ENODEV when there is none. */
 int netif_index(struct netif *n, struct netif_dev *dev, struct err *e);
+
+/* An interface called `name` becomes NAME-old, down: it is the tenant's, the name is ours. -ENODEV when there is none. */
+int netif_set_aside(struct netif *n, const char *name, struct err *e);
 
 /* Queue one request. Adding means: exists afterwards, as given. */
 void netif_veth(struct netif *n, const struct netif_veth *v);
