@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The verbs of `sshbay`.  Each gets its own arguments (argv[0] is the verb) and returns the exit status of DESIGN
- * section 7.  The table in main.c drives the dispatch, the help and the completion.
+ * section 7.  The table in verbs.c drives the dispatch, the help and the completion.
  */
 #pragma once
 #include "base/err.h"
 #include "proto/admin.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_CONFIG = 78 };
 
@@ -22,13 +24,13 @@ int cli_show(struct cli *c, int argc, char **argv);
 int cli_sessions(struct cli *c, int argc, char **argv);
 int cli_leases(struct cli *c, int argc, char **argv);
 int cli_events(struct cli *c, int argc, char **argv);
+int cli_status(struct cli *c, int argc, char **argv);
+int cli_reload(struct cli *c, int argc, char **argv);
 /* operate.c */
 int cli_create(struct cli *c, int argc, char **argv);
 int cli_start(struct cli *c, int argc, char **argv);
 int cli_stop(struct cli *c, int argc, char **argv);
 int cli_destroy(struct cli *c, int argc, char **argv);
-int cli_reload(struct cli *c, int argc, char **argv);
-int cli_status(struct cli *c, int argc, char **argv);
 /* enter.c */
 int cli_enter(struct cli *c, int argc, char **argv);
 /* check.c: need no daemon */
@@ -37,11 +39,38 @@ int cli_dump(struct cli *c, int argc, char **argv);
 /* doctor.c */
 int cli_doctor(struct cli *c, int argc, char **argv);
 
-/* main.c: shared by the verbs. */
+/* --- verbs.c --- */
 
-/* Print "sshbay: " and the text, escaped, to stderr. Returns CLI_FAILED. */
-int cli_fail(const char *text);
+/* Parse what stands before the verb, run the verb. `main` without its name. */
+int cli_run(int argc, char **argv);
 /* Print a usage error of `verb` with its usage line. Returns CLI_USAGE. */
 int cli_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+struct cli_option {
+	const char *name;   /* with its dashes */
+	bool *flag;         /* an option without value, or NULL */
+	const char **value; /* an option with one, or NULL */
+};
+/*
+ * Take the options (NULL name ends them) out of argv; what is left are the operands, from argv[1], counted by *argc.
+ * "--" ends the options and goes; what follows it stays, and *rest (unless NULL) is its index, or *argc when there was
+ * no "--". 0 or CLI_USAGE (printed).
+ */
+int cli_options(int *argc, char **argv, const struct cli_option *options, int *rest);
+
+/* --- talk.c --- */
+
+/* Print "sshbay: " and the text to stderr, safe for a terminal. Returns CLI_FAILED. */
+int cli_fail(const char *text);
+/* Print text with every byte outside printable ASCII as \xNN. The backslash stays: our texts are escaped already. */
+void cli_print(FILE *f, const char *text);
 /* Connect to provisiond by the configuration's [storage] run. fd, or -1 with the exit status in *status (printed). */
 int cli_connect(struct cli *c, int *status);
+/*
+ * Send one request that is a struct admin_name, and call `row` (may be NULL) for each row until ADMIN_DONE. The text of
+ * ADMIN_DONE goes to stdout. Returns the exit status, with errors printed.
+ */
+int cli_ask(struct cli *c, uint32_t type, const struct admin_name *req,
+	    void (*row)(void *ctx, const void *body), void *ctx);
+/* The operand as a name of a workspace: 0, or CLI_USAGE (printed). */
+int cli_name(const char *verb, const char *text, char name[STR_NAME_MAX]);
