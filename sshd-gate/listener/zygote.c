@@ -47,7 +47,7 @@ static void back_off(struct zygote *z, uint64_t now_us)
 static void __attribute__((noreturn)) become(const struct zygote *z, int sock)
 {
 	static const char *const pass[] = { "JOURNAL_STREAM", "ASAN_OPTIONS", "UBSAN_OPTIONS" };
-	char *argv[] = { (char *)"sshd-gate-session", z->debug ? (char *)"-d" : NULL, NULL };
+	char *argv[] = { (char *)"sshd-gate-session", z->debug ? (char *)"-v" : NULL, NULL };
 	char *envp[sizeof(pass) / sizeof(pass[0]) + 1], text[sizeof(pass) / sizeof(pass[0])][256];
 	struct rlimit files;
 	sigset_t none;
