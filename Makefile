@@ -26,7 +26,7 @@ CONF_SRC     := conf schema schema_type schema_net schema_doc settings settings_
 RECORD_SRC   := record
 AUTH_SRC     := hostkey verify keys
 WORK_SRC     := plan devices ns ns_child ns_init ns_talk rootfs rootfs_enter rootfs_mask limits limits_cpu limits_group limits_v2 filter \
-                net net_host net_nft net_hosts net_listen netif netif_msg nic
+                net net_host net_nft net_hosts net_listen netif netif_msg nic nic_find nic_note
 DAEMON_SRC   := main daemon teardown harden helper statedir workspace allocate operate watch worker recover gate_server gate_auth gate_attach ctl_server admin_server admin_rows audit sessions
 CLI_SRC      := main verbs talk fields grid list operate enter proxy check doctor
 INIT_SRC     := main conn job passwd etc user home become spawn env pty modes login dial listen resolve setup
