@@ -307,6 +307,13 @@ static bool output_settled(const struct chan *c)
 	return out && err && !c->out.rest.len && !c->err.rest.len;
 }
 
+static void send_eof(struct session *s, struct chan *c)
+{
+	c->eof_sent = true;
+	(void)ssh_channel_send_eof(c->ssh);
+	transport_note_writes(s);
+}
+
 static void settle_session(struct session *s, struct chan *c, uint64_t now)
 {
 	if (c->why_asked && now >= c->why_until_us)
@@ -322,17 +329,16 @@ static void settle_session(struct session *s, struct chan *c, uint64_t now)
 		c->drained_us = now;
 	if (c->exit_sent)
 		close_ours(s, c);
-	else if (!c->exited && now >= c->drained_us + EOF_US)
-		(void)ssh_channel_send_eof(c->ssh);
-	transport_note_writes(s);
+	else if (!c->exited && !c->eof_sent && now >= c->drained_us + EOF_US)
+		send_eof(s, c);
 }
 
 static void settle_stream(struct session *s, struct chan *c)
 {
 	if (!pump_drained(c))
 		return;
-	(void)ssh_channel_send_eof(c->ssh);
-	transport_note_writes(s);
+	if (!c->eof_sent)
+		send_eof(s, c);
 	if (c->in < 0)
 		close_ours(s, c);
 }
@@ -365,7 +371,7 @@ uint64_t chan_next(const struct session *s)
 			t = c->why_until_us;
 		else if (c->exited && c->pty && c->out.fd >= 0)
 			t = c->exited_us + DRAIN_US;
-		else if (c->drained_us && !c->exited)
+		else if (c->drained_us && !c->exited && !c->eof_sent)
 			t = c->drained_us + EOF_US;
 		next = t < next ? t : next;
 	}

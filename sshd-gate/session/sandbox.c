@@ -51,8 +51,12 @@ static int limit(int what, rlim_t soft, rlim_t hard, const char *name, struct er
 
 int sandbox_harden(struct err *e)
 {
+	sigset_t none;
 	int ret;
 
+	/* Whatever mask the listener had: its SIGTERM must reach us. */
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	/* The log may be a file: a write past RLIMIT_FSIZE then fails instead of killing. */
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);

@@ -72,7 +72,7 @@ struct chan {
 	struct rest in_rest;
 	uint64_t active_us;		/* last small exchange, for the choice of chunk */
 
-	bool exited, exit_sent, why_asked;
+	bool exited, exit_sent, eof_sent, why_asked;
 	uint32_t status, signal, core;
 	uint64_t exited_us, why_until_us;
 	uint64_t drained_us;		/* its output ended, 0 = not yet */
