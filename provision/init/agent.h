@@ -10,27 +10,29 @@
 #include "proto/init.h"
 #include <sys/resource.h>
 
-#define AGENT_USER_CONNS 512	/* connections bound to a user, all sessions together */
-#define AGENT_SPARE_CONNS 16	/* beyond those: not bound yet, and CONTROL; provisiond always gets in */
-#define AGENT_CONNS (AGENT_USER_CONNS + AGENT_SPARE_CONNS)
-#define AGENT_JOBS 2048		/* living spawns and helpers of all connections */
-#define AGENT_SPARE_JOBS 32	/* of these kept for BIND and SETUP, so that an admin always gets in */
-#define AGENT_CONN_SPAWNS 256	/* living spawns of one connection (max_sessions is smaller) */
-#define AGENT_CONN_HELPERS 64	/* dials and listens under way of one connection */
-#define AGENT_BIND_GRACE_MS 10000	/* a new connection says INIT_BIND within this time */
-#define AGENT_ACCEPT_PAUSE_MS 100	/* no accept for this long after EMFILE or ENOMEM */
-#define AGENT_TRIM_MS 500	/* idle for this long: give the message buffers back to the kernel */
-#define AGENT_NOFILE 16384	/* soft limit of PID 1's own descriptors; children get the original back */
-#define AGENT_STOP_MS 10000	/* SIGTERM from outside: time before SIGKILL */
-#define AGENT_STOP_MAX_S 3600	/* longest timeout that INIT_POWER may ask for */
+#define AGENT_USER_CONNS 512 /* connections bound to a user, all sessions together */
+#define AGENT_SPARE_CONNS                                                                          \
+	16 /* beyond those: not bound yet, and CONTROL; provisiond always gets in */
+#define AGENT_CONNS           (AGENT_USER_CONNS + AGENT_SPARE_CONNS)
+#define AGENT_JOBS            2048 /* living spawns and helpers of all connections */
+#define AGENT_SPARE_JOBS      32 /* of these kept for BIND and SETUP, so that an admin always gets in */
+#define AGENT_CONN_SPAWNS     256   /* living spawns of one connection (max_sessions is smaller) */
+#define AGENT_CONN_HELPERS    64    /* dials and listens under way of one connection */
+#define AGENT_BIND_GRACE_MS   10000 /* a new connection says INIT_BIND within this time */
+#define AGENT_ACCEPT_PAUSE_MS 100   /* no accept for this long after EMFILE or ENOMEM */
+#define AGENT_TRIM_MS         500 /* idle for this long: give the message buffers back to the kernel */
+#define AGENT_NOFILE                                                                               \
+	16384 /* soft limit of PID 1's own descriptors; children get the original back */
+#define AGENT_STOP_MS    10000 /* SIGTERM from outside: time before SIGKILL */
+#define AGENT_STOP_MAX_S 3600  /* longest timeout that INIT_POWER may ask for */
 
 struct conn {
 	bool used;
-	bool blocked;		/* its socket is full: nothing is read until it drains */
-	bool busy;		/* a BIND is under way: nothing is read until it is answered */
+	bool blocked; /* its socket is full: nothing is read until it drains */
+	bool busy;    /* a BIND is under way: nothing is read until it is answered */
 	int fd;
 	struct msg_state state;
-	uint64_t deadline;	/* ms; 0 = none (bound) */
+	uint64_t deadline; /* ms; 0 = none (bound) */
 	uint32_t nspawns, nhelpers;
 	struct account account;
 	struct agent *agent;
@@ -40,29 +42,29 @@ enum job_kind { JOB_FREE, JOB_BIND, JOB_SETUP, JOB_SPAWN, JOB_DIAL, JOB_LISTEN, 
 
 struct job {
 	enum job_kind kind;
-	struct conn *conn;	/* NULL: nobody waits for it */
+	struct conn *conn; /* NULL: nobody waits for it */
 	uint32_t id;
-	pid_t pid;		/* helper, then the spawned process */
-	bool gone;		/* reaped (its pid may be another's now), or not followed any more */
-	int sock;		/* the helper's reports; -1 = it has exec'd or finished */
-	int fds[3];		/* for the answer, -1 = none */
-	uint64_t deadline;	/* ms, while `sock` is open */
-	bool pty, logged;	/* has a terminal; has a utmp record to end (terminal number in `port`) */
-	bool answer_due, exit_due;	/* to be sent as soon as the connection takes it */
-	int wstatus;		/* once reaped */
-	uint32_t code, port;	/* the answer: errno (0 = success), port */
+	pid_t pid;         /* helper, then the spawned process */
+	bool gone;         /* reaped (its pid may be another's now), or not followed any more */
+	int sock;          /* the helper's reports; -1 = it has exec'd or finished */
+	int fds[3];        /* for the answer, -1 = none */
+	uint64_t deadline; /* ms, while `sock` is open */
+	bool pty, logged; /* has a terminal; has a utmp record to end (terminal number in `port`) */
+	bool answer_due, exit_due; /* to be sent as soon as the connection takes it */
+	int wstatus;               /* once reaped */
+	uint32_t code, port;       /* the answer: errno (0 = success), port */
 	char text[INIT_TEXT_MAX];
 };
 
 struct agent {
 	int listener, signals, epoll;
-	uint64_t accept_at;	/* ms; 0 = accepting */
-	uint64_t trim_at;	/* ms; 0 = buffers are clean */
-	uint64_t kill_at, exit_at;	/* ms, while stopping */
+	uint64_t accept_at;        /* ms; 0 = accepting */
+	uint64_t trim_at;          /* ms; 0 = buffers are clean */
+	uint64_t kill_at, exit_at; /* ms, while stopping */
 	bool stopping;
-	struct rlimit nofile;	/* what children get */
-	uint32_t nusers, nconns;	/* connections bound to a user; rows of conns ever used */
-	uint32_t njobs, jobs_top;	/* living jobs; rows of jobs ever used */
+	struct rlimit nofile;     /* what children get */
+	uint32_t nusers, nconns;  /* connections bound to a user; rows of conns ever used */
+	uint32_t njobs, jobs_top; /* living jobs; rows of jobs ever used */
 	struct conn conns[AGENT_CONNS];
 	struct job jobs[AGENT_JOBS];
 };

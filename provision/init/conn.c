@@ -20,8 +20,8 @@
 #include "spawn.h"
 #include "user.h"
 
-#define READS_PER_TURN 16	/* messages of one connection before the others get their turn */
-#define PAGE 4096
+#define READS_PER_TURN 16 /* messages of one connection before the others get their turn */
+#define PAGE           4096
 
 /* The one receive buffer. Whole pages, so that conn_trim can give them back. */
 static union {
@@ -36,7 +36,8 @@ static union {
 /* The whole pages between two addresses become zeroes that take no memory. */
 static void give_back(void *from, void *to)
 {
-	uintptr_t start = ((uintptr_t)from + PAGE - 1) & ~(uintptr_t)(PAGE - 1), end = (uintptr_t)to & ~(uintptr_t)(PAGE - 1);
+	uintptr_t start = ((uintptr_t)from + PAGE - 1) & ~(uintptr_t)(PAGE - 1),
+		  end = (uintptr_t)to & ~(uintptr_t)(PAGE - 1);
 
 	if (start < end)
 		madvise((void *)start, end - start, MADV_DONTNEED);
@@ -59,7 +60,9 @@ static uint32_t row_of(const struct conn *c)
 static void watch(struct conn *c)
 {
 	agent_watch(c->agent, c->fd, AGENT_CONN, row_of(c),
-		    c->blocked ? EPOLLOUT : c->busy ? EPOLLRDHUP : EPOLLIN);
+		    c->blocked ? EPOLLOUT
+		    : c->busy  ? EPOLLRDHUP
+			       : EPOLLIN);
 }
 
 void conn_drop(struct conn *c)
@@ -99,7 +102,7 @@ int conn_send(struct conn *c, uint32_t type, const void *body_out, const int *fd
 
 int conn_fail(struct conn *c, uint32_t id, uint32_t code, const char *text)
 {
-	struct init_failed f = {.id = id, .code = code};
+	struct init_failed f = { .id = id, .code = code };
 
 	str_copy(f.text, sizeof(f.text), text);
 	return conn_send(c, INIT_FAILED, &f, NULL, 0) < 0 ? -EPIPE : 0;
@@ -120,11 +123,12 @@ void conn_bound(struct conn *c, bool ok)
 
 static int start(struct conn *c, const struct job_start *s, bool pty)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	struct job *j;
 
 	if (c->agent->stopping)
-		return conn_fail(c, s->id, ESHUTDOWN, "start process 'helper': the workspace is stopping");
+		return conn_fail(c, s->id, ESHUTDOWN,
+				 "start process 'helper': the workspace is stopping");
 	j = job_start(c->agent, c, s, &e);
 	if (!j)
 		return fail_err(c, s->id, &e);
@@ -136,8 +140,10 @@ static int answer_bind(void *ctx, struct msg *m, struct err *e)
 {
 	struct conn *c = ctx;
 	const struct init_bind *b = m->body;
-	struct init_bound control = {0};
-	struct job_start s = {.kind = JOB_BIND, .limit_ms = USER_LIMIT_MS, .work = user_bind_work, .request = b};
+	struct init_bound control = { 0 };
+	struct job_start s = {
+		.kind = JOB_BIND, .limit_ms = USER_LIMIT_MS, .work = user_bind_work, .request = b
+	};
 	int r;
 
 	if (!b->user[0]) {
@@ -158,7 +164,7 @@ static int answer_bind(void *ctx, struct msg *m, struct err *e)
 	c->busy = true;
 	r = start(c, &s, false);
 	if (r == 0 && c->used && c->nhelpers == 0)
-		c->busy = false;	/* refused and told so */
+		c->busy = false; /* refused and told so */
 	if (c->used)
 		watch(c);
 	return r;
@@ -168,15 +174,19 @@ static int answer_spawn(void *ctx, struct msg *m, struct err *e)
 {
 	struct conn *c = ctx;
 	const struct init_spawn *sp = m->body;
-	struct job_start s = {.kind = JOB_SPAWN, .id = sp->id, .limit_ms = SPAWN_LIMIT_MS, .work = spawn_work,
-			      .request = sp};
+	struct job_start s = { .kind = JOB_SPAWN,
+			       .id = sp->id,
+			       .limit_ms = SPAWN_LIMIT_MS,
+			       .work = spawn_work,
+			       .request = sp };
 
 	if (memchr(sp->command.data, '\0', sp->command.len))
 		return err_set(e, EBADMSG, "spawn %u: NUL in the command", sp->id);
 	if (job_find(c, sp->id))
 		return conn_fail(c, sp->id, EEXIST, "start process 'spawn': this id is in use");
 	if (c->nspawns >= AGENT_CONN_SPAWNS)
-		return conn_fail(c, sp->id, EBUSY, "start process 'spawn': too many run on this connection");
+		return conn_fail(c, sp->id, EBUSY,
+				 "start process 'spawn': too many run on this connection");
 	return start(c, &s, sp->flags & INIT_PTY);
 }
 
@@ -196,12 +206,13 @@ static int answer_signal(void *ctx, struct msg *m, struct err *e)
 static int answer_address(struct conn *c, struct msg *m, enum job_kind kind)
 {
 	const struct init_address *ad = m->body;
-	struct job_start s = {.kind = kind, .id = ad->id, .request = ad};
+	struct job_start s = { .kind = kind, .id = ad->id, .request = ad };
 
 	s.limit_ms = kind == JOB_DIAL ? DIAL_LIMIT_MS : LISTEN_LIMIT_MS;
 	s.work = kind == JOB_DIAL ? dial_work : listen_work;
 	if (c->nhelpers >= AGENT_CONN_HELPERS)
-		return conn_fail(c, ad->id, EBUSY, "connect: too many attempts under way on this connection");
+		return conn_fail(c, ad->id, EBUSY,
+				 "connect: too many attempts under way on this connection");
 	return start(c, &s, false);
 }
 
@@ -217,7 +228,10 @@ static int answer_listen(void *ctx, struct msg *m, struct err *e)
 
 static int answer_setup(void *ctx, struct msg *m, struct err *e)
 {
-	struct job_start s = {.kind = JOB_SETUP, .limit_ms = SETUP_LIMIT_MS, .work = setup_work, .request = m->body};
+	struct job_start s = { .kind = JOB_SETUP,
+			       .limit_ms = SETUP_LIMIT_MS,
+			       .work = setup_work,
+			       .request = m->body };
 
 	return start(ctx, &s, false);
 }
@@ -233,9 +247,10 @@ static int answer_power(void *ctx, struct msg *m, struct err *e)
 }
 
 static const struct msg_route routes[] = {
-	{INIT_BIND, answer_bind},	{INIT_SPAWN, answer_spawn},   {INIT_SIGNAL, answer_signal},
-	{INIT_DIAL, answer_dial},	{INIT_LISTEN, answer_listen}, {INIT_SETUP, answer_setup},
-	{INIT_POWER, answer_power},
+	{ INIT_BIND, answer_bind },     { INIT_SPAWN, answer_spawn },
+	{ INIT_SIGNAL, answer_signal }, { INIT_DIAL, answer_dial },
+	{ INIT_LISTEN, answer_listen }, { INIT_SETUP, answer_setup },
+	{ INIT_POWER, answer_power },
 };
 
 static void read_requests(struct conn *c)
@@ -243,15 +258,15 @@ static void read_requests(struct conn *c)
 	struct agent *a = c->agent;
 
 	for (int i = 0; i < READS_PER_TURN && c->used && !c->blocked && !c->busy; i++) {
-		struct msg m = {0};
+		struct msg m = { 0 };
 		int r = msg_recv(c->fd, &init_proto, &body, sizeof(body), &m, NULL);
 
 		if (r == -EAGAIN || r == -EINTR)
 			return;
 		a->trim_at = agent_now() + AGENT_TRIM_MS;
 		if (r == 1) {
-			r = msg_dispatch(&init_proto, &c->state, routes, sizeof(routes) / sizeof(routes[0]), c, &m,
-					 NULL);
+			r = msg_dispatch(&init_proto, &c->state, routes,
+					 sizeof(routes) / sizeof(routes[0]), c, &m, NULL);
 			msg_close_fds(&m);
 		} else {
 			r = -EPIPE;
@@ -310,7 +325,8 @@ void conn_accept(struct agent *a)
 		struct conn *c;
 
 		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+			    errno == ENOBUFS) {
 				a->accept_at = agent_now() + AGENT_ACCEPT_PAUSE_MS;
 				agent_watch(a, a->listener, AGENT_LISTENER, 0, 0);
 			}
@@ -320,7 +336,10 @@ void conn_accept(struct agent *a)
 		}
 		c = conn_new(a, fd);
 		if (!c) {
-			struct init_failed f = {.code = EBUSY, .text = "connect to the workspace: too many connections"};
+			struct init_failed f = {
+				.code = EBUSY,
+				.text = "connect to the workspace: too many connections"
+			};
 
 			(void)msg_send(fd, &init_proto, INIT_FAILED, &f, NULL, 0, NULL);
 			close(fd);

@@ -16,7 +16,7 @@
 /* Wait for the end of a non-blocking connect. 0 or -errno. */
 static int finish(int fd, uint64_t deadline)
 {
-	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
 	int code = 0;
 	socklen_t len = sizeof(code);
 
@@ -69,7 +69,7 @@ static int dial_tcp(const struct init_address *ad, int *fd, struct err *e)
 	start = agent_now();
 	end = start + DIAL_CONNECT_MS;
 	for (int i = 0; i < n && agent_now() < end; i++) {
-		struct ipport to = {ips[i], (uint16_t)ad->port};
+		struct ipport to = { ips[i], (uint16_t)ad->port };
 		uint64_t now = agent_now();
 
 		/* A silent address must not eat the time of those behind it. */
@@ -86,8 +86,8 @@ static int dial_tcp(const struct init_address *ad, int *fd, struct err *e)
 static int dial_unix(const struct init_address *ad, int *fd, struct err *e)
 {
 	auto_fd int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	struct timespec pause = {0, 20 * 1000000};
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct timespec pause = { 0, 20 * 1000000 };
 	uint64_t end = agent_now() + DIAL_CONNECT_MS;
 	int r;
 
@@ -97,8 +97,8 @@ static int dial_unix(const struct init_address *ad, int *fd, struct err *e)
 		return err_set(e, ENAMETOOLONG, "connect to '%.100s': path too long", ad->host);
 	if (s < 0)
 		return err_sys(e, "connect to '%.100s'", ad->host);
-	while ((r = connect(s, (struct sockaddr *)&un, sizeof(un))) < 0 && (errno == EAGAIN || errno == EINTR) &&
-	       agent_now() < end)
+	while ((r = connect(s, (struct sockaddr *)&un, sizeof(un))) < 0 &&
+	       (errno == EAGAIN || errno == EINTR) && agent_now() < end)
 		nanosleep(&pause, NULL);
 	if (r < 0 || fd_nonblock(s, 0) < 0)
 		return err_sys(e, "connect to '%.100s'", ad->host);

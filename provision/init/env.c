@@ -8,10 +8,10 @@
 #include "base/path.h"
 #include "base/str.h"
 
-#define FILE_MAX (16 * 1024)
+#define FILE_MAX     (16 * 1024)
 #define NAME_MAX_LEN 128
-#define PATH_ROOT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define PATH_USER "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games"
+#define PATH_ROOT    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define PATH_USER    "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games"
 
 static bool is_alpha(char c)
 {

@@ -3,11 +3,11 @@
 #pragma once
 #include "passwd.h"
 
-#define ENV_VARS_MAX 192			/* more are dropped */
-#define ENV_BYTES_MAX (INIT_ENV_MAX + 32 * 1024)	/* NAME=value NUL of all together */
+#define ENV_VARS_MAX  192                        /* more are dropped */
+#define ENV_BYTES_MAX (INIT_ENV_MAX + 32 * 1024) /* NAME=value NUL of all together */
 
 struct env {
-	char *vars[ENV_VARS_MAX + 1];	/* NULL-terminated, for execve */
+	char *vars[ENV_VARS_MAX + 1]; /* NULL-terminated, for execve */
 	size_t nvars;
 	char bytes[ENV_BYTES_MAX];
 	size_t nbytes;

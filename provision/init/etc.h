@@ -3,7 +3,7 @@
 #pragma once
 #include "passwd.h"
 
-#define ETC_LOCK_MS 5000	/* wait for useradd(8) or passwd(1) this long */
+#define ETC_LOCK_MS 5000 /* wait for useradd(8) or passwd(1) this long */
 
 enum etc_file { ETC_PASSWD, ETC_GROUP, ETC_SHADOW, ETC_GSHADOW, ETC_FILES };
 
@@ -14,11 +14,12 @@ enum etc_file { ETC_PASSWD, ETC_GROUP, ETC_SHADOW, ETC_GSHADOW, ETC_FILES };
 int etc_read(int root, enum etc_file f, struct passwd_text *t, struct err *e);
 /* Take the lock of lckpwdf(3), /etc/.pwd.lock. fd to close, or -ETIMEDOUT. */
 int etc_lock(int root, struct err *e);
+/* Where the callers of etc_replace compose a file. */
+struct passwd_out *etc_out(void);
 /*
- * Replace a file by what passwd_append or passwd_edit_member composed in etc_out: temporary file, same mode and owner,
- * rename. A file that did not exist gets mode 0644. `n` < 0 is passed on as an error of composing.
+ * Replace a file by what was composed in etc_out: temporary file, same mode and owner, rename. A file that did not exist
+ * gets mode 0644.
  */
-int etc_replace(int root, enum etc_file f, ssize_t n, struct err *e);
-extern char etc_out[PASSWD_FILE_MAX];
+int etc_replace(int root, enum etc_file f, struct err *e);
 /* fsync what was replaced since the process started; slow, so done after the report. */
 void etc_sync(void);

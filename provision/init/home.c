@@ -21,7 +21,8 @@ bool home_missing(int root, const struct account *a)
 {
 	struct stat st;
 
-	return a->home[1] && fstatat(root, a->home + 1, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+	return a->home[1] && fstatat(root, a->home + 1, &st, AT_SYMLINK_NOFOLLOW) < 0 &&
+	       errno == ENOENT;
 }
 
 static int copy_bytes(struct copy *c, int from, int to)
@@ -38,12 +39,14 @@ static int copy_bytes(struct copy *c, int from, int to)
 		if (r < 0)
 			return r;
 	}
-	return 0;	/* what cannot be read is left out */
+	return 0; /* what cannot be read is left out */
 }
 
 static int copy_file(struct copy *c, int from, int to, const char *name)
 {
-	auto_fd int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), out = -1;
+	auto_fd int in = openat(from, name,
+				O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC),
+		    out = -1;
 	struct stat st;
 	int r;
 
@@ -53,7 +56,8 @@ static int copy_file(struct copy *c, int from, int to, const char *name)
 	if (out < 0)
 		return -errno;
 	r = copy_bytes(c, in, out);
-	if (r == 0 && (fchown(out, c->account->uid, c->account->gid) < 0 || fchmod(out, st.st_mode & 0777) < 0))
+	if (r == 0 && (fchown(out, c->account->uid, c->account->gid) < 0 ||
+		       fchmod(out, st.st_mode & 0777) < 0))
 		r = -errno;
 	return r;
 }
@@ -76,7 +80,8 @@ static int copy_dir(struct copy *c, int from, int to);
 
 static int copy_subdir(struct copy *c, int from, int to, const char *name)
 {
-	auto_fd int in = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), out = -1;
+	auto_fd int in = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+		    out = -1;
 	struct stat st;
 	int r;
 
@@ -90,7 +95,8 @@ static int copy_subdir(struct copy *c, int from, int to, const char *name)
 	c->depth++;
 	r = copy_dir(c, in, out);
 	c->depth--;
-	if (r == 0 && (fchown(out, c->account->uid, c->account->gid) < 0 || fchmod(out, st.st_mode & 0777) < 0))
+	if (r == 0 && (fchown(out, c->account->uid, c->account->gid) < 0 ||
+		       fchmod(out, st.st_mode & 0777) < 0))
 		r = -errno;
 	return r;
 }
@@ -101,7 +107,8 @@ static int copy_entry(struct copy *c, int from, int to, const struct dirent *d)
 
 	if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 		return 0;
-	if (++c->entries > HOME_ENTRIES_MAX || fstatat(from, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (++c->entries > HOME_ENTRIES_MAX ||
+	    fstatat(from, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	switch (st.st_mode & S_IFMT) {
 	case S_IFREG:
@@ -132,8 +139,10 @@ static int copy_dir(struct copy *c, int from, int to)
 
 static int fill(int root, int parent, const char *temp, const struct account *a)
 {
-	struct copy c = {.account = a};
-	auto_fd int skel = openat(root, "etc/skel", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), dir = -1;
+	struct copy c = { .account = a };
+	auto_fd int skel = openat(root, "etc/skel",
+				  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+		    dir = -1;
 	int r = 0;
 
 	if (mkdirat(parent, temp, 0700) < 0)
@@ -162,13 +171,14 @@ int home_make(int root, const struct account *a, struct err *e)
 		(void)mkdirat(root, "home", 0755);
 	parent = openat(root, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (parent < 0)
-		return 0;	/* a system user's /nonexistent */
+		return 0; /* a system user's /nonexistent */
 	str_format(temp, sizeof(temp), ".sshbay-new-%s", a->name);
 	r = path_remove_tree(parent, temp, e);
 	if (r < 0)
 		return err_wrap(e, "make home directory '%s'", a->home);
 	r = fill(root, parent, temp, a);
-	if (r == 0 && renameat2(parent, temp, parent, name, RENAME_NOREPLACE) < 0 && errno != EEXIST)
+	if (r == 0 && renameat2(parent, temp, parent, name, RENAME_NOREPLACE) < 0 &&
+	    errno != EEXIST)
 		r = -errno;
 	if (r < 0) {
 		(void)path_remove_tree(parent, temp, NULL);

@@ -19,7 +19,7 @@
 #include "conn.h"
 #include "login.h"
 
-#define HELPER_SOCK 3	/* where a helper keeps its report socket */
+#define HELPER_SOCK    3 /* where a helper keeps its report socket */
 #define REPORT_FDS_MAX 3
 
 int job_report(struct job_helper *h, const int *fds, uint32_t nfds, struct err *e)
@@ -27,9 +27,10 @@ int job_report(struct job_helper *h, const int *fds, uint32_t nfds, struct err *
 	union {
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(REPORT_FDS_MAX * sizeof(int))];
-	} control = {0};
-	struct iovec iov = {&h->report, h->report.account.name[0] ? sizeof(h->report) : JOB_REPORT_SHORT};
-	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+	} control = { 0 };
+	struct iovec iov = { &h->report,
+			     h->report.account.name[0] ? sizeof(h->report) : JOB_REPORT_SHORT };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct cmsghdr *cm;
 
 	if (nfds) {
@@ -49,7 +50,7 @@ int job_report(struct job_helper *h, const int *fds, uint32_t nfds, struct err *
 /* Undo what PID 1 has and a program must not inherit: blocked and ignored signals, descriptors, the umask. */
 static void helper_clean(int sock)
 {
-	struct sigaction dfl = {.sa_handler = SIG_DFL};
+	struct sigaction dfl = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
 	for (int sig = 1; sig < NSIG; sig++)
@@ -64,10 +65,11 @@ static void helper_clean(int sock)
 	setsid();
 }
 
-static _Noreturn void helper_run(struct agent *a, const struct conn *c, const struct job_start *s, int sock)
+static _Noreturn void helper_run(struct agent *a, const struct conn *c, const struct job_start *s,
+				 int sock)
 {
 	static struct job_helper h;
-	struct err e = {0};
+	struct err e = { 0 };
 	int fd = -1;
 	int r;
 
@@ -93,7 +95,8 @@ static _Noreturn void helper_run(struct agent *a, const struct conn *c, const st
 
 static struct job *job_new(struct agent *a, enum job_kind kind)
 {
-	uint32_t limit = kind == JOB_BIND || kind == JOB_SETUP ? AGENT_JOBS : AGENT_JOBS - AGENT_SPARE_JOBS;
+	uint32_t limit =
+		kind == JOB_BIND || kind == JOB_SETUP ? AGENT_JOBS : AGENT_JOBS - AGENT_SPARE_JOBS;
 
 	if (a->njobs >= limit)
 		return NULL;
@@ -121,7 +124,8 @@ static uint32_t *job_count(struct job *j)
 /* Free the row once nothing is left: the helper reports no more, the process is reaped, the asker knows. */
 static void job_settle(struct agent *a, struct job *j)
 {
-	if (j->kind == JOB_FREE || j->sock >= 0 || !j->gone || (j->conn && (j->answer_due || j->exit_due)))
+	if (j->kind == JOB_FREE || j->sock >= 0 || !j->gone ||
+	    (j->conn && (j->answer_due || j->exit_due)))
 		return;
 	for (int i = 0; i < 3; i++)
 		fd_close(&j->fds[i]);
@@ -140,7 +144,8 @@ struct job *job_start(struct agent *a, struct conn *c, const struct job_start *s
 	int sv[2];
 
 	if (!j) {
-		err_set(e, EBUSY, "start a process for '%s': too many run already (limit %d)", name, AGENT_JOBS);
+		err_set(e, EBUSY, "start a process for '%s': too many run already (limit %d)", name,
+			AGENT_JOBS);
 		return NULL;
 	}
 	j->gone = true;
@@ -210,7 +215,7 @@ static void job_answered(struct agent *a, struct job *j)
 /* Take the descriptors of a report, at most three; the rest is closed. */
 static void take_fds(struct job *j, struct msghdr *mh)
 {
-	int fds[REPORT_FDS_MAX + 1];	/* CMSG_SPACE rounds up: the kernel may deliver one more */
+	int fds[REPORT_FDS_MAX + 1]; /* CMSG_SPACE rounds up: the kernel may deliver one more */
 	size_t n;
 
 	for (struct cmsghdr *cm = CMSG_FIRSTHDR(mh); cm; cm = CMSG_NXTHDR(mh, cm)) {
@@ -260,9 +265,11 @@ static int read_report(struct job *j)
 		char buf[CMSG_SPACE(REPORT_FDS_MAX * sizeof(int))];
 	} control;
 	struct job_report r;
-	struct iovec iov = {&r, sizeof(r)};
-	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
-			    .msg_controllen = sizeof(control.buf)};
+	struct iovec iov = { &r, sizeof(r) };
+	struct msghdr mh = { .msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control.buf,
+			     .msg_controllen = sizeof(control.buf) };
 	ssize_t n = recvmsg(j->sock, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 
 	if (n < 0)
@@ -310,7 +317,8 @@ void job_event(struct agent *a, uint32_t row)
 		/* No report at all: it was killed, by the OOM killer or by the workspace's root. */
 		if (!j->code && (have != fds_wanted(j) ||
 				 (j->kind == JOB_BIND && j->conn && !j->conn->account.home[0])))
-			answer_failed(j, EIO, "start process 'helper': killed before it could report");
+			answer_failed(j, EIO,
+				      "start process 'helper': killed before it could report");
 		job_answered(a, j);
 		return;
 	}
@@ -323,9 +331,9 @@ void job_event(struct agent *a, uint32_t row)
 static int send_answer(struct job *j)
 {
 	struct conn *c = j->conn;
-	struct init_failed failed = {.id = j->id, .code = j->code};
-	struct init_spawned spawned = {.id = j->id, .pid = (uint32_t)j->pid};
-	struct init_opened opened = {.id = j->id, .port = j->port};
+	struct init_failed failed = { .id = j->id, .code = j->code };
+	struct init_spawned spawned = { .id = j->id, .pid = (uint32_t)j->pid };
+	struct init_opened opened = { .id = j->id, .port = j->port };
 	struct init_bound bound;
 
 	if (j->code) {
@@ -352,7 +360,7 @@ static int send_answer(struct job *j)
 
 static int send_exited(struct job *j)
 {
-	struct init_exited x = {.id = j->id};
+	struct init_exited x = { .id = j->id };
 
 	if (WIFSIGNALED(j->wstatus)) {
 		x.signal = (uint32_t)WTERMSIG(j->wstatus);
@@ -405,7 +413,9 @@ void job_flush(struct conn *c)
 static void log_out(struct agent *a, struct job *j)
 {
 	uint32_t line = j->port;
-	struct job_start s = {.kind = JOB_LOGOUT, .limit_ms = 5000, .work = login_logout_work, .request = &line};
+	struct job_start s = {
+		.kind = JOB_LOGOUT, .limit_ms = 5000, .work = login_logout_work, .request = &line
+	};
 
 	j->logged = false;
 	job_start(a, NULL, &s, NULL);
@@ -479,7 +489,9 @@ uint64_t job_expire(struct agent *a, uint64_t now)
 			continue;
 		}
 		job_kill(j);
-		answer_failed(j, ETIMEDOUT, "start process 'helper': timed out (does a file system of the workspace hang?)");
+		answer_failed(j, ETIMEDOUT,
+			      "start process 'helper': timed out (does a file system of the "
+			      "workspace hang?)");
 		job_answered(a, j);
 	}
 	return next;

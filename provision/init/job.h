@@ -9,9 +9,9 @@
 
 /* One message from helper to PID 1, over a SEQPACKET pair. `account` is only sent by JOB_BIND. */
 struct job_report {
-	uint32_t code;			/* errno; 0 = success */
-	uint32_t port;			/* DIAL, LISTEN: port; SPAWN: number of the terminal */
-	uint32_t logged;		/* SPAWN: a utmp record was written */
+	uint32_t code;   /* errno; 0 = success */
+	uint32_t port;   /* DIAL, LISTEN: port; SPAWN: number of the terminal */
+	uint32_t logged; /* SPAWN: a utmp record was written */
 	char text[INIT_TEXT_MAX];
 	struct account account;
 };
@@ -20,11 +20,12 @@ struct job_report {
 /* What a helper sees. Everything here is the helper's own copy. */
 struct job_helper {
 	int sock;
-	const struct account *account;	/* of the connection; JOB_BIND, JOB_SETUP: not filled */
-	const void *request;		/* the decoded message */
-	struct rlimit nofile;		/* to be restored before exec */
+	const struct account *account; /* of the connection; JOB_BIND, JOB_SETUP: not filled */
+	const void *request;           /* the decoded message */
+	struct rlimit nofile;          /* to be restored before exec */
 	struct job_report report;
-	void (*after)(void);		/* set by the work: what to do once the report is sent and nobody waits */
+	void (*after)(
+		void); /* set by the work: what to do once the report is sent and nobody waits */
 };
 
 /*

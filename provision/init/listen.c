@@ -11,7 +11,7 @@
 #include "become.h"
 #include "resolve.h"
 
-#define BACKLOG 128
+#define BACKLOG    128
 #define PRIVILEGED 1024
 
 /* fd or -errno. `dual`: an IPv6 wildcard that takes IPv4 too. */
@@ -24,7 +24,8 @@ static int listen_ip(const struct ipport *at, bool dual)
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
 		return -errno;
-	if (ss.ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only)) < 0)
+	if (ss.ss_family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only)) < 0)
 		return -errno;
 	if (bind(fd, (struct sockaddr *)&ss, len) < 0 || listen(fd, BACKLOG) < 0)
 		return -errno;
@@ -55,19 +56,21 @@ static int listen_tcp(struct job_helper *h, const struct init_address *ad, int *
 	int n, r = -EADDRNOTAVAIL;
 
 	if (ad->port && ad->port < PRIVILEGED && h->account->uid)
-		return err_set(e, EACCES, "listen on port %u: only root may use ports below %d", ad->port, PRIVILEGED);
+		return err_set(e, EACCES, "listen on port %u: only root may use ports below %d",
+			       ad->port, PRIVILEGED);
 	n = choose(ad->host, ips, &dual, e);
 	if (n < 0)
 		return err_wrap(e, "listen on '%.60s' port %u", ad->host, ad->port);
 	/* The next address only where this one does not exist here; a port in use is an answer. */
 	for (int i = 0; i < n && (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT); i++) {
-		at = (struct ipport){ips[i], (uint16_t)ad->port};
+		at = (struct ipport){ ips[i], (uint16_t)ad->port };
 		r = listen_ip(&at, dual && i == 0);
 	}
 	if (r < 0)
 		return err_ret(e, r, "listen on '%.100s' port %u", ad->host, ad->port);
 	*fd = r;
-	if (getsockname(r, (struct sockaddr *)&ss, &len) < 0 || !ip_from_sockaddr((struct sockaddr *)&ss, len, &at))
+	if (getsockname(r, (struct sockaddr *)&ss, &len) < 0 ||
+	    !ip_from_sockaddr((struct sockaddr *)&ss, len, &at))
 		return err_sys(e, "listen on '%.100s' port %u", ad->host, ad->port);
 	h->report.port = at.port;
 	return 0;
@@ -76,7 +79,7 @@ static int listen_tcp(struct job_helper *h, const struct init_address *ad, int *
 static int listen_unix(const struct init_address *ad, int *fd, struct err *e)
 {
 	auto_fd int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
 
 	if (ad->host[0] != '/')
 		return err_set(e, EINVAL, "listen on '%.100s': not an absolute path", ad->host);

@@ -3,7 +3,7 @@
 #pragma once
 #include "job.h"
 
-#define LISTEN_LIMIT_MS 15000	/* the helper: resolving (10 s), binding, reporting */
+#define LISTEN_LIMIT_MS 15000 /* the helper: resolving (10 s), binding, reporting */
 
 /*
  * job_work of JOB_LISTEN. Host "" or "*": every address of both families; "localhost": 127.0.0.1 (::1 without IPv4); a

@@ -15,14 +15,14 @@
 #include "base/ip.h"
 #include "base/str.h"
 
-#define RECORDS_MAX 4096	/* utmp records that are looked at */
-#define LOCK_TRIES 10		/* of 1 ms each */
+#define RECORDS_MAX 4096 /* utmp records that are looked at */
+#define LOCK_TRIES  10   /* of 1 ms each */
 
 static int open_log(const char *path, int flags)
 {
 	auto_fd int fd = open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	struct timespec ms = {0, 1000000};
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct timespec ms = { 0, 1000000 };
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
@@ -44,8 +44,8 @@ static off_t find_slot(int fd, const struct utmp *want)
 	for (int i = 0; i < RECORDS_MAX; i++, at += (off_t)sizeof(got)) {
 		if (pread(fd, &got, sizeof(got), at) != (ssize_t)sizeof(got))
 			return dead >= 0 ? dead : at;
-		if (strncmp(got.ut_line, want->ut_line, sizeof(got.ut_line)) == 0 && got.ut_type >= INIT_PROCESS &&
-		    got.ut_type <= DEAD_PROCESS)
+		if (strncmp(got.ut_line, want->ut_line, sizeof(got.ut_line)) == 0 &&
+		    got.ut_type >= INIT_PROCESS && got.ut_type <= DEAD_PROCESS)
 			return at;
 		if (dead < 0 && got.ut_type == DEAD_PROCESS)
 			dead = at;
@@ -67,7 +67,7 @@ static void fill(struct utmp *u, uint32_t number, short type)
 	str_format(line, sizeof(line), "pts/%u", number);
 	n = strlen(line);
 	memcpy(u->ut_line, line, n);
-	memcpy(u->ut_id, line + n - 4, sizeof(u->ut_id));	/* "pts/0": at least five characters */
+	memcpy(u->ut_id, line + n - 4, sizeof(u->ut_id)); /* "pts/0": at least five characters */
 }
 
 static bool put_utmp(const struct utmp *u)

@@ -22,9 +22,10 @@
 #include "conn.h"
 #include "job.h"
 
-#define LISTEN_FD 3
+#define LISTEN_FD       3
 #define EVENTS_PER_TURN 32
-#define KILL_WAIT_MS 2000	/* after SIGKILL; then exit anyway, which makes the kernel end what is left */
+#define KILL_WAIT_MS                                                                               \
+	2000 /* after SIGKILL; then exit anyway, which makes the kernel end what is left */
 
 static struct agent agent;
 
@@ -38,7 +39,7 @@ uint64_t agent_now(void)
 
 void agent_watch(struct agent *a, int fd, enum agent_source source, uint32_t row, uint32_t events)
 {
-	struct epoll_event ev = {.events = events, .data.u64 = (uint64_t)source << 32 | row};
+	struct epoll_event ev = { .events = events, .data.u64 = (uint64_t)source << 32 | row };
 
 	if (!events)
 		epoll_ctl(a->epoll, EPOLL_CTL_DEL, fd, NULL);
@@ -114,7 +115,7 @@ static int tick(struct agent *a)
 			_exit(0);
 		if (!a->exit_at)
 			a->exit_at = now + KILL_WAIT_MS;
-		a->kill_at = now + 100;	/* again: something may have forked meanwhile */
+		a->kill_at = now + 100; /* again: something may have forked meanwhile */
 	}
 	if (a->stopping)
 		reap(a);
@@ -181,7 +182,7 @@ static int isolate_fds(void)
 /* Signals that have a meaning for PID 1 arrive by signalfd; the kernel drops the rest, which have no handler. */
 static int open_signals(void)
 {
-	struct sigaction ign = {.sa_handler = SIG_IGN}, dfl = {.sa_handler = SIG_DFL};
+	struct sigaction ign = { .sa_handler = SIG_IGN }, dfl = { .sa_handler = SIG_DFL };
 	sigset_t set;
 
 	sigaction(SIGPIPE, &ign, NULL);

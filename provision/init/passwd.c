@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define FIELDS_MAX 8	/* passwd has 7, shadow 9 (the tail stays in one piece), group 4 */
+#define FIELDS_MAX 8 /* passwd has 7, shadow 9 (the tail stays in one piece), group 4 */
 
 struct span {
 	const char *s;
@@ -74,7 +74,7 @@ static bool parse_id(struct span f, uint32_t *id)
 static bool copy_path(struct span f, const char *fallback, char *out, size_t cap)
 {
 	if (f.n == 0)
-		f = (struct span){fallback, strlen(fallback)};
+		f = (struct span){ fallback, strlen(fallback) };
 	if (f.n >= cap || f.s[0] != '/' || memchr(f.s, '\0', f.n))
 		return false;
 	memcpy(out, f.s, f.n);
@@ -127,7 +127,7 @@ static bool in_list(struct span list, const char *user)
 {
 	while (list.n) {
 		const char *comma = memchr(list.s, ',', list.n);
-		struct span name = {list.s, comma ? (size_t)(comma - list.s) : list.n};
+		struct span name = { list.s, comma ? (size_t)(comma - list.s) : list.n };
 
 		if (same(name, user))
 			return true;
@@ -163,7 +163,8 @@ void passwd_groups(struct passwd_text group, struct account *a)
 	a->ngroups = 1;
 	a->groups[0] = a->gid;
 	while (a->ngroups < PASSWD_GROUPS_MAX && next_line(&group, &line))
-		if (split(line, f) == 4 && in_list(f[3], a->name) && parse_id(f[2], &gid) && !has_group(a, gid))
+		if (split(line, f) == 4 && in_list(f[3], a->name) && parse_id(f[2], &gid) &&
+		    !has_group(a, gid))
 			a->groups[a->ngroups++] = gid;
 }
 
@@ -174,13 +175,15 @@ static void mark_ids(struct passwd_text t, size_t col, uint8_t *used)
 	uint32_t id;
 
 	while (next_line(&t, &line))
-		if (split(line, f) > col && parse_id(f[col], &id) && id >= PASSWD_ID_FIRST && id <= PASSWD_ID_LAST)
-			used[(id - PASSWD_ID_FIRST) / 8] |= (uint8_t)(1u << (id - PASSWD_ID_FIRST) % 8);
+		if (split(line, f) > col && parse_id(f[col], &id) && id >= PASSWD_ID_FIRST &&
+		    id <= PASSWD_ID_LAST)
+			used[(id - PASSWD_ID_FIRST) / 8] |=
+				(uint8_t)(1u << (id - PASSWD_ID_FIRST) % 8);
 }
 
 uint32_t passwd_free_id(struct passwd_text passwd, struct passwd_text group)
 {
-	uint8_t used[(PASSWD_ID_LAST - PASSWD_ID_FIRST) / 8 + 1] = {0};
+	uint8_t used[(PASSWD_ID_LAST - PASSWD_ID_FIRST) / 8 + 1] = { 0 };
 
 	mark_ids(passwd, 2, used);
 	mark_ids(passwd, 3, used);
@@ -191,70 +194,67 @@ uint32_t passwd_free_id(struct passwd_text passwd, struct passwd_text group)
 	return 0;
 }
 
-/* Append n bytes to out at *len. */
-static int put(char *out, size_t cap, size_t *len, const char *s, size_t n)
+static int put(struct passwd_out *out, const char *s, size_t n)
 {
-	if (n > cap - *len)
+	if (n > out->cap - out->len)
 		return -EFBIG;
-	memcpy(out + *len, s, n);
-	*len += n;
+	memcpy(out->data + out->len, s, n);
+	out->len += n;
 	return 0;
 }
 
-ssize_t passwd_append(struct passwd_text t, const char *line, char *out, size_t cap)
+int passwd_append(struct passwd_text t, const char *line, struct passwd_out *out)
 {
-	size_t len = 0;
-
-	if (t.n && (put(out, cap, &len, t.data, t.n) ||
-		    (t.data[t.n - 1] != '\n' && put(out, cap, &len, "\n", 1))))
+	out->len = 0;
+	if (t.n && put(out, t.data, t.n))
 		return -EFBIG;
-	if (put(out, cap, &len, line, strlen(line)) || put(out, cap, &len, "\n", 1))
+	if (t.n && t.data[t.n - 1] != '\n' && put(out, "\n", 1))
 		return -EFBIG;
-	return (ssize_t)len;
+	return put(out, line, strlen(line)) || put(out, "\n", 1) ? -EFBIG : 0;
 }
 
 /* The line up to its last field, then the member list with `user` added or removed. */
-static int put_edited(struct span line, const char *user, bool add, char *out, size_t cap, size_t *len)
+static int put_edited(struct passwd_out *out, struct span line, const char *user, bool add)
 {
 	const char *colon = memrchr(line.s, ':', line.n);
-	struct span list = {colon + 1, line.n - (size_t)(colon + 1 - line.s)};
+	struct span list = { colon + 1, line.n - (size_t)(colon + 1 - line.s) };
 	bool first = true;
 
-	if (put(out, cap, len, line.s, line.n - list.n))
+	if (put(out, line.s, line.n - list.n))
 		return -EFBIG;
 	while (list.n) {
 		const char *comma = memchr(list.s, ',', list.n);
-		struct span name = {list.s, comma ? (size_t)(comma - list.s) : list.n};
+		struct span name = { list.s, comma ? (size_t)(comma - list.s) : list.n };
 
 		if (!same(name, user)) {
-			if ((!first && put(out, cap, len, ",", 1)) || put(out, cap, len, name.s, name.n))
+			if ((!first && put(out, ",", 1)) || put(out, name.s, name.n))
 				return -EFBIG;
 			first = false;
 		}
 		list.n -= name.n + (comma ? 1 : 0);
 		list.s += name.n + (comma ? 1 : 0);
 	}
-	if (add && ((!first && put(out, cap, len, ",", 1)) || put(out, cap, len, user, strlen(user))))
+	if (add && ((!first && put(out, ",", 1)) || put(out, user, strlen(user))))
 		return -EFBIG;
-	return put(out, cap, len, "\n", 1);
+	return put(out, "\n", 1);
 }
 
-ssize_t passwd_edit_member(struct passwd_text t, const char *name, const char *user, bool add, char *out, size_t cap)
+int passwd_edit_member(struct passwd_text t, const char *name, const char *user, bool add,
+		       struct passwd_out *out)
 {
 	struct span line, f[FIELDS_MAX];
 	bool edited = false;
-	size_t len = 0;
-	int r;
+	int r = 0;
 
-	while (next_line(&t, &line)) {
-		if (!edited && split(line, f) == 4 && same(f[0], name) && in_list(f[3], user) != add) {
-			r = put_edited(line, user, add, out, cap, &len);
+	out->len = 0;
+	while (r == 0 && next_line(&t, &line)) {
+		if (!edited && split(line, f) == 4 && same(f[0], name) &&
+		    in_list(f[3], user) != add) {
+			r = put_edited(out, line, user, add);
 			edited = true;
 		} else {
-			r = put(out, cap, &len, line.s, line.n) || put(out, cap, &len, "\n", 1) ? -EFBIG : 0;
+			r = put(out, line.s, line.n) || put(out, "\n", 1) ? -EFBIG : 0;
 		}
-		if (r)
-			return r;
 	}
-	return edited ? (ssize_t)len : -ENOENT;
+	return r < 0 ? r : edited ? 0 : -ENOENT;
 }

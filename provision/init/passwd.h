@@ -7,10 +7,10 @@
 #include "base/err.h"
 #include "proto/init.h"
 
-#define PASSWD_FILE_MAX (1024 * 1024)	/* largest file that is read */
-#define PASSWD_GROUPS_MAX 64		/* supplementary groups of a login */
-#define PASSWD_ID_FIRST 1000		/* ids for new users: Debian's FIRST_UID .. LAST_UID */
-#define PASSWD_ID_LAST 59999
+#define PASSWD_FILE_MAX   (1024 * 1024) /* largest file that is read */
+#define PASSWD_GROUPS_MAX 64            /* supplementary groups of a login */
+#define PASSWD_ID_FIRST   1000          /* ids for new users: Debian's FIRST_UID .. LAST_UID */
+#define PASSWD_ID_LAST    59999
 
 /* Who a connection is. Filled by user.c, used by every spawn, dial and listen of that connection. */
 struct account {
@@ -39,12 +39,17 @@ bool passwd_is_member(struct passwd_text group, const char *name, const char *us
 void passwd_groups(struct passwd_text group, struct account *a);
 /* Smallest id in [PASSWD_ID_FIRST, PASSWD_ID_LAST] used neither as uid nor as gid; 0 = none. */
 uint32_t passwd_free_id(struct passwd_text passwd, struct passwd_text group);
+/* Where a new text is composed. */
+struct passwd_out {
+	char *data;
+	size_t cap, len;
+};
+
+/* `t`, every line ending in a newline, with `line` appended. 0 or -EFBIG. */
+int passwd_append(struct passwd_text t, const char *line, struct passwd_out *out);
 /*
- * Copy `t` to out (cap bytes), every line ending in a newline, with `line` appended. Length, or -EFBIG.
+ * `t` with `user` added to (add) or removed from the member list of `name`, which is the last field of a group or
+ * gshadow line. 0, -ENOENT when there is no such line or nothing to change, -EFBIG.
  */
-ssize_t passwd_append(struct passwd_text t, const char *line, char *out, size_t cap);
-/*
- * Copy `t` to out with `user` added to (add) or removed from the member list of `name`, which is the last field of a
- * group or gshadow line. Length, -ENOENT when there is no such line or nothing to change, -EFBIG.
- */
-ssize_t passwd_edit_member(struct passwd_text t, const char *name, const char *user, bool add, char *out, size_t cap);
+int passwd_edit_member(struct passwd_text t, const char *name, const char *user, bool add,
+		       struct passwd_out *out);

@@ -11,11 +11,11 @@
 #include "base/str.h"
 #include "modes.h"
 
-#define TTY_GID 5	/* group tty, as devpts is mounted */
+#define TTY_GID 5 /* group tty, as devpts is mounted */
 
 static int open_master(struct err *e)
 {
-	static const char *const names[] = {"/dev/pts/ptmx", "/dev/ptmx"};
+	static const char *const names[] = { "/dev/pts/ptmx", "/dev/ptmx" };
 	struct stat st;
 
 	for (size_t i = 0; i < 2; i++) {
@@ -34,8 +34,8 @@ static int open_master(struct err *e)
 
 int pty_open(const struct account *a, const struct init_spawn *s, struct pty *p, struct err *e)
 {
-	struct winsize ws = {(unsigned short)s->rows, (unsigned short)s->cols, (unsigned short)s->xpixel,
-			     (unsigned short)s->ypixel};
+	struct winsize ws = { (unsigned short)s->rows, (unsigned short)s->cols,
+			      (unsigned short)s->xpixel, (unsigned short)s->ypixel };
 	auto_fd int master = open_master(e), slave = -1;
 	struct termios t;
 	int unlock = 0;
@@ -46,10 +46,12 @@ int pty_open(const struct account *a, const struct init_spawn *s, struct pty *p,
 	    ioctl(master, TIOCGPTN, &p->number) < 0)
 		return err_sys(e, "open terminal '/dev/pts/ptmx'");
 	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (slave < 0 || fchown(slave, a->uid, TTY_GID) < 0 || fchmod(slave, 0620) < 0 || tcgetattr(slave, &t) < 0)
+	if (slave < 0 || fchown(slave, a->uid, TTY_GID) < 0 || fchmod(slave, 0620) < 0 ||
+	    tcgetattr(slave, &t) < 0)
 		return err_sys(e, "open terminal '/dev/pts/%u'", p->number);
 	modes_apply(s->modes.data, s->modes.len, &t);
-	if (tcsetattr(slave, TCSANOW, &t) < 0 || ioctl(slave, TIOCSWINSZ, &ws) < 0 || ioctl(slave, TIOCSCTTY, 0) < 0)
+	if (tcsetattr(slave, TCSANOW, &t) < 0 || ioctl(slave, TIOCSWINSZ, &ws) < 0 ||
+	    ioctl(slave, TIOCSCTTY, 0) < 0)
 		return err_sys(e, "set up terminal '/dev/pts/%u'", p->number);
 	str_format(p->name, sizeof(p->name), "/dev/pts/%u", p->number);
 	p->master = fd_take(&master);

@@ -4,9 +4,9 @@
 #include "passwd.h"
 
 struct pty {
-	int master, slave;	/* both CLOEXEC, owned by the caller */
+	int master, slave; /* both CLOEXEC, owned by the caller */
 	uint32_t number;
-	char name[32];		/* "/dev/pts/N" */
+	char name[32]; /* "/dev/pts/N" */
 };
 
 /*

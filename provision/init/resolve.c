@@ -13,8 +13,8 @@
 #include "base/fd.h"
 #include "base/str.h"
 
-#define NAME_MAX_LEN 253	/* RFC 1035, without the final dot */
-#define OUTPUT_MAX (16 * 1024)
+#define NAME_MAX_LEN 253 /* RFC 1035, without the final dot */
+#define OUTPUT_MAX   (16 * 1024)
 
 int resolve_parse(const char *text, size_t n, struct ip *out)
 {
@@ -50,8 +50,8 @@ static bool good_name(const char *s)
 	if (n == 0 || n > NAME_MAX_LEN || s[0] == '-')
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') || (s[i] >= '0' && s[i] <= '9') ||
-		      s[i] == '-' || s[i] == '.' || s[i] == '_'))
+		if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') ||
+		      (s[i] >= '0' && s[i] <= '9') || s[i] == '-' || s[i] == '.' || s[i] == '_'))
 			return false;
 	return true;
 }
@@ -59,10 +59,11 @@ static bool good_name(const char *s)
 /* In the child: exit status 126 when there is no getent at all. */
 static _Noreturn void run_getent(const char *name, int out)
 {
-	static char cmd[] = "getent", db[] = "ahosts", path[] = "PATH=/usr/bin:/bin", lang[] = "LC_ALL=C";
+	static char cmd[] = "getent", db[] = "ahosts", path[] = "PATH=/usr/bin:/bin",
+		    lang[] = "LC_ALL=C";
 	char copy[NAME_MAX_LEN + 1];
-	char *argv[] = {cmd, db, copy, NULL};
-	char *envp[] = {path, lang, NULL};
+	char *argv[] = { cmd, db, copy, NULL };
+	char *envp[] = { path, lang, NULL };
 
 	str_copy(copy, sizeof(copy), name);
 	if (dup2(out, STDOUT_FILENO) >= 0 && fd_cloexec_from(STDERR_FILENO + 1) == 0) {
@@ -80,7 +81,7 @@ static ssize_t read_output(int fd, char *buf, size_t cap)
 
 	while (got < cap) {
 		uint64_t now = agent_now();
-		struct pollfd p = {.fd = fd, .events = POLLIN};
+		struct pollfd p = { .fd = fd, .events = POLLIN };
 		ssize_t n;
 
 		if (now >= deadline || poll(&p, 1, (int)(deadline - now)) == 0)
@@ -136,7 +137,8 @@ int resolve_host(const char *host, struct ip *out, struct err *e)
 	size_t n = strlen(host);
 
 	if (n > 2 && host[0] == '[' && host[n - 1] == ']') {
-		if (str_format(text, sizeof(text), "%.*s", (int)n - 2, host + 1) == 0 && ip_parse(text, out, NULL) == 0)
+		if (str_format(text, sizeof(text), "%.*s", (int)n - 2, host + 1) == 0 &&
+		    ip_parse(text, out, NULL) == 0)
 			return 1;
 		return err_set(e, EINVAL, "resolve '%.100s': not an address", host);
 	}

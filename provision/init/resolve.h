@@ -3,8 +3,8 @@
 #pragma once
 #include "base/ip.h"
 
-#define RESOLVE_MAX 16		/* addresses of one name that are tried */
-#define RESOLVE_MS 10000	/* time for one name */
+#define RESOLVE_MAX 16    /* addresses of one name that are tried */
+#define RESOLVE_MS  10000 /* time for one name */
 
 /*
  * A literal ("1.2.3.4", "::1", "[::1]"), "localhost" (::1, 127.0.0.1), or a name for the image's getent(1), which is run

@@ -18,7 +18,8 @@ static void write_hostname(int root, const char *name)
 	size_t n;
 
 	str_format(text, sizeof(text), "%s\n", name);
-	if (path_read(root, "etc/hostname", old, sizeof(old), &n, NULL) == 0 && strcmp(old, text) == 0)
+	if (path_read(root, "etc/hostname", old, sizeof(old), &n, NULL) == 0 &&
+	    strcmp(old, text) == 0)
 		return;
 	(void)path_write_atomic(root, "etc/hostname", text, strlen(text), 0644, 0, NULL);
 }
@@ -27,11 +28,14 @@ static void write_hostname(int root, const char *name)
 static bool resolv_is_ours(int root)
 {
 	char old[sizeof(SETUP_MARK)];
-	auto_fd int fd = openat(root, "etc/resolv.conf", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	auto_fd int fd = openat(root, "etc/resolv.conf",
+				O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
 	ssize_t n;
 
-	if (fd < 0 && errno == ELOOP)	/* a link: to a resolver's file, unless that resolver does not run here */
+	if (fd < 0 &&
+	    errno ==
+		    ELOOP) /* a link: to a resolver's file, unless that resolver does not run here */
 		return fstatat(root, "etc/resolv.conf", &st, 0) < 0;
 	if (fd < 0)
 		return errno == ENOENT;
@@ -49,8 +53,8 @@ static void write_resolv(int root, const char *text)
 
 	if (!text[0] || !resolv_is_ours(root))
 		return;
-	str_format(full, sizeof(full), "%s%s", strncmp(text, SETUP_MARK "\n", sizeof(SETUP_MARK)) ? SETUP_MARK "\n" : "",
-		   text);
+	str_format(full, sizeof(full), "%s%s",
+		   strncmp(text, SETUP_MARK "\n", sizeof(SETUP_MARK)) ? SETUP_MARK "\n" : "", text);
 	(void)path_write_atomic(root, "etc/resolv.conf", full, strlen(full), 0644, 0, NULL);
 }
 
@@ -65,7 +69,7 @@ static void write_machine_id(int root)
 		return;
 	if (getrandom(id, sizeof(id), 0) != (ssize_t)sizeof(id))
 		return;
-	id[6] = (id[6] & 0x0f) | 0x40;	/* a version 4 UUID, as machine-id(5) says */
+	id[6] = (id[6] & 0x0f) | 0x40; /* a version 4 UUID, as machine-id(5) says */
 	id[8] = (id[8] & 0x3f) | 0x80;
 	str_hex(id, sizeof(id), text);
 	text[32] = '\n';
@@ -76,7 +80,8 @@ static void write_machine_id(int root)
 /* /run is new at each start; without this file who(1) shows nobody. */
 static void make_utmp(int root)
 {
-	auto_fd int fd = openat(root, "run/utmp", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0664);
+	auto_fd int fd = openat(root, "run/utmp",
+				O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0664);
 	struct passwd_text group;
 	uint32_t gid = 0;
 

@@ -12,4 +12,4 @@ int setup_work(struct job_helper *h, int *fd, struct err *e);
  * ours by its first line; /etc/machine-id when missing, empty or "uninitialized"; /run/utmp when missing.
  */
 void setup_files(int root, const struct init_setup *s);
-#define SETUP_MARK "# sshbay"	/* first line of a resolv.conf of ours */
+#define SETUP_MARK "# sshbay" /* first line of a resolv.conf of ours */

@@ -16,13 +16,14 @@
 #include "login.h"
 #include "pty.h"
 
-#define BUNDLE "/run/sshbay/sftp"	/* a server with its own loader and libraries, for images that have none */
+#define BUNDLE                                                                                     \
+	"/run/sshbay/sftp" /* a server with its own loader and libraries, for images that have none */
 
 /* What is about to be exec'd. */
 struct program {
 	const char *path;
 	char *argv[8];
-	char name[64];			/* argv[0] of a shell */
+	char name[64]; /* argv[0] of a shell */
 	char command[INIT_COMMAND_MAX + 1];
 };
 
@@ -54,15 +55,17 @@ static void choose_shell(struct program *p, const struct account *a, const struc
 /* The image's own server, where Debian, Fedora, Alpine and Arch have it; else the bundle. */
 static int choose_sftp(struct program *p, const struct init_spawn *s, struct err *e)
 {
-	static const char *const own[] = {"/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server",
-					  "/usr/lib/ssh/sftp-server", "/usr/libexec/sftp-server"};
+	static const char *const own[] = { "/usr/lib/openssh/sftp-server",
+					   "/usr/libexec/openssh/sftp-server",
+					   "/usr/lib/ssh/sftp-server", "/usr/libexec/sftp-server" };
 	static char name[] = "sftp-server", loader[] = BUNDLE "/ld.so", option[] = "--library-path",
 		    libs[] = BUNDLE, server[] = BUNDLE "/sftp-server";
-	char *const bundled[] = {loader, option, libs, server, NULL};
+	char *const bundled[] = { loader, option, libs, server, NULL };
 
 	if (s->command.len != 4 || memcmp(s->command.data, "sftp", 4) != 0)
 		return err_set(e, ENOENT, "start subsystem '%.*s': unknown (only sftp)",
-			       s->command.len < 64 ? (int)s->command.len : 64, (const char *)s->command.data);
+			       s->command.len < 64 ? (int)s->command.len : 64,
+			       (const char *)s->command.data);
 	p->argv[0] = name;
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
 		p->path = own[i];
@@ -101,7 +104,8 @@ static const char *client_address(const struct init_spawn *s, char *buf, size_t 
 {
 	static const char name[] = "SSH_CONNECTION=";
 	const char *at = memmem(s->env.data, s->env.len, name, sizeof(name) - 1);
-	size_t left = at ? s->env.len - (size_t)(at - (const char *)s->env.data) - (sizeof(name) - 1) : 0;
+	size_t left =
+		at ? s->env.len - (size_t)(at - (const char *)s->env.data) - (sizeof(name) - 1) : 0;
 	size_t n = 0;
 
 	if (!at)
@@ -115,7 +119,8 @@ static const char *client_address(const struct init_spawn *s, char *buf, size_t 
 	return n ? buf : NULL;
 }
 
-static int open_stdio(struct job_helper *h, const struct init_spawn *s, struct pty *pty, struct err *e)
+static int open_stdio(struct job_helper *h, const struct init_spawn *s, struct pty *pty,
+		      struct err *e)
 {
 	char host[64];
 	int r;
@@ -128,7 +133,8 @@ static int open_stdio(struct job_helper *h, const struct init_spawn *s, struct p
 	if (r < 0)
 		return r;
 	h->report.port = pty->number;
-	h->report.logged = login_record(pty->number, h->account->name, client_address(s, host, sizeof(host)));
+	h->report.logged =
+		login_record(pty->number, h->account->name, client_address(s, host, sizeof(host)));
 	r = become_user(h->account, &h->nofile, e);
 	if (r == 0)
 		r = job_report(h, &pty->master, 1, e);
@@ -142,14 +148,14 @@ static void enter_home(const struct account *a, bool terminal)
 
 	if (chdir(a->home) == 0)
 		return;
-	if (terminal && str_format(text, sizeof(text), "sshbay: enter home directory '%s': %s\r\n", a->home,
-				   strerrordesc_np(errno)) == 0)
+	if (terminal && str_format(text, sizeof(text), "sshbay: enter home directory '%s': %s\r\n",
+				   a->home, strerrordesc_np(errno)) == 0)
 		(void)!write(STDERR_FILENO, text, strlen(text));
 	(void)!chdir("/");
 }
 
-static int run(const struct program *p, const struct account *a, const struct init_spawn *s, struct env *v,
-	       struct err *e)
+static int run(const struct program *p, const struct account *a, const struct init_spawn *s,
+	       struct env *v, struct err *e)
 {
 	execve(p->path, p->argv, v->vars);
 	if (s->kind == INIT_SUBSYSTEM)
@@ -165,7 +171,7 @@ int spawn_work(struct job_helper *h, int *fd, struct err *e)
 	static struct program program;
 	static struct env env;
 	const struct init_spawn *s = h->request;
-	struct pty pty = {.master = -1, .slave = -1};
+	struct pty pty = { .master = -1, .slave = -1 };
 	bool terminal = s->flags & INIT_PTY;
 	int r;
 

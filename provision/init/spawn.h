@@ -3,7 +3,7 @@
 #pragma once
 #include "job.h"
 
-#define SPAWN_LIMIT_MS 30000	/* from fork to exec; only a hanging file system takes long */
+#define SPAWN_LIMIT_MS 30000 /* from fork to exec; only a hanging file system takes long */
 
 /*
  * job_work of JOB_SPAWN. Terminal or three pipes are made here and reported; then the program is exec'd with nothing but

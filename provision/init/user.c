@@ -17,11 +17,11 @@
 #include "home.h"
 
 #define LINE_MAX_LEN 512
-#define SUDO_RULE "%s ALL=(ALL:ALL) NOPASSWD: ALL\n"
+#define SUDO_RULE    "%s ALL=(ALL:ALL) NOPASSWD: ALL\n"
 
 struct work {
 	int root;
-	int lock;		/* -1 = not taken */
+	int lock; /* -1 = not taken */
 	const char *name;
 	struct passwd_text passwd, group;
 };
@@ -38,7 +38,8 @@ static void take_root(struct work *w, struct account *a)
 	memset(a, 0, sizeof(*a));
 	str_copy(a->name, sizeof(a->name), "root");
 	str_copy(a->home, sizeof(a->home), "/root");
-	str_copy(a->shell, sizeof(a->shell), is_executable(w->root, "bin/bash") ? "/bin/bash" : "/bin/sh");
+	str_copy(a->shell, sizeof(a->shell),
+		 is_executable(w->root, "bin/bash") ? "/bin/bash" : "/bin/sh");
 }
 
 static int take_lock(struct work *w, struct err *e)
@@ -70,7 +71,9 @@ static int add_line(struct work *w, enum etc_file f, const char *line, struct er
 		return 0;
 	if (r < 0)
 		return r;
-	return etc_replace(w->root, f, passwd_append(t, line, etc_out, sizeof(etc_out)), e);
+	if (passwd_append(t, line, etc_out()) < 0)
+		return err_set(e, EFBIG, "add '%s' to the account files: too large", w->name);
+	return etc_replace(w->root, f, e);
 }
 
 /* A file system without account files: root must not vanish because another user appears. */
@@ -102,14 +105,15 @@ static int add_lines(struct work *w, uint32_t uid, uint32_t gid, struct err *e)
 	str_format(line, sizeof(line), "%s:x:%u:", w->name, gid);
 	r = add_line(w, ETC_GROUP, line, e);
 	/* "*": no password fits, while an sshd of the tenant's own still takes keys (it refuses "!"). */
-	str_format(line, sizeof(line), "%s:*:%lld:0:99999:7:::", w->name, (long long)time(NULL) / 86400);
+	str_format(line, sizeof(line), "%s:*:%lld:0:99999:7:::", w->name,
+		   (long long)time(NULL) / 86400);
 	if (r == 0)
 		r = add_line(w, ETC_SHADOW, line, e);
 	str_format(line, sizeof(line), "%s:!::", w->name);
 	if (r == 0)
 		r = add_line(w, ETC_GSHADOW, line, e);
-	str_format(line, sizeof(line), "%s:%s:%u:%u:,,,:/home/%s:%s", w->name, has_shadow ? "x" : "*", uid, gid,
-		   w->name, shell);
+	str_format(line, sizeof(line), "%s:%s:%u:%u:,,,:/home/%s:%s", w->name,
+		   has_shadow ? "x" : "*", uid, gid, w->name, shell);
 	return r < 0 ? r : add_line(w, ETC_PASSWD, line, e);
 }
 
@@ -125,15 +129,20 @@ static int create(struct work *w, struct err *e)
 	if (r < 0 || passwd_find(w->passwd, w->name, &a))
 		return r;
 	if (passwd_has_line(w->passwd, w->name))
-		return err_set(e, EINVAL, "find user '%s': the line in /etc/passwd is malformed (edit it as root)", w->name);
+		return err_set(
+			e, EINVAL,
+			"find user '%s': the line in /etc/passwd is malformed (edit it as root)",
+			w->name);
 	uid = passwd_free_id(w->passwd, w->group);
 	if (!uid)
-		return err_set(e, ENOSPC, "create user '%s': no free id from %d to %d", w->name, PASSWD_ID_FIRST,
-			       PASSWD_ID_LAST);
+		return err_set(e, ENOSPC, "create user '%s': no free id from %d to %d", w->name,
+			       PASSWD_ID_FIRST, PASSWD_ID_LAST);
 	gid = uid;
 	/* A group of that name, from a creation that was interrupted or from the image, becomes the user's. */
 	if (!passwd_find_group(w->group, w->name, &gid) && passwd_has_line(w->group, w->name))
-		return err_set(e, EINVAL, "create user '%s': the group's line in /etc/group is malformed", w->name);
+		return err_set(e, EINVAL,
+			       "create user '%s': the group's line in /etc/group is malformed",
+			       w->name);
 	if (!w->passwd.n || !w->group.n)
 		r = add_root(w, e);
 	if (r == 0)
@@ -143,28 +152,35 @@ static int create(struct work *w, struct err *e)
 	return r;
 }
 
+static int edit_members(struct work *w, enum etc_file f, struct passwd_text t, bool add,
+			struct err *e)
+{
+	int r = passwd_edit_member(t, "sudo", w->name, add, etc_out());
+
+	if (r == -ENOENT)
+		return 0;
+	return r < 0 ? err_ret(e, r, "change members of group 'sudo'") : etc_replace(w->root, f, e);
+}
+
 /* Put the user into group sudo (gshadow too) or take it out. */
 static int edit_sudo_group(struct work *w, bool add, struct err *e)
 {
 	struct passwd_text t;
-	ssize_t n;
 	int r;
 
-	if (!passwd_has_line(w->group, "sudo") || passwd_is_member(w->group, "sudo", w->name) == add)
+	if (!passwd_has_line(w->group, "sudo") ||
+	    passwd_is_member(w->group, "sudo", w->name) == add)
 		return 0;
 	r = take_lock(w, e);
 	if (r == 0)
 		r = etc_read(w->root, ETC_GROUP, &w->group, e);
-	if (r < 0)
-		return r;
-	n = passwd_edit_member(w->group, "sudo", w->name, add, etc_out, sizeof(etc_out));
-	r = n == -ENOENT ? 0 : etc_replace(w->root, ETC_GROUP, n, e);
-	if (r < 0 || etc_read(w->root, ETC_GROUP, &w->group, e) < 0)
-		return r;
-	if (etc_read(w->root, ETC_GSHADOW, &t, NULL) < 0)
-		return 0;
-	n = passwd_edit_member(t, "sudo", w->name, add, etc_out, sizeof(etc_out));
-	return n == -ENOENT ? 0 : etc_replace(w->root, ETC_GSHADOW, n, e);
+	if (r == 0)
+		r = edit_members(w, ETC_GROUP, w->group, add, e);
+	if (r == 0)
+		r = etc_read(w->root, ETC_GROUP, &w->group, e);
+	if (r == 0 && etc_read(w->root, ETC_GSHADOW, &t, NULL) == 0)
+		r = edit_members(w, ETC_GSHADOW, t, add, e);
+	return r;
 }
 
 static int set_sudo(struct work *w, bool sudo, struct err *e)
@@ -215,7 +231,7 @@ static int bind_user(struct work *w, bool sudo, struct account *a, struct err *e
 
 int user_bind(int root, const char *name, bool sudo, struct account *a, struct err *e)
 {
-	struct work w = {.root = root, .lock = -1, .name = name};
+	struct work w = { .root = root, .lock = -1, .name = name };
 	bool is_root = strcmp(name, "root") == 0;
 	int r;
 

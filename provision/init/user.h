@@ -3,7 +3,7 @@
 #pragma once
 #include "job.h"
 
-#define USER_LIMIT_MS 10000	/* of which waiting for the lock: ETC_LOCK_MS */
+#define USER_LIMIT_MS 10000 /* of which waiting for the lock: ETC_LOCK_MS */
 
 /* job_work of JOB_BIND: fills h->report.account. */
 int user_bind_work(struct job_helper *h, int *fd, struct err *e);

@@ -60,8 +60,8 @@ static inline void need(int good, const char *what)
 
 struct lab {
 	char dir[64], sock[96];
-	pid_t outer;		/* our child: waits for ws-init and exits as it does */
-	pid_t init;		/* ws-init as we see it */
+	pid_t outer; /* our child: waits for ws-init and exits as it does */
+	pid_t init;  /* ws-init as we see it */
 };
 
 static inline void put_file(const char *path, const char *text, mode_t mode)
@@ -78,9 +78,13 @@ static inline void put_etc(void)
 	mkdir("etc/skel/.config", 0700);
 	put_file("etc/skel/.config/deep", "x", 0640);
 	put_file("etc/skel/.profile", "# profile\n", 0644);
-	need(symlink("/etc/hostname", "etc/skel/link") == 0 && mkfifo("etc/skel/fifo", 0666) == 0, "skel");
-	put_file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/:/usr/sbin/nologin\n"
-		 "zed:x:1001:1001::/home/zed:/bin/missing-shell\nfalse:x:1003:1003::/nowhere:/bin/false", 0644);
+	need(symlink("/etc/hostname", "etc/skel/link") == 0 && mkfifo("etc/skel/fifo", 0666) == 0,
+	     "skel");
+	put_file("etc/passwd",
+		 "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/:/usr/sbin/nologin\n"
+		 "zed:x:1001:1001::/home/zed:/bin/missing-shell\nfalse:x:1003:1003::/nowhere:/bin/"
+		 "false",
+		 0644);
 	put_file("etc/group", "root:x:0:\ntty:x:5:\nsudo:x:27:\nutmp:x:43:\nspare:x:1000:\n", 0644);
 	put_file("etc/shadow", "root:*:19000:0:99999:7:::\n", 0640);
 	put_file("etc/gshadow", "root:*::\nsudo:*::\n", 0640);
@@ -92,7 +96,7 @@ static inline void put_etc(void)
 
 static inline void put_dev(void)
 {
-	static const char *const nodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
+	static const char *const nodes[] = { "null", "zero", "full", "random", "urandom", "tty" };
 
 	need(mount("tmpfs", "dev", "tmpfs", MS_NOSUID, "mode=755,size=64k") == 0, "mount /dev");
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
@@ -104,16 +108,20 @@ static inline void put_dev(void)
 		need(mount(from, to, NULL, MS_BIND, NULL) == 0, from);
 	}
 	mkdir("dev/pts", 0755);
-	need(mount("devpts", "dev/pts", "devpts", 0, "newinstance,ptmxmode=0666,mode=0620,gid=5") == 0, "devpts");
+	need(mount("devpts", "dev/pts", "devpts", 0, "newinstance,ptmxmode=0666,mode=0620,gid=5") ==
+		     0,
+	     "devpts");
 }
 
 /* In the new namespaces, as PID 1: the root, then ws-init. */
-static inline _Noreturn void lab_inside(const char *dir, int listener, int program, const char *options)
+static inline _Noreturn void lab_inside(const char *dir, int listener, int program,
+					const char *options)
 {
-	static const char *const dirs[] = {"usr", "etc", "proc", "dev", "run", "tmp", "home", "root", "var", "var/log"};
-	static const char *const links[] = {"bin", "sbin", "lib", "lib64"};
-	char *argv[] = {(char *)"ws-init", NULL}, *envp[] = {NULL};
-	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	static const char *const dirs[] = { "usr", "etc",  "proc", "dev", "run",
+					    "tmp", "home", "root", "var", "var/log" };
+	static const char *const links[] = { "bin", "sbin", "lib", "lib64" };
+	char *argv[] = { (char *)"ws-init", NULL }, *envp[] = { NULL };
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -135,7 +143,9 @@ static inline _Noreturn void lab_inside(const char *dir, int listener, int progr
 	put_etc();
 	put_file("var/log/wtmp", "", 0664);
 	ioctl(s, SIOCSIFFLAGS, &lo);
-	need(syscall(SYS_pivot_root, ".", ".") == 0 && umount2(".", MNT_DETACH) == 0 && chdir("/") == 0, "pivot_root");
+	need(syscall(SYS_pivot_root, ".", ".") == 0 && umount2(".", MNT_DETACH) == 0 &&
+		     chdir("/") == 0,
+	     "pivot_root");
 	need(dup2(listener, 3) == 3 && fcntl(3, F_SETFD, 0) == 0, "dup2");
 	syscall(SYS_execveat, program, "", argv, envp, AT_EMPTY_PATH);
 	need(0, "exec ws-init");
@@ -156,7 +166,8 @@ static inline int sealed_program(void)
 	need(from >= 0 && to >= 0, path);
 	while ((n = read(from, buf, sizeof(buf))) > 0)
 		need(fd_write_all(to, buf, (size_t)n) == 0, "copy");
-	need(fcntl(to, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0, "seal");
+	need(fcntl(to, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0,
+	     "seal");
 	close(from);
 	return to;
 }
@@ -191,7 +202,7 @@ static inline pid_t child_of(pid_t pid)
 
 static inline void lab_start(struct lab *l, const char *options)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	int go[2], unshared[2], listener, program;
 	char c;
 
@@ -207,10 +218,12 @@ static inline void lab_start(struct lab *l, const char *options)
 		pid_t pid;
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		need(unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
-			     CLONE_NEWCGROUP) == 0, "unshare");
+		need(unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
+			     CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP) == 0,
+		     "unshare");
 		close(unshared[1]);
-		need(read(go[0], &c, 1) == 1 && setresgid(0, 0, 0) == 0 && setresuid(0, 0, 0) == 0, "become root");
+		need(read(go[0], &c, 1) == 1 && setresgid(0, 0, 0) == 0 && setresuid(0, 0, 0) == 0,
+		     "become root");
 		pid = fork();
 		if (pid == 0)
 			lab_inside(l->dir, listener, program, options);
@@ -307,7 +320,7 @@ static struct msg reply_msg;
 
 static inline int dial_init(const struct lab *l)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	int fd = -1;
 
 	for (int i = 0; i < 2000 && (fd = msg_connect(l->sock, &e)) < 0; i++)
@@ -319,7 +332,7 @@ static inline int dial_init(const struct lab *l)
 /* Next message; its type, 0 = closed, -1 = nothing within `ms`. Descriptors are in reply_msg. */
 static inline int next_reply(int fd, int ms)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct pollfd p = { .fd = fd, .events = POLLIN };
 	int r;
 
 	msg_close_fds(&reply_msg);
@@ -332,7 +345,7 @@ static inline int next_reply(int fd, int ms)
 
 static inline void ask(int fd, uint32_t type, const void *body)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 
 	need(msg_send(fd, &init_proto, type, body, NULL, 0, &e) == 0, e.text);
 }
@@ -340,7 +353,7 @@ static inline void ask(int fd, uint32_t type, const void *body)
 /* A connection bound to `user`; -1 when refused (the reason is in reply.failed). */
 static inline int bind_as(const struct lab *l, const char *user, int sudo)
 {
-	struct init_bind b = {.sudo = (uint32_t)sudo};
+	struct init_bind b = { .sudo = (uint32_t)sudo };
 	int fd = dial_init(l);
 
 	str_copy(b.user, sizeof(b.user), user);
@@ -371,7 +384,7 @@ static inline void add_env(struct init_spawn *s, const char *var)
 }
 
 struct result {
-	int type;			/* INIT_SPAWNED, INIT_FAILED, ... */
+	int type; /* INIT_SPAWNED, INIT_FAILED, ... */
 	uint32_t status, signal, pid;
 	char out[1 << 16], err[4096];
 };

@@ -21,8 +21,8 @@ static void refused(const char *user, const char *reason)
 	uint64_t start = clk_now_us();
 	int fd = bind_as(&lab, user, 1);
 
-	ok(fd < 0 && strstr(reply.failed.text, reason) && clk_now_us() - start < 2000000, "refused: %s",
-	   reply.failed.text);
+	ok(fd < 0 && strstr(reply.failed.text, reason) && clk_now_us() - start < 2000000,
+	   "refused: %s", reply.failed.text);
 	if (fd >= 0)
 		close(fd);
 }
@@ -49,11 +49,13 @@ static void check_passwd(void)
 	refused("bob", "larger than");
 	plant_file(&lab, "/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nbob:x:12");
 	refused("bob", "malformed");
-	plant_file(&lab, "/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nbob:x:4294967295:1::/:/bin/sh\n");
+	plant_file(&lab, "/etc/passwd",
+		   "root:x:0:0:root:/root:/bin/sh\nbob:x:4294967295:1::/:/bin/sh\n");
 	refused("bob", "malformed");
 	unlink(inside(&lab, "/etc/passwd"));
 	fd = bind_as(&lab, "bob", 0);
-	ok(fd >= 0 && strncmp(slurp(inside(&lab, "/etc/passwd")), "root:", 5) == 0, "a missing file is made, with root");
+	ok(fd >= 0 && strncmp(slurp(inside(&lab, "/etc/passwd")), "root:", 5) == 0,
+	   "a missing file is made, with root");
 	close(fd);
 	plant_file(&lab, "/etc/passwd", saved);
 	plant_move(&lab, "/etc/group", "/etc/group.saved");
@@ -65,7 +67,7 @@ static void check_passwd(void)
 
 static void check_lock(void)
 {
-	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	int fd = open(inside(&lab, "/etc/.pwd.lock"), O_WRONLY | O_CLOEXEC), other;
 	uint64_t start = clk_now_us();
 
@@ -73,7 +75,8 @@ static void check_lock(void)
 	ok(alive(), "an existing user needs no lock");
 	start = clk_now_us();
 	other = bind_as(&lab, "dora", 0);
-	ok(other < 0 && strstr(reply.failed.text, "held by another program") && clk_now_us() - start < 8000000,
+	ok(other < 0 && strstr(reply.failed.text, "held by another program") &&
+		   clk_now_us() - start < 8000000,
 	   "a held lock ends in time: %s", reply.failed.text);
 	close(fd);
 	other = bind_as(&lab, "dora", 0);
@@ -95,22 +98,28 @@ static void check_traps(void)
 	plant_fifo(&lab, "/var/log/wtmp");
 	s->flags = INIT_PTY;
 	ask(fd, INIT_SPAWN, s);
-	ok(next_reply(fd, 2000) == INIT_SPAWNED, "FIFOs as /etc/environment, utmp and wtmp hold up nothing");
+	ok(next_reply(fd, 2000) == INIT_SPAWNED,
+	   "FIFOs as /etc/environment, utmp and wtmp hold up nothing");
 	close(fd);
 	fd = bind_as(&lab, "root", 0);
-	run(fd, "umount -l /dev/pts; mkfifo /dev/pts/ptmx /dev/ptmx; umount /dev/null; rm /dev/null; mkfifo /dev/null");
+	run(fd, "umount -l /dev/pts; mkfifo /dev/pts/ptmx /dev/ptmx; umount /dev/null; rm "
+		"/dev/null; mkfifo /dev/null");
 	s = spawn_request(1, INIT_SHELL, "");
 	s->flags = INIT_PTY;
 	ask(fd, INIT_SPAWN, s);
-	ok(next_reply(fd, 2000) == INIT_FAILED && strstr(reply.failed.text, "ptmx"), "a FIFO as ptmx: %s", reply.failed.text);
+	ok(next_reply(fd, 2000) == INIT_FAILED && strstr(reply.failed.text, "ptmx"),
+	   "a FIFO as ptmx: %s", reply.failed.text);
 	ok(alive(), "a FIFO as /dev/null harms nobody");
 	/* The library traps of an image: none of them is even looked at by ws-init. */
 	run(fd, "echo /tmp/evil.so > /etc/ld.so.preload; echo 'passwd: evil' > /etc/nsswitch.conf");
-	ok(alive() && !strstr(slurp(inside(&lab, "/proc/1/maps")), "evil"), "ld.so.preload and nsswitch.conf do not reach it");
+	ok(alive() && !strstr(slurp(inside(&lab, "/proc/1/maps")), "evil"),
+	   "ld.so.preload and nsswitch.conf do not reach it");
 	unlink(inside(&lab, "/etc/ld.so.preload"));
 	unlink(inside(&lab, "/etc/environment"));
 	plant_move(&lab, "/etc/environment.saved", "/etc/environment");
-	ok(run(fd, "kill -TERM 1; kill -INT 1; kill -9 1; kill -STOP 1; sleep 0.1; exit 3")->status == 3 && alive(),
+	ok(run(fd, "kill -TERM 1; kill -INT 1; kill -9 1; kill -STOP 1; sleep 0.1; exit 3")
+				   ->status == 3 &&
+		   alive(),
 	   "root inside cannot signal it away");
 	close(fd);
 }
@@ -121,11 +130,14 @@ static void check_home(void)
 
 	run(fd, "rm -rf /home/alice; mkfifo /home/alice");
 	ok(alive(), "a FIFO as home: the login still works");
-	run(fd, "rm /home/alice; mkdir -p /home/.sshbay-new-alice/x; chmod 700 /home/.sshbay-new-alice");
+	run(fd, "rm /home/alice; mkdir -p /home/.sshbay-new-alice/x; chmod 700 "
+		"/home/.sshbay-new-alice");
 	ok(alive() && access(inside(&lab, "/home/alice/.profile"), F_OK) == 0 &&
-	   access(inside(&lab, "/home/.sshbay-new-alice"), F_OK) < 0, "a half-made home is completed");
+		   access(inside(&lab, "/home/.sshbay-new-alice"), F_OK) < 0,
+	   "a half-made home is completed");
 	run(fd, "rm -rf /etc/skel; ln -s /proc /etc/skel; rm -rf /home/alice");
-	ok(alive() && access(inside(&lab, "/home/alice"), F_OK) == 0, "skel as a link is not followed");
+	ok(alive() && access(inside(&lab, "/home/alice"), F_OK) == 0,
+	   "skel as a link is not followed");
 	close(fd);
 }
 
@@ -133,7 +145,8 @@ static void check_full_disk(void)
 {
 	int fd = bind_as(&lab, "root", 0);
 
-	run(fd, "dd if=/dev/zero of=/fill bs=64k 2>/dev/null; dd if=/dev/zero of=/fill2 bs=1k 2>/dev/null; cat /dev/zero >/fill3");
+	run(fd, "dd if=/dev/zero of=/fill bs=64k 2>/dev/null; dd if=/dev/zero of=/fill2 bs=1k "
+		"2>/dev/null; cat /dev/zero >/fill3");
 	refused("erin", "No space left on device");
 	ok(alive(), "existing users log in on a full disk");
 	ok(!strstr(slurp(inside(&lab, "/etc/passwd")), "erin"), "and nothing is half-made");
@@ -174,11 +187,12 @@ static void check_flood(void)
 
 	need(fd_nonblock(fd, 1) == 0, "nonblock");
 	for (int i = 0; i < 200000; i++) {
-		struct init_signal sg = {.id = 9, .signal = 1};
-		struct pollfd p = {.fd = fd, .events = POLLOUT};
+		struct init_signal sg = { .id = 9, .signal = 1 };
+		struct pollfd p = { .fd = fd, .events = POLLOUT };
 
 		r = i % 4 ? msg_send(fd, &init_proto, INIT_SIGNAL, &sg, NULL, 0, NULL)
-			  : msg_send(fd, &init_proto, INIT_SPAWN, spawn_request((uint32_t)i, INIT_EXEC, "exit"), NULL, 0, NULL);
+			  : msg_send(fd, &init_proto, INIT_SPAWN,
+				     spawn_request((uint32_t)i, INIT_EXEC, "exit"), NULL, 0, NULL);
 		if (r == 0)
 			sent++;
 		else if (r != -EAGAIN || poll(&p, 1, 300) <= 0)
@@ -195,14 +209,15 @@ static void check_limit(void)
 {
 	static int fds[600];
 	int n = 0, control;
-	struct init_bind b = {0};
+	struct init_bind b = { 0 };
 
 	for (; n < 600; n++) {
 		fds[n] = bind_as(&lab, "alice", 0);
 		if (fds[n] < 0)
 			break;
 	}
-	ok(n == 512 && strstr(reply.failed.text, "too many"), "512 connections, then: %s", reply.failed.text);
+	ok(n == 512 && strstr(reply.failed.text, "too many"), "512 connections, then: %s",
+	   reply.failed.text);
 	control = dial_init(&lab);
 	ask(control, INIT_BIND, &b);
 	ok(next_reply(control, 2000) == INIT_BOUND, "provisiond still gets in");
@@ -240,7 +255,7 @@ static void check_speed(void)
 {
 	enum { RUNS = 201 };
 	static uint64_t ours[RUNS], plain[RUNS], binds[RUNS];
-	char *argv[] = {(char *)"sh", (char *)"-c", (char *)"exit 0", NULL}, *envp[] = {NULL};
+	char *argv[] = { (char *)"sh", (char *)"-c", (char *)"exit 0", NULL }, *envp[] = { NULL };
 	int fd = bind_as(&lab, "alice", 0), status;
 
 	for (int i = 0; i < RUNS; i++) {
@@ -264,8 +279,10 @@ static void check_speed(void)
 	qsort(plain, RUNS, sizeof(plain[0]), compare);
 	qsort(binds, RUNS, sizeof(binds[0]), compare);
 	printf("# bash -c 'exit 0': by ws-init %lu us, posix_spawn %lu us (medians); bind %lu us\n",
-	       (unsigned long)ours[RUNS / 2], (unsigned long)plain[RUNS / 2], (unsigned long)binds[RUNS / 2]);
-	ok(ours[RUNS / 2] < 3 * plain[RUNS / 2] + 1000, "a spawn costs little more than the program");
+	       (unsigned long)ours[RUNS / 2], (unsigned long)plain[RUNS / 2],
+	       (unsigned long)binds[RUNS / 2]);
+	ok(ours[RUNS / 2] < 3 * plain[RUNS / 2] + 1000,
+	   "a spawn costs little more than the program");
 }
 
 static void check_creation(void)
@@ -281,15 +298,17 @@ static void check_creation(void)
 		times[i] = clk_now_us() - t;
 	}
 	qsort(times, 30, sizeof(times[0]), compare);
-	printf("# creating a user: %lu us (median), %lu us (worst)\n", (unsigned long)times[15], (unsigned long)times[29]);
+	printf("# creating a user: %lu us (median), %lu us (worst)\n", (unsigned long)times[15],
+	       (unsigned long)times[29]);
 	ok(times[15] < 4000, "creating a user is quick");
 }
 
 static void memory(const char *when)
 {
 	usleep(1200000);
-	printf("# %s: PSS %lu KiB, anonymous %lu KiB, private dirty %lu KiB\n", when, (unsigned long)rollup("\nPss:"),
-	       (unsigned long)rollup("\nAnonymous:"), (unsigned long)rollup("\nPrivate_Dirty:"));
+	printf("# %s: PSS %lu KiB, anonymous %lu KiB, private dirty %lu KiB\n", when,
+	       (unsigned long)rollup("\nPss:"), (unsigned long)rollup("\nAnonymous:"),
+	       (unsigned long)rollup("\nPrivate_Dirty:"));
 }
 
 int main(void)
