@@ -146,10 +146,22 @@ static size_t without(char *text, const char *name)
 	return (size_t)(to - text);
 }
 
+/* Its lines in `text`, one after the other and nothing else of it: what a restart finds. */
+static bool has_entry(const char *text, const struct record *r, const char *lines)
+{
+	const char *at = strstr(text, lines), *line, *end;
+	size_t n = 0;
+
+	for (line = text; (end = strchr(line, '\n')); line = end + 1)
+		if (is_entry_of(line, (size_t)(end - line), r->name))
+			n += (size_t)(end - line) + 1;
+	return at && (at == text || at[-1] == '\n') && n == strlen(lines);
+}
+
 int net_hosts_add(const struct settings *s, const struct record *r, struct err *e)
 {
 	char path[PATH_MAX], lines[LINE_MAX_BYTES];
-	auto_free char *text = NULL, *now = NULL;
+	auto_free char *text = NULL;
 	auto_fd int fd = -1;
 	size_t size = 0, left;
 	int ret = file_of(s, r, path, e);
@@ -163,16 +175,11 @@ int net_hosts_add(const struct settings *s, const struct record *r, struct err *
 	if (ret)
 		return ret;
 	entry(r, lines);
-	/* A restart finds its lines there already. */
-	now = strdup(text);
-	if (!now)
-		return err_set(e, ENOMEM, "read '%s': out of memory", path);
-	left = without(text, r->name);
-	if (left == size)
-		return append(fd, path, size == 0, lines, e);
-	if (size - left == strlen(lines) && strstr(now, lines))
+	if (has_entry(text, r, lines))
 		return 0;
-	ret = overwrite(path, text, left, e);
+	left = without(text, r->name);
+	if (left < size)
+		ret = overwrite(path, text, left, e);
 	return ret ? ret : append(fd, path, left == 0, lines, e);
 }
 
