@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 
+#define LOG_BYTES_MAX (1UL << 30)
 #define LOGIN_CPU_S 10
 #define ADDRESS_SPACE_MAX (512UL << 20)
 #define FDS_MAX 1024
@@ -49,8 +51,17 @@ static int limit(int what, rlim_t soft, rlim_t hard, const char *name, struct er
 	return setrlimit(what, &r) < 0 ? err_sys(e, "set limit '%s'", name) : 0;
 }
 
+/* No file can be opened later on, so only a log that is a regular file needs room to grow. */
+static rlim_t file_size_limit(void)
+{
+	struct stat st;
+
+	return fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode) ? LOG_BYTES_MAX : 0;
+}
+
 int sandbox_harden(struct err *e)
 {
+	rlim_t fsize = file_size_limit();
 	sigset_t none;
 	int ret;
 
@@ -66,7 +77,7 @@ int sandbox_harden(struct err *e)
 		return err_sys(e, "set 'no_new_privs'");
 	ret = limit(RLIMIT_CORE, 0, 0, "core", e);
 	if (!ret)
-		ret = limit(RLIMIT_FSIZE, 0, 0, "fsize", e);
+		ret = limit(RLIMIT_FSIZE, fsize, fsize, "fsize", e);
 	if (!ret)
 		ret = limit(RLIMIT_NOFILE, FDS_MAX, FDS_MAX, "nofile", e);
 #if !defined(__SANITIZE_ADDRESS__)

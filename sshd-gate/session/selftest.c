@@ -59,6 +59,8 @@ static int start_client(struct both *b, int fd)
 	b->client = ssh_new();
 	if (!b->client || ssh_options_set(b->client, SSH_OPTIONS_PROCESS_CONFIG, &no) < 0 ||
 	    ssh_options_set(b->client, SSH_OPTIONS_HOST, host) < 0 ||
+	    /* Without it libssh asks the user database for a home, and the gate's uid need not be in it. */
+	    ssh_options_set(b->client, SSH_OPTIONS_SSH_DIR, "/") < 0 ||
 	    ssh_options_set(b->client, SSH_OPTIONS_USER, host) < 0 ||
 	    ssh_options_set(b->client, SSH_OPTIONS_FD, &fd) < 0)
 		return -EIO;
