@@ -16,7 +16,6 @@
 #include <sys/sysmacros.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "base/fd.h"
 #include "conn.h"
@@ -28,38 +27,6 @@
 	2000 /* after SIGKILL; then exit anyway, which makes the kernel end what is left */
 
 static struct agent agent;
-
-uint64_t agent_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-void agent_watch(struct agent *a, int fd, enum agent_source source, uint32_t row, uint32_t events)
-{
-	struct epoll_event ev = { .events = events, .data.u64 = (uint64_t)source << 32 | row };
-
-	if (!events)
-		epoll_ctl(a->epoll, EPOLL_CTL_DEL, fd, NULL);
-	else if (epoll_ctl(a->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 && errno == EEXIST)
-		epoll_ctl(a->epoll, EPOLL_CTL_MOD, fd, &ev);
-}
-
-void agent_stop(struct agent *a, uint64_t ms)
-{
-	uint64_t kill_at = agent_now() + ms;
-
-	if (!a->stopping || kill_at < a->kill_at)
-		a->kill_at = kill_at;
-	if (a->stopping)
-		return;
-	a->stopping = true;
-	job_hangup(a);
-	kill(-1, SIGTERM);
-	kill(-1, SIGCONT);
-}
 
 /* Every zombie. When nobody is left in a stopping workspace, this is the one place that ends it. */
 static void reap(struct agent *a)
