@@ -76,8 +76,9 @@ static int await(int sock, uint32_t type, union answer *body, struct msg *m, str
 		return 0;
 	msg_close_fds(m);
 	if (m->type == INIT_FAILED)
-		return err_set(e, body->failed.code ? (int)body->failed.code : EIO, "%s",
-			       body->failed.text);
+		return err_set(
+			e, body->failed.code ? (int)body->failed.code : EIO, "%s",
+			str_vis(body->failed.text, strlen(body->failed.text), text, sizeof(text)));
 	return err_set(e, EPROTO, "talk to ws-init: unexpected answer %s", m->row->name);
 }
 
