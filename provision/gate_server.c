@@ -355,8 +355,11 @@ int gate_server_add(struct gate_server *g, const struct ctl_conn *m, int fd, voi
 {
 	struct gate_conn *c = find(g, m->id.data);
 	auto_fd int mine = fd;
+	struct err why = { 0 };
 	int ret;
 
+	if (!e)
+		e = &why;
 	if (c && m->resumed) {
 		c->owner = owner;
 		if (c->st.phase == GATE_PHASE_OPEN)
@@ -429,6 +432,7 @@ int gate_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostke
 		    struct gate_server **out, struct err *e)
 {
 	struct gate_server *g = calloc(1, sizeof(*g));
+	struct err why = { 0 };
 	int ret;
 
 	*out = NULL;
@@ -444,9 +448,8 @@ int gate_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostke
 		free(g);
 		return ret;
 	}
-	ret = sessions_sweep(g->sessionsfd, e);
-	if (ret < 0)
-		log_warn("%s", e->text);
+	if (sessions_sweep(g->sessionsfd, &why) < 0)
+		log_warn("%s", why.text);
 	gate_server_reload(g);
 	*out = g;
 	return 0;
