@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * `sshbay check` and `sshbay dump`: what the configuration says, without a daemon.  Loads it exactly as provisiond does.
+ */
+#include "cli.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "schema.h"
+#include "settings.h"
+
+/* Print a report to stderr, escaped line by line. */
+static void print_report(const struct settings_report *report)
+{
+	const char *p = report->text ? report->text : "";
+
+	while (*p) {
+		size_t n = strcspn(p, "\n");
+		char line[2048];
+
+		(void)str_format(line, sizeof(line), "%.*s", (int)(n < 2047 ? n : 2047), p);
+		cli_print(stderr, line);
+		fputc('\n', stderr);
+		p += n + (p[n] == '\n');
+	}
+	if (!report->text)
+		fputs("sshbay: check configuration: out of memory\n", stderr);
+}
+
+static void print_json(const char *file, const struct settings *s,
+		       const struct settings_report *report)
+{
+	struct json_object *o = json_object_new_object(), *problems = json_object_new_array();
+	const char *p = report->text ? report->text : "";
+
+	for (; *p; p += strcspn(p, "\n"), p += *p == '\n')
+		json_object_array_add(problems,
+				      json_object_new_string_len(p, (int)strcspn(p, "\n")));
+	json_object_object_add(o, "file", json_object_new_string(file));
+	json_object_object_add(o, "ok", json_object_new_boolean(s != NULL));
+	json_object_object_add(o, "workspaces", json_object_new_int(s ? (int)s->nworkspaces : 0));
+	json_object_object_add(o, "problems", problems);
+	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
+						       JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
+static int load(struct cli *c, struct settings **s)
+{
+	struct settings_report report;
+	int ret = settings_load(c->config, s, &report);
+
+	if (ret < 0)
+		print_report(&report);
+	settings_report_free(&report);
+	return ret < 0 ? CLI_CONFIG : CLI_OK;
+}
+
+int cli_check(struct cli *c, int argc, char **argv)
+{
+	struct settings_report report;
+	struct settings *s;
+	bool quiet = false;
+	const struct cli_option options[] = { { "-q", &quiet, NULL }, { NULL, NULL, NULL } };
+	int status = cli_options(&argc, argv, options, NULL);
+
+	if (status)
+		return status;
+	if (argc > 1)
+		return cli_usage(argv[0], "takes no operand (sshbay -c FILE check)");
+	(void)settings_load(c->config, &s, &report);
+	if (c->json)
+		print_json(c->config, s, &report);
+	else if (!s)
+		print_report(&report);
+	else if (!quiet)
+		printf("ok: %s, %u workspace%s configured\n", c->config, s->nworkspaces,
+		       s->nworkspaces == 1 ? "" : "s");
+	status = s ? CLI_OK : CLI_CONFIG;
+	settings_report_free(&report);
+	settings_free(s);
+	return status;
+}
+
+int cli_dump(struct cli *c, int argc, char **argv)
+{
+	bool sample = false, man = false;
+	const struct cli_option options[] = { { "--sample", &sample, NULL },
+					      { "--man", &man, NULL },
+					      { NULL, NULL, NULL } };
+	int status = cli_options(&argc, argv, options, NULL);
+	struct settings *s;
+	struct err e;
+
+	if (status)
+		return status;
+	if (argc > 1 || (sample && man))
+		return cli_usage(argv[0],
+				 argc > 1 ? "takes no operand" : "--sample or --man, not both");
+	if (sample || man) {
+		(sample ? schema_write_sample : schema_write_man)(stdout);
+		return CLI_OK;
+	}
+	status = load(c, &s);
+	if (status)
+		return status;
+	if (settings_dump(s, STDOUT_FILENO, &e) < 0)
+		status = cli_fail(e.text);
+	settings_free(s);
+	return status;
+}
