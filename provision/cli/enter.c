@@ -181,7 +181,8 @@ static int run_inside(int sock, const struct request *rq, struct err *e)
 
 	if (r == 0)
 		r = send_spawn(sock, rq, e);
-	if (r == 0)
+	/* Gone already: what it said before is the better message. */
+	if (r == 0 || r == -EPIPE)
 		r = await(sock, INIT_SPAWNED, &body, &m, e);
 	if (r < 0)
 		return r;
