@@ -250,8 +250,9 @@ int net_down(struct plan *p, struct err *e)
 		return ret;
 	/* One without alias is a half-made one; one with another name on it is somebody else's. */
 	if (ret == 0 && (!link.alias[0] || (strncmp(link.alias, p->rec->name, len) == 0 && link.alias[len] == ' '))) {
-		netif_delete(n, &link.dev);
-		netif_tolerate(n, ENODEV);
+		ret = netif_remove(n, &link.dev, e);
+		if (ret)
+			return ret;
 	}
 	if (!settings_find_ip(p->settings, &p->rec->control_ip))
 		(void)announce(n, p, false, NULL);

@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <time.h>
 
 #include "base/fault.h"
 #include "base/fd.h"
@@ -401,4 +403,45 @@ int netif_set_aside(struct netif *n, const char *name, struct err *e)
 	netif_set(n, &other, &(struct netif_change){ .mask = IFF_UP, .netns = -1 });
 	netif_set(n, &other, &(struct netif_change){ .new_name = aside, .netns = -1 });
 	return netif_commit(n, e);
+}
+
+/* In the child: no descriptor of the worker lives on, and answers of ours do not mix with its own. */
+static void delete_and_exit(const struct netif_dev *dev)
+{
+	struct netif *n = NULL;
+	struct err e = {0};
+	int ret;
+
+	(void)close_range(0, ~0U, 0);
+	ret = netif_open(-1, &n, &e);
+	if (ret == 0) {
+		netif_delete(n, dev);
+		netif_tolerate(n, ENODEV);
+		ret = netif_commit(n, &e);
+	}
+	_exit(ret ? e.code & 127 : 0);
+}
+
+int netif_remove(struct netif *n, const struct netif_dev *dev, struct err *e)
+{
+	const struct timespec pause = { .tv_nsec = 200000 };
+	struct netif_dev look = *dev;
+	struct netif_link link;
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return err_sys(e, "delete '%s': start process", dev->name);
+	if (pid == 0)
+		delete_and_exit(dev);
+	while (netif_index(n, &look, NULL) == 0) {
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 :
+			       err_set(e, WIFEXITED(status) ? WEXITSTATUS(status) : EIO, "delete '%s'", dev->name);
+		(void)nanosleep(&pause, NULL);
+	}
+	/* Its name goes first. A request that takes the same lock is answered when the rest has gone, too. */
+	(void)netif_get(n, &look, &link, NULL);
+	(void)waitpid(pid, NULL, WNOHANG);
+	return 0;
 }

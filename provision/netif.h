@@ -70,6 +70,13 @@ int netif_index(struct netif *n, struct netif_dev *dev, struct err *e);
 /* An interface called `name` becomes NAME-old, down: it is the tenant's, the name is ours. -ENODEV when there is none. */
 int netif_set_aside(struct netif *n, const char *name, struct err *e);
 
+/*
+ * Delete `dev` in the caller's own namespace without waiting for the kernel to let go of it, which takes an RCU grace
+ * period (16 to 38 ms): returns when the interface, its routes and neighbours are gone, while a child process waits out
+ * the rest. An orphan of a short-lived worker, it is reaped by provisiond. An interface that is not there is fine.
+ */
+int netif_remove(struct netif *n, const struct netif_dev *dev, struct err *e);
+
 /* Queue one request. Adding means: exists afterwards, as given. */
 void netif_veth(struct netif *n, const struct netif_veth *v);
 void netif_delete(struct netif *n, const struct netif_dev *dev);
