@@ -253,6 +253,7 @@ static int answer_operate(void *ctx, struct msg *m, struct err *e)
 		[ADMIN_DESTROY] = WORKSPACE_DESTROY,
 	};
 	const struct admin_operate *req = m->body;
+	struct workspace_request todo;
 	struct client *c = ctx;
 	struct operation *op;
 
@@ -263,12 +264,13 @@ static int answer_operate(void *ctx, struct msg *m, struct err *e)
 		send_failed(c, req->tag, EBUSY, "start operation: too many at once on this connection");
 		return 0;
 	}
+	todo = (struct workspace_request){ ops[req->operation], req->purge != 0, req->timeout_s };
 	*op = (struct operation){ .next = c->operations, .client = c, .tag = req->tag, .what = req->operation };
 	str_copy(op->name, sizeof(op->name), req->name);
 	op->waiter = (struct waiter){ .progress = operation_progress, .done = operation_done, .ctx = op };
 	c->operations = op;
 	c->noperations++;
-	workspace_operate(c->server->reg, op->name, ops[req->operation], (int)req->purge, req->timeout_s, &op->waiter);
+	workspace_operate(c->server->reg, op->name, &todo, &op->waiter);
 	return 0;
 }
 

@@ -193,13 +193,11 @@ static uint64_t free_host(struct registry *r, const struct workspace *ws, const 
 	return n < end ? n : 0;
 }
 
-/* One family: configured, kept, or new with the host number `prefer` when that is free. */
-static int allocate_ip(struct registry *r, struct workspace *ws, const struct spec *spec, uint64_t prefer,
-		       struct ip *ip, int family, struct err *e)
+/* One family: `fixed`, else what *ip is, else new with the host number `prefer` when that is free. */
+static int allocate_ip(struct workspace *ws, const struct ipnet *net, const struct ip *fixed, uint64_t prefer,
+		       struct ip *ip, struct err *e)
 {
-	const struct ipnet *net = family == AF_INET ? &r->settings->network.control_cidr
-						     : &r->settings->network.control_cidr6;
-	const struct ip *fixed = spec_ip(spec, family);
+	struct registry *r = ws->registry;
 	char text[IP_TEXT_MAX];
 	const char *other;
 	uint64_t n;
@@ -221,20 +219,22 @@ static int allocate_ip(struct registry *r, struct workspace *ws, const struct sp
 	n = free_host(r, ws, net, prefer);
 	if (!n || !ip_nth(net, n, ip))
 		return err_set(e, EADDRNOTAVAIL, "allocate address for '%s': control_cidr%s %s is full", ws->name,
-			       family == AF_INET ? "" : "6", ip_net_text(net, text, sizeof(text)));
+			       net->addr.family == AF_INET ? "" : "6", ip_net_text(net, text, sizeof(text)));
 	return 0;
 }
 
 int allocate_address(struct registry *r, struct workspace *ws, const struct spec *spec, struct record *rec,
 		     struct err *e)
 {
-	int ret = allocate_ip(r, ws, spec, 0, &rec->control_ip, AF_INET, e);
+	const struct settings *s = r->settings;
+	int ret = allocate_ip(ws, &s->network.control_cidr, &spec->control_ip, 0, &rec->control_ip, e);
 	uint64_t host;
 
 	if (ret)
 		return ret;
-	host = host_number(&rec->control_ip, &r->settings->network.control_cidr);
-	return allocate_ip(r, ws, spec, host == UINT64_MAX ? 0 : host, &rec->control_ip6, AF_INET6, e);
+	host = host_number(&rec->control_ip, &s->network.control_cidr);
+	return allocate_ip(ws, &s->network.control_cidr6, &spec->control_ip6, host == UINT64_MAX ? 0 : host,
+			   &rec->control_ip6, e);
 }
 
 /* The same device under whichever name: permanent MAC when both have one, else the name. */

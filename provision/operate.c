@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Jobs of workspaces, in provisiond's main process: what a job means for the record, which order its worker gets, and
- * what its end means.  A record is saved before the worker starts and after it ended, so that a crash at any instant
+ * What a job means, in provisiond's main process: for the record, for the order that its worker gets, and what the end
+ * of that worker means.  A record is saved before the worker starts and after it ended, so that a crash at any instant
  * leaves a record from which recover.c can go on.
  *
  * What a transient record asks for is told by the record alone (`target`): CREATING with created = 0 is a first
@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "jobs.h"
 #include "net.h"
 #include "watch.h"
 
@@ -27,9 +28,6 @@
 
 /* Where downs lead to. */
 enum target { TO_NOTHING, TO_ABSENT, TO_STOPPED };
-
-static void kick(struct workspace *ws);
-static void finish(struct workspace *ws, struct job *job, int ret, const struct err *e);
 
 static void audit(const struct workspace *ws, const char *event, const char *reason, uint64_t us)
 {
@@ -67,22 +65,6 @@ static enum worker_kind down_kind(const struct record *rec)
 	if (target(rec) == TO_NOTHING)
 		return WORKER_PURGE;
 	return rec->state == RECORD_CREATING || rec->state == RECORD_DESTROYING ? WORKER_DOWN_ALL : WORKER_DOWN;
-}
-
-bool operate_unsettled(const struct workspace *ws)
-{
-	if (!ws->has_record || ws->damaged)
-		return false;
-	switch (ws->rec.state) {
-	case RECORD_CREATING:
-	case RECORD_STOPPING:
-	case RECORD_DESTROYING:
-		return true;
-	case RECORD_RUNNING:
-		return ws->dead;
-	default:
-		return false;
-	}
 }
 
 /* --- up --- */
@@ -271,7 +253,7 @@ static void rolled_back(struct workspace *ws, struct job *job, const struct err 
 	audit(ws, first ? "ws.create.rollback" : "ws.start.rollback", why->text, clk_now_us() - job->began);
 	if (settle(ws, true, why->text, &e))
 		log_error("%s", e.text);
-	finish(ws, job, -why->code, why);
+	job_finish(ws, job, -why->code, why);
 }
 
 /* What the up made is still there and its worker is no more: another one takes it down, before anybody else's work. */
@@ -330,7 +312,7 @@ static void end_up(struct workspace *ws, struct job *job, struct worker_result *
 		return;
 	}
 	audit(ws, first ? "ws.create.ok" : "ws.start", NULL, clk_now_us() - job->began);
-	finish(ws, job, 0, &e);
+	job_finish(ws, job, 0, &e);
 }
 
 /* --- down --- */
@@ -342,29 +324,29 @@ static void begin_down(struct workspace *ws, struct job *job, struct worker_orde
 
 	settings_spec(r->settings, ws->name, &job->spec);
 	str_copy(job->spec.image, sizeof(job->spec.image), ws->rec.image);
-	if (job->kind == JOB_STOP || (job->kind == JOB_CLEAN && ws->rec.state == RECORD_RUNNING)) {
-		if (job->kind == JOB_CLEAN)
+	if (job->req.kind == JOB_STOP || (job->req.kind == JOB_CLEAN && ws->rec.state == RECORD_RUNNING)) {
+		if (job->req.kind == JOB_CLEAN)
 			note(ws, watch_reason(ws, why, sizeof(why)));
 		ws->rec.state = RECORD_STOPPING;
-	} else if (job->kind == JOB_DESTROY) {
+	} else if (job->req.kind == JOB_DESTROY) {
 		ws->rec.state = RECORD_DESTROYING;
-		str_copy(ws->rec.step, sizeof(ws->rec.step), job->purge ? STEP_PURGE : "");
+		str_copy(ws->rec.step, sizeof(ws->rec.step), job->req.purge ? STEP_PURGE : "");
 	}
 	/* Also on a full disk: a destroy is what frees it. */
-	if (job->kind != JOB_UP)
+	if (job->req.kind != JOB_UP)
 		save_lazily(ws);
 	watch_stop(ws);
 	*o = (struct worker_order){
 		.kind = down_kind(&ws->rec), .settings = r->settings, .spec = &job->spec, .rec = &ws->rec,
-		.timeout_s = job->timeout_s, .initfd = -1, .filterfd = -1,
+		.timeout_s = job->req.timeout_s, .initfd = -1, .filterfd = -1,
 	};
 }
 
 static const char *down_event(const struct job *job, enum target to)
 {
-	if (job->kind == JOB_CLEAN)
+	if (job->req.kind == JOB_CLEAN)
 		return "state.recover";
-	return job->kind == JOB_STOP ? "ws.stop" : to == TO_NOTHING ? "ws.delete" : "ws.destroy";
+	return job->req.kind == JOB_STOP ? "ws.stop" : to == TO_NOTHING ? "ws.delete" : "ws.destroy";
 }
 
 static void down_failed(struct workspace *ws, struct job *job, const struct err *why)
@@ -378,11 +360,12 @@ static void down_failed(struct workspace *ws, struct job *job, const struct err 
 	log_error("%s", e.text);
 	if (job->undo)
 		e = job->failure;
-	finish(ws, job, -e.code, &e);
+	job_finish(ws, job, -e.code, &e);
 }
 
 static void end_down(struct workspace *ws, struct job *job, struct worker_result *res)
 {
+	const struct job_request up = { .kind = JOB_UP };
 	bool all = down_kind(&ws->rec) != WORKER_DOWN;
 	enum target to = target(&ws->rec);
 	char why[sizeof(ws->rec.note)];
@@ -399,14 +382,14 @@ static void end_down(struct workspace *ws, struct job *job, struct worker_result
 	}
 	/* Why it went down by itself stays readable; an ordered stop leaves no note. */
 	memcpy(why, ws->rec.note, sizeof(why));
-	if (settle(ws, all, job->kind == JOB_CLEAN ? why : NULL, &e)) {
+	if (settle(ws, all, job->req.kind == JOB_CLEAN ? why : NULL, &e)) {
 		down_failed(ws, job, &e);
 		return;
 	}
-	audit(ws, down_event(job, to), job->kind == JOB_CLEAN ? why : NULL, clk_now_us() - job->began);
-	if (job->kind == JOB_CLEAN && watch_rebooted(ws))
-		operate_queue(ws, JOB_UP, WANT_ANY, false, 0, NULL);
-	finish(ws, job, 0, &e);
+	audit(ws, down_event(job, to), job->req.kind == JOB_CLEAN ? why : NULL, clk_now_us() - job->began);
+	if (job->req.kind == JOB_CLEAN && watch_rebooted(ws))
+		job_queue(ws, &up, NULL);
+	job_finish(ws, job, 0, &e);
 }
 
 /* --- between the jobs and the pool --- */
@@ -418,7 +401,7 @@ static int task_begin(struct task *t, struct worker_order *o, struct err *e)
 
 	if (!job->began)
 		job->began = clk_now_us();
-	if (job->kind == JOB_UP && !job->undo)
+	if (job->req.kind == JOB_UP && !job->undo)
 		return begin_up(ws, job, o, e);
 	begin_down(ws, job, o);
 	return 0;
@@ -430,10 +413,10 @@ static void task_refused(struct task *t, const struct err *e)
 	struct job *job = ws->jobs;
 	struct err why = *e;
 
-	if (job->kind != JOB_UP || job->undo)
+	if (job->req.kind != JOB_UP || job->undo)
 		down_failed(ws, job, &why);
-	else if (!operate_unsettled(ws))
-		finish(ws, job, -why.code, &why);	/* refused before anything was recorded */
+	else if (!job_unsettled(ws))
+		job_finish(ws, job, -why.code, &why);	/* refused before anything was recorded */
 	else
 		undo(ws, job, &why);
 }
@@ -443,7 +426,7 @@ static void task_step(struct task *t, const struct work_step *s)
 	struct workspace *ws = t->ctx;
 	struct job *job = ws->jobs;
 
-	if (job->kind == JOB_UP)
+	if (job->req.kind == JOB_UP)
 		str_copy(ws->rec.step, sizeof(ws->rec.step), s->step);
 	if (!s->done || job->undo)
 		return;
@@ -459,169 +442,15 @@ static void task_end(struct task *t, struct worker_result *res)
 	struct workspace *ws = t->ctx;
 	struct job *job = ws->jobs;
 
-	if (job->kind == JOB_UP && !job->undo)
+	if (job->req.kind == JOB_UP && !job->undo)
 		end_up(ws, job, res);
 	else
 		end_down(ws, job, res);
 }
 
-/* The job is over: tell everybody, then go on with the next one. `e` may be the job's own. */
-static void finish(struct workspace *ws, struct job *job, int ret, const struct err *e)
+void operate_task(struct workspace *ws, struct task *t)
 {
-	struct err told = *e;
-
-	ws->jobs = job->next;
-	ws->ending = job;
-	ws->busy = true;
-	if (ret && !job->waiters)
-		log_warn("%s", told.text);
-	while (job->waiters) {
-		struct waiter *w = job->waiters;
-
-		job->waiters = w->next;
-		w->next = NULL;
-		w->ws = NULL;
-		w->done(w, ws, ret, &told);
-	}
-	ws->ending = NULL;
-	ws->busy = false;
-	/* What is not settled now would fail the next job in the same way: let it say so. */
-	if (ret && job->kind == JOB_CLEAN && ws->jobs) {
-		free(job);
-		finish(ws, ws->jobs, ret, &told);
-		return;
-	}
-	free(job);
-	kick(ws);
-}
-
-/* Is there nothing to do for this job, or may it not be done? True: *ret and *e are its result. */
-static bool needless(const struct workspace *ws, const struct job *job, int *ret, struct err *e)
-{
-	bool here = ws->has_record && ws->rec.state != RECORD_ABSENT;
-	const char *state = record_state_text(ws->rec.state);
-
-	*ret = 0;
-	if (ws->damaged)
-		*ret = err_set(e, EUCLEAN, "use workspace '%s': %s", ws->name, ws->rec.note);
-	else if (job->kind == JOB_UP && job->want == WANT_ABSENT && here)
-		*ret = err_set(e, EEXIST, "create workspace '%s': it exists and is %s (sshbay show %s)", ws->name, state,
-			       ws->name);
-	else if (job->kind == JOB_UP && job->want == WANT_PRESENT && !ws->has_record && !ws->configured)
-		*ret = err_set(e, ENOENT, "start workspace '%s': no such workspace (sshbay create %s)", ws->name, ws->name);
-	else if (job->kind == JOB_STOP && !ws->has_record)
-		*ret = err_set(e, ENOENT, "stop workspace '%s': no such workspace (sshbay list)", ws->name);
-	else if (job->kind == JOB_DESTROY && !ws->has_record)
-		*ret = err_set(e, ENOENT, "destroy workspace '%s': no such workspace (sshbay list)", ws->name);
-	else if (job->kind == JOB_UP)
-		return here && ws->rec.state == RECORD_RUNNING && !ws->dead;
-	else if (job->kind == JOB_STOP)
-		return ws->rec.state == RECORD_STOPPED || ws->rec.state == RECORD_ABSENT;
-	else if (job->kind == JOB_DESTROY)
-		return ws->rec.state == RECORD_ABSENT && !job->purge;
-	else
-		return !operate_unsettled(ws);
-	return true;
-}
-
-static struct job *new_job(enum job_kind kind)
-{
-	struct job *job = calloc(1, sizeof(*job));
-
-	if (job)
-		job->kind = kind;
-	return job;
-}
-
-static bool clean_first(struct workspace *ws)
-{
-	/* STOP and DESTROY of a dead workspace do the same downs by themselves; so does a destroy of anything. */
-	struct job *first = ws->jobs, *clean;
-
-	if (!operate_unsettled(ws) || first->kind == JOB_CLEAN || first->kind == JOB_DESTROY ||
-	    (first->kind == JOB_STOP && ws->rec.state == RECORD_RUNNING))
-		return true;
-	clean = new_job(JOB_CLEAN);
-	if (!clean)
-		return false;
-	clean->next = first;
-	ws->jobs = clean;
-	return true;
-}
-
-/* Start the first job, unless one is under way. */
-static void kick(struct workspace *ws)
-{
-	struct err e = { 0 };
-	int ret;
-
-	if (ws->busy || !ws->jobs)
-		return;
-	if (!clean_first(ws)) {
-		ret = err_set(&e, ENOMEM, "use workspace '%s': out of memory", ws->name);
-		finish(ws, ws->jobs, ret, &e);
-		return;
-	}
-	if (needless(ws, ws->jobs, &ret, &e)) {
-		finish(ws, ws->jobs, ret, &e);
-		return;
-	}
-	ws->busy = true;
-	ws->task = (struct task){
+	*t = (struct task){
 		.ctx = ws, .begin = task_begin, .refused = task_refused, .step = task_step, .end = task_end,
 	};
-	worker_submit(ws->registry->pool, &ws->task, ws->jobs->kind == JOB_CLEAN);
-}
-
-/* May a newcomer share the last job of the queue instead of a job of its own? */
-static bool joinable(const struct job *last, enum job_kind kind, enum job_want want, bool purge)
-{
-	if (!last || last->kind != kind || last->undo)
-		return false;
-	if (kind == JOB_UP)
-		return last->want == want || want == WANT_ANY || last->want == WANT_ANY;
-	return kind != JOB_DESTROY || last->purge == purge;
-}
-
-void operate_queue(struct workspace *ws, enum job_kind kind, enum job_want want, bool purge, unsigned int timeout_s,
-		   struct waiter *w)
-{
-	struct job **last = &ws->jobs, *job;
-	struct waiter **end;
-
-	while (*last && (*last)->next)
-		last = &(*last)->next;
-	job = *last;
-	if (!joinable(job, kind, want, purge)) {
-		job = new_job(kind);
-		if (!job) {
-			struct err e = { 0 };
-
-			if (w)
-				w->done(w, ws, err_set(&e, ENOMEM, "use workspace '%s': out of memory", ws->name), &e);
-			return;
-		}
-		job->want = want;
-		job->purge = purge;
-		job->timeout_s = timeout_s;
-		if (*last)
-			(*last)->next = job;
-		else
-			ws->jobs = job;
-	}
-	if (w) {
-		for (end = &job->waiters; *end; end = &(*end)->next)
-			;
-		*end = w;
-		w->next = NULL;
-		w->ws = ws;
-	}
-	kick(ws);
-}
-
-void operate_died(struct workspace *ws)
-{
-	ws->dead = true;
-	if (!ws->busy && !ws->jobs)
-		operate_queue(ws, JOB_CLEAN, WANT_ANY, false, 0, NULL);
 }

@@ -18,7 +18,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "base/proc.h"
-#include "operate.h"
+#include "jobs.h"
 #include "watch.h"
 
 #define TRASH WORKER_TRASH_PREFIX
@@ -303,16 +303,18 @@ static bool autostarts(const struct registry *r, const struct workspace *ws)
 
 void recover_run(struct registry *r)
 {
+	const struct job_request clean = { .kind = JOB_CLEAN }, up = { .kind = JOB_UP };
+
 	for (struct trash *t = r->trash; t; t = t->next) {
 		t->task = (struct task){ .ctx = t, .begin = begin_trash, .refused = refused_trash, .end = end_trash };
 		worker_submit(r->pool, &t->task, false);
 	}
 	for (unsigned int i = 0; i < r->nlist; i++)
-		if (operate_unsettled(r->list[i]))
-			operate_queue(r->list[i], JOB_CLEAN, WANT_ANY, false, 0, NULL);
+		if (job_unsettled(r->list[i]))
+			job_queue(r->list[i], &clean, NULL);
 	for (unsigned int i = 0; i < r->nlist; i++)
 		if (autostarts(r, r->list[i]))
-			operate_queue(r->list[i], JOB_UP, WANT_ANY, false, 0, NULL);
+			job_queue(r->list[i], &up, NULL);
 	registry_hosts_dirty(r);
 }
 

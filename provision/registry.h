@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The inside of the registry, shared by workspace.c, allocate.c, operate.c, watch.c and recover.c only.  Everything
+ * The inside of the registry, shared by workspace.c, allocate.c, jobs.c, operate.c, watch.c and recover.c only.  Everything
  * here lives in provisiond's main process, which is single-threaded.  A `struct workspace` is never freed before the
  * registry is: sessions may hold a pointer to one whose record is gone.
  */
@@ -12,13 +12,17 @@ enum job_kind { JOB_UP, JOB_STOP, JOB_DESTROY, JOB_CLEAN };
 /* What an up job insists on: a login takes what it finds, CREATE wants it absent, START wants it there. */
 enum job_want { WANT_ANY, WANT_ABSENT, WANT_PRESENT };
 
-struct job {
-	struct job *next;
+struct job_request {
 	enum job_kind kind;
 	enum job_want want;
 	bool purge;			/* DESTROY: files and record too */
-	bool undo;			/* the up failed half-way: its downs run now */
 	unsigned int timeout_s;		/* grace of ws-init; 0 = settings */
+};
+
+struct job {
+	struct job *next;
+	struct job_request req;
+	bool undo;			/* the up failed half-way: its downs run now */
 	uint64_t began;			/* clk_now_us() when the first worker started */
 	struct err failure;		/* what the waiters get after an undo */
 	struct spec spec;		/* snapshot for the worker */
@@ -62,6 +66,8 @@ struct registry {
 	struct trash *trash;		/* deletions that recover.c finishes */
 };
 
+/* Index of `name` in the list, or of the place where it belongs (*found tells). */
+unsigned int registry_position(const struct registry *r, const char *name, bool *found);
 /* The workspace struct of this name, made when there is none. NULL: out of memory. */
 struct workspace *registry_get(struct registry *r, const char *name);
 /* Rewrite the hosts file soon: many removals cost one rewrite. */

@@ -12,7 +12,7 @@
 #include "base/clk.h"
 #include "base/fd.h"
 #include "limits.h"
-#include "operate.h"
+#include "jobs.h"
 
 #define REBOOT_UPTIME_S 5	/* one that reboots sooner would loop */
 
@@ -26,7 +26,7 @@ static int on_exit_(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 		ws->exit_status = si.si_status;
 	}
 	watch_stop(ws);
-	operate_died(ws);
+	job_died(ws);
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Watches ws-init of each running workspace by its pidfd, and tells operate.c when it ends by itself. */
+/* Watches ws-init of each running workspace by its pidfd, and tells jobs.c when it ends by itself. */
 #pragma once
 #include "registry.h"
 

@@ -14,6 +14,11 @@ struct registry;
 struct workspace;
 
 enum workspace_op { WORKSPACE_CREATE, WORKSPACE_START, WORKSPACE_STOP, WORKSPACE_DESTROY };
+struct workspace_request {
+	enum workspace_op op;
+	bool purge;			/* DESTROY: the files, the id range and the record too */
+	unsigned int timeout_s;		/* STOP, DESTROY: grace of the processes inside; 0 = settings */
+};
 
 /* Someone who waits for an operation. `progress` may be NULL. After `done` the waiter is forgotten. */
 struct waiter {
@@ -65,8 +70,7 @@ void workspace_spec(struct registry *r, const struct workspace *ws, struct spec 
  * it may be called before this returns.
  */
 void workspace_run(struct registry *r, const char *name, struct waiter *w);
-void workspace_operate(struct registry *r, const char *name, enum workspace_op op, int purge, unsigned int timeout_s,
-		       struct waiter *w);
+void workspace_operate(struct registry *r, const char *name, const struct workspace_request *req, struct waiter *w);
 void waiter_cancel(struct waiter *w);
 
 /* A connected init socket bound to `user` (BIND sent, BOUND not awaited); empty user = control. fd or -errno. */

@@ -493,11 +493,21 @@ static inline int login(const char *name)
 	return me.ret;
 }
 
+/* Until the workers have exited: ws-init is then a child of this process, which learns how it ends. */
+static inline void run_until_idle(void)
+{
+	uint64_t end = clk_now_us() + 10000000;
+
+	while (registry_busy(bench.reg) && clk_now_us() < end)
+		assert_true(sd_event_run(bench.loop, 5000) >= 0);
+}
+
 static inline int operate(const char *name, enum workspace_op op, int purge)
 {
+	const struct workspace_request req = { .op = op, .purge = purge != 0 };
 	struct wait me;
 
-	workspace_operate(bench.reg, name, op, purge, 0, wait_on(&me));
+	workspace_operate(bench.reg, name, &req, wait_on(&me));
 	run_until(&me.calls, 1);
 	return me.ret;
 }

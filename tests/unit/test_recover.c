@@ -309,7 +309,8 @@ static void test_crash_at_any_time(void **state)
 		workspace_run(bench.reg, "alice", wait_on(&me));
 		run_for((unsigned int)i % 10);
 		if (i & 1)
-			workspace_operate(bench.reg, "alice", i & 2 ? WORKSPACE_STOP : WORKSPACE_DESTROY, i & 4, 0, NULL);
+			workspace_operate(bench.reg, "alice",
+					  &(struct workspace_request){ i & 2 ? WORKSPACE_STOP : WORKSPACE_DESTROY, i & 4, 0 }, NULL);
 		run_for((unsigned int)i % 7);
 		bench_crash();
 	}

@@ -207,8 +207,8 @@ static void test_stop_behind_create(void **state)
 
 	fake->pause_ms = 30;
 	bench_start();
-	workspace_operate(bench.reg, "alice", WORKSPACE_CREATE, 0, 0, wait_on(&create));
-	workspace_operate(bench.reg, "alice", WORKSPACE_STOP, 0, 0, wait_on(&stop));
+	workspace_operate(bench.reg, "alice", &(struct workspace_request){ WORKSPACE_CREATE, false, 0 }, wait_on(&create));
+	workspace_operate(bench.reg, "alice", &(struct workspace_request){ WORKSPACE_STOP, false, 0 }, wait_on(&stop));
 	workspace_run(bench.reg, "alice", wait_on(&again));
 	run_until(&create.calls, 1);
 	assert_int_equal(create.ret, 0);
@@ -309,7 +309,7 @@ static void test_destroy_many(void **state)
 	disk.hosts = 0;
 	for (int i = 0; i < 40; i++) {
 		snprintf(name, sizeof(name), "u%d", i);
-		workspace_operate(bench.reg, name, WORKSPACE_DESTROY, 1, 0, wait_on(&all[i]));
+		workspace_operate(bench.reg, name, &(struct workspace_request){ WORKSPACE_DESTROY, true, 0 }, wait_on(&all[i]));
 	}
 	for (int i = 0; i < 40; i++) {
 		run_until(&all[i].calls, 1);
@@ -342,7 +342,7 @@ static void test_cancel(void **state)
 	bench_start();
 	workspace_run(bench.reg, "alice", wait_on(&a));
 	workspace_run(bench.reg, "alice", wait_on(&b));
-	workspace_operate(bench.reg, "alice", WORKSPACE_STOP, 0, 0, wait_on(&c));
+	workspace_operate(bench.reg, "alice", &(struct workspace_request){ WORKSPACE_STOP, false, 0 }, wait_on(&c));
 	waiter_cancel(&a.w);
 	waiter_cancel(&c.w);
 	run_until(&b.calls, 1);
@@ -403,7 +403,7 @@ static void again_done(struct waiter *w, struct workspace *ws, int ret, const st
 	struct wait *next = to_cancel;
 
 	wait_done(w, ws, ret, e);
-	workspace_operate(bench.reg, "alice", WORKSPACE_STOP, 0, 0, wait_on(next));
+	workspace_operate(bench.reg, "alice", &(struct workspace_request){ WORKSPACE_STOP, false, 0 }, wait_on(next));
 }
 
 static void test_operation_from_done(void **state)
@@ -425,6 +425,7 @@ static void test_init_dies(void **state)
 {
 	bench_start();
 	assert_int_equal(login("alice"), 0);
+	run_until_idle();
 	kill(fake_of("alice")->init, SIGKILL);
 	run_until_state("alice", RECORD_STOPPED);
 	assert_non_null(strstr(rec("alice")->note, "signal 9"));
@@ -448,12 +449,14 @@ static void test_reboot_from_inside(void **state)
 {
 	bench_start();
 	assert_int_equal(login("alice"), 0);
+	run_until_idle();
 	workspace_find(bench.reg, "alice")->rec.started -= 60;
 	kill(fake_of("alice")->init, SIGHUP);
 	for (int i = 0; i < 200 && fake_of("alice")->ups < 2; i++)
 		run_for(10);
 	run_until_state("alice", RECORD_RUNNING);
 	/* At once again: a loop is not fed. */
+	run_until_idle();
 	kill(fake_of("alice")->init, SIGHUP);
 	run_until_state("alice", RECORD_STOPPED);
 	run_for(50);
