@@ -172,7 +172,7 @@ int net_hosts_add(const struct settings *s, const struct record *r, struct err *
 	if (fd < 0)
 		return fd;
 	ret = load(fd, path, &text, &size, e);
-	if (ret)
+	if (ret || !text)
 		return ret;
 	entry(r, lines);
 	if (has_entry(text, r, lines))

@@ -240,7 +240,8 @@ static int exchange(struct netif *n, struct err *e)
 		return 0;
 	for (size_t pos = 0; pos < n->len; pos += NLMSG_ALIGN(last->nlmsg_len))
 		last = (struct nlmsghdr *)(void *)(n->buf + pos);
-	last->nlmsg_flags |= NLM_F_ACK;
+	if (last)
+		last->nlmsg_flags |= NLM_F_ACK;
 	if (send(nl_socket_get_fd(n->sock), n->buf, n->len, 0) < 0) {
 		(void)err_sys(&mine, "%s: send", n->request[0].what);
 		at = (int)n->count - 1;
@@ -414,7 +415,7 @@ static void delete_and_exit(const struct netif_dev *dev)
 
 	(void)close_range(0, ~0U, 0);
 	ret = netif_open(-1, &n, &e);
-	if (ret == 0) {
+	if (ret == 0 && n) {
 		netif_delete(n, dev);
 		netif_tolerate(n, ENODEV);
 		ret = netif_commit(n, &e);
