@@ -34,11 +34,6 @@ static void back_off(struct listener *l, uint64_t now_us, const char *why)
 	l->accept_after_us = now_us + l->accept_backoff_us;
 }
 
-static bool control_absent(const struct listener *l, uint64_t now_us)
-{
-	return !l->control.started && now_us >= l->control.lost_us + CONTROL_PATIENCE_US;
-}
-
 bool accept_wanted(const struct listener *l, uint64_t now_us)
 {
 	if (now_us < l->accept_after_us)
@@ -55,7 +50,7 @@ uint64_t accept_deadline(const struct listener *l, uint64_t now_us)
 	if (now_us < l->accept_after_us)
 		return l->accept_after_us;
 	if (!l->control.started && !control_absent(l, now_us))
-		return l->control.lost_us + CONTROL_PATIENCE_US;
+		return control_absent_at(l);
 	return UINT64_MAX;
 }
 
@@ -203,6 +198,10 @@ void accept_turn(struct listener *l, const struct pollfd *p, uint64_t now_us)
 {
 	bool any = false;
 
+	/* A provisiond that has just come back shall not miss the one who asks for it. */
+	for (uint32_t i = 0; p && !l->control.started && i < l->nsocks; i++)
+		if (p[i].revents && control_hurry(l, now_us) && !control_absent(l, now_us))
+			return;
 	if (l->reserve < 0)
 		l->reserve = fcntl(l->null, F_DUPFD_CLOEXEC, 3);
 	for (uint32_t i = 0; i < l->nsocks && now_us >= l->accept_after_us; i++) {

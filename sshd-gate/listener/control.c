@@ -19,6 +19,7 @@
 #define CTL_VERSION 1
 #define BACKOFF_MIN_US 50000
 #define BACKOFF_MAX_US 1000000
+#define HURRY_US 20000		/* not more often than this, however many clients ask */
 #define DROP_US 1000000		/* a dropped session may say good-bye for this long */
 
 int control_init(struct control *c, const char *run, struct err *e)
@@ -66,6 +67,7 @@ void control_connect(struct listener *l, uint64_t now_us)
 
 	if (c->sock >= 0 || now_us < c->retry_us)
 		return;
+	c->tried_us = now_us;
 	c->sock = msg_connect(c->path, &e);
 	if (c->sock < 0) {
 		if (!c->said)
@@ -84,6 +86,29 @@ void control_connect(struct listener *l, uint64_t now_us)
 		ret = start(l, &e);
 	if (ret < 0)
 		control_lost(l, now_us, &e);
+}
+
+bool control_hurry(struct listener *l, uint64_t now_us)
+{
+	struct control *c = &l->control;
+
+	if (c->sock < 0 && now_us >= c->tried_us + HURRY_US) {
+		c->retry_us = 0;
+		control_connect(l, now_us);
+	}
+	return c->sock >= 0;
+}
+
+uint64_t control_absent_at(const struct listener *l)
+{
+	const struct control *c = &l->control;
+
+	return c->sock >= 0 ? c->tried_us + CONTROL_ANSWER_US : c->lost_us + CONTROL_PATIENCE_US;
+}
+
+bool control_absent(const struct listener *l, uint64_t now_us)
+{
+	return !l->control.started && now_us >= control_absent_at(l);
 }
 
 /* Close the old sockets; what waits in them is served first. */

@@ -3,12 +3,22 @@
 #pragma once
 #include "listener.h"
 
-/* New connections wait this long for a provisiond that has gone away, before they are refused. */
+/*
+ * New connections wait this long for a provisiond that has gone away, and for one that is there but has not answered,
+ * before they are refused.
+ */
 #define CONTROL_PATIENCE_US 1000000
+#define CONTROL_ANSWER_US 5000000
 
 int control_init(struct control *c, const char *run, struct err *e);
 /* Connect when it is time; announces what lives once the settings are there. */
 void control_connect(struct listener *l, uint64_t now_us);
+/* A client asks for service: connect now, whatever the back-off says. True when there is a provisiond to wait for. */
+bool control_hurry(struct listener *l, uint64_t now_us);
+/* Is nothing to be expected from provisiond in the next moment? */
+bool control_absent(const struct listener *l, uint64_t now_us);
+/* When that may change without an event. */
+uint64_t control_absent_at(const struct listener *l);
 /* The socket is readable or writable. */
 void control_ready(struct listener *l, uint64_t now_us);
 /* Does a child wait to be announced? Then the socket has to be polled for writing. */

@@ -17,6 +17,7 @@ struct control {
 	uint64_t retry_us;		/* connect again then */
 	uint64_t backoff_us;
 	uint64_t lost_us;		/* since when there is none */
+	uint64_t tried_us;		/* last attempt to connect */
 };
 
 struct listener {
