@@ -57,7 +57,7 @@ static int connect_ip(const struct ipport *to, uint64_t deadline)
 
 static int dial_tcp(const struct init_address *ad, int *fd, struct err *e)
 {
-	uint64_t start = agent_now(), end = start + DIAL_CONNECT_MS;
+	uint64_t end;
 	struct ip ips[RESOLVE_MAX];
 	int n, r = -EHOSTUNREACH;
 
@@ -66,8 +66,7 @@ static int dial_tcp(const struct init_address *ad, int *fd, struct err *e)
 	n = resolve_host(ad->host, ips, e);
 	if (n < 0)
 		return err_wrap(e, "connect to '%.60s' port %u", ad->host, ad->port);
-	start = agent_now();
-	end = start + DIAL_CONNECT_MS;
+	end = agent_now() + DIAL_CONNECT_MS;
 	for (int i = 0; i < n && agent_now() < end; i++) {
 		struct ipport to = { ips[i], (uint16_t)ad->port };
 		uint64_t now = agent_now();
@@ -87,7 +86,7 @@ static int dial_unix(const struct init_address *ad, int *fd, struct err *e)
 {
 	auto_fd int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	struct timespec pause = { 0, 20 * 1000000 };
+	struct timespec pause = { 0, 20000000L };
 	uint64_t end = agent_now() + DIAL_CONNECT_MS;
 	int r;
 

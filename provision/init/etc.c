@@ -73,7 +73,7 @@ int etc_lock(int root, struct err *e)
 				       "(useradd, passwd or vipw in the workspace?)");
 		nanosleep(&pause, NULL);
 		waited_us += pause.tv_nsec / 1000;
-		if (pause.tv_nsec < 20 * 1000000)
+		if (pause.tv_nsec < 20000000L)
 			pause.tv_nsec *= 2;
 	}
 	return fd_take(&fd);

@@ -13,4 +13,4 @@ int home_make(int root, const struct account *a, struct err *e);
 bool home_missing(int root, const struct account *a);
 #define HOME_DEPTH_MAX   8
 #define HOME_ENTRIES_MAX 1024
-#define HOME_BYTES_MAX   (64 * 1024 * 1024)
+#define HOME_BYTES_MAX   (64UL * 1024 * 1024)

@@ -36,7 +36,7 @@ int job_report(struct job_helper *h, const int *fds, uint32_t nfds, struct err *
 	if (nfds) {
 		mh.msg_control = control.buf;
 		mh.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
-		cm = CMSG_FIRSTHDR(&mh);
+		cm = &control.align;
 		cm->cmsg_level = SOL_SOCKET;
 		cm->cmsg_type = SCM_RIGHTS;
 		cm->cmsg_len = CMSG_LEN(nfds * sizeof(int));

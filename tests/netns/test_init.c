@@ -373,6 +373,25 @@ static void check_forwards(int fd)
 	close(listener);
 }
 
+/* Whose identity a dial has: a socket that only root may connect to. */
+static void check_dial_user(int fd)
+{
+	int root = bind_as(&lab, "root", 0), listener;
+
+	ok(ask_address(root, INIT_LISTEN, INIT_UNIX, "/tmp/roots", 0) == INIT_LISTENING,
+	   "root listens");
+	listener = fd_take(&reply_msg.fds[0]);
+	ok(ask_address(fd, INIT_DIAL, INIT_UNIX, "/tmp/roots", 0) == INIT_FAILED &&
+		   reply.failed.code == EACCES,
+	   "a dial has the rights of its user: %s", reply.failed.text);
+	ok(run(fd, "id -Gn")->status == 0 &&
+		   !strcmp(run(fd, "id -u; id -G; grep -E '^Cap(Eff|Prm)' /proc/self/status")->out,
+			   "1002\n1002\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"),
+	   "ids, groups and no capabilities");
+	close(listener);
+	close(root);
+}
+
 static void check_disconnect(void)
 {
 	int fd = bind_as(&lab, "alice", 0), still;
@@ -438,6 +457,7 @@ int main(void)
 	check_shells();
 	check_sftp(fd);
 	check_forwards(fd);
+	check_dial_user(fd);
 	check_disconnect();
 	check_power();
 	lab_clean(&lab);

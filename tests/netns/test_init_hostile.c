@@ -84,6 +84,31 @@ static void check_lock(void)
 	close(other);
 }
 
+/* A helper that never ends, as on a file system that hangs: stopped while it waits for the lock. */
+static void check_hang(void)
+{
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int lock = open(inside(&lab, "/etc/.pwd.lock"), O_WRONLY | O_CLOEXEC), fd = dial_init(&lab),
+	    r;
+	struct init_bind b = { .user = "fred" };
+	uint64_t start = clk_now_us();
+	pid_t helper;
+
+	need(lock >= 0 && fcntl(lock, F_SETLK, &fl) == 0, "lock");
+	ask(fd, INIT_BIND, &b);
+	usleep(200000);
+	helper = child_of(lab.init);
+	ok(helper > 0 && kill(helper, SIGSTOP) == 0, "a helper hangs");
+	close(lock);
+	ok(alive(), "others are served meanwhile");
+	r = next_reply(fd, 20000);
+	ok(r == INIT_FAILED && reply.failed.code == ETIMEDOUT && clk_now_us() - start < 12000000,
+	   "it is given up: %s", r == INIT_FAILED ? reply.failed.text : "");
+	usleep(100000);
+	ok(!child_of(lab.init), "and killed");
+	close(fd);
+}
+
 /* Traps where a spawn opens something. */
 static void check_traps(void)
 {
@@ -329,6 +354,7 @@ int main(void)
 	check_creation();
 	check_passwd();
 	check_lock();
+	check_hang();
 	check_garbage();
 	check_flood();
 	check_limit();
