@@ -179,16 +179,15 @@ static const char *algorithm(const char *type, int bits)
 	return bits == 512 ? "rsa-sha2-512" : bits == 256 ? "rsa-sha2-256" : "ssh-rsa";
 }
 
-int blob_signature(const char *type, const struct interpose_record *r, char *alg, size_t alg_cap, uint8_t *out,
-		   size_t cap, uint32_t *len)
+int blob_signature(const char *type, const struct interpose_record *r, struct gate_key *k)
 {
 	const char *name = algorithm(type, r->digest_bits);
-	struct writer w = {out, cap, 0, false};
+	struct writer w = {k->sig.data, sizeof(k->sig.data), 0, false};
 	uint8_t ints[256];
 	uint32_t n;
 	int ret;
 
-	if (str_copy(alg, alg_cap, name) < 0)
+	if (str_copy(k->alg, sizeof(k->alg), name) < 0)
 		return -ENOBUFS;
 	put_text(&w, name);
 	if (strncmp(type, "ecdsa-sha2-", 11) == 0 || strncmp(type, "sk-ecdsa-", 9) == 0) {
@@ -205,6 +204,6 @@ int blob_signature(const char *type, const struct interpose_record *r, char *alg
 			return -EBADMSG;
 		put(&w, r->data + 32, 5);
 	}
-	*len = (uint32_t)w.len;
+	k->sig.len = (uint32_t)w.len;
 	return w.full ? -ENOBUFS : 0;
 }

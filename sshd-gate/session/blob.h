@@ -6,6 +6,7 @@
 #pragma once
 #include "base/err.h"
 #include "interpose.h"
+#include "proto/gate.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,11 +20,10 @@ int blob_host_key(const uint8_t pub[32], char *out, size_t cap);
 int blob_key_type(const uint8_t *key, size_t len, char *out, size_t cap);
 
 /*
- * Name of the signature algorithm (rsa: from the digest that was used) and signature blob, from a recorded
- * verification with a key of type `type`. 0, -EBADMSG or -ENOBUFS.
+ * Fill in name and signature of k (rsa: the name follows the digest that was used) from a recorded verification with a
+ * key of type `type`. 0, -EBADMSG or -ENOBUFS.
  */
-int blob_signature(const char *type, const struct interpose_record *r, char *alg, size_t alg_cap, uint8_t *out,
-		   size_t cap, uint32_t *len);
+int blob_signature(const char *type, const struct interpose_record *r, struct gate_key *k);
 
 /* The name that a probe carries: libssh does not tell which RSA digest the client has in mind. */
 const char *blob_probe_alg(const char *type);

@@ -98,7 +98,7 @@ static int fill_signature(struct gate_key *k, const char *type)
 
 	if (!interpose_take(&r))
 		return -EBADMSG;
-	return blob_signature(type, &r, k->alg, sizeof(k->alg), k->sig.data, sizeof(k->sig.data), &k->sig.len);
+	return blob_signature(type, &r, k);
 }
 
 /* A probe or a signature: the question to provisiond. */

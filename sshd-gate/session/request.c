@@ -98,7 +98,7 @@ static bool program(struct session *s, struct chan *c, enum init_spawn_kind kind
 	if (kind == INIT_SUBSYSTEM && (!command || strcmp(command, "sftp")))
 		return false;
 	c->ask->kind = kind;
-	if (len)
+	if (command)
 		memcpy(c->ask->command.data, command, len);
 	c->ask->command.len = (uint32_t)len;
 	c->what = notice[kind];

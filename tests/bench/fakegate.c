@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A stand-in for the listener, provisiond and ws-init in one process, so that sshd-gate-session can be driven by real SSH
- * clients without a workspace: `session_fake -p PORT -k AUTHORIZED_KEYS -s PATH/sshd-gate-session`.  Programs run on this
+ * clients without a workspace: `fakegate -p PORT -k AUTHORIZED_KEYS -s PATH/sshd-gate-session`.  Programs run on this
  * host as the caller.  Prints "ready", and on SIGTERM what the sessions cost.  Helper of tests and benchmarks.
  */
+#include "auth.h"
+
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -23,9 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clk.h"
 #include "base/fd.h"
-#include "base/log.h"
 #include "proto/ctl.h"
 #include "proto/gate.h"
 #include "proto/init.h"
@@ -74,7 +74,7 @@ static void send_msg(int fd, const struct msg_proto *p, uint32_t type, const voi
 	struct err e = {0};
 
 	if (msg_send(fd, p, type, body, fds, n, &e) < 0)
-		fprintf(stderr, "session_fake: %s\n", e.text);
+		fprintf(stderr, "fakegate: %s\n", e.text);
 }
 
 /* --- provisiond --- */
@@ -112,42 +112,20 @@ static int known(const struct gate_key *k)
 	return 0;
 }
 
-static size_t put(uint8_t *p, size_t at, const void *data, size_t n)
-{
-	uint32_t len = htonl((uint32_t)n);
-
-	memcpy(p + at, &len, 4);
-	memcpy(p + at + 4, data, n);
-	return at + 4 + n;
-}
-
-/* ed25519 only: what the clients of the tests use. The signed blob is rebuilt as provisiond does. */
+/* With provisiond's own verification: the session's signature blobs must satisfy it. */
 static int verify(const struct conn *c, const struct gate_key *k)
 {
-	static const char type[] = "ssh-ed25519";
-	uint8_t data[GATE_KEY_MAX + 1024];
-	size_t n = 0;
-	EVP_PKEY *key;
-	EVP_MD_CTX *ctx;
-	int ok;
+	struct verify_request v = {.session_id = c->sid,
+				   .session_id_len = c->sid_len,
+				   .login = k->login,
+				   .alg = k->alg,
+				   .key = k->key.data,
+				   .key_len = k->key.len,
+				   .sig = k->sig.data,
+				   .sig_len = k->sig.len};
+	struct err e = {0};
 
-	if (strcmp(k->alg, type) || k->key.len != 51 || k->sig.len != 83 || !known(k))
-		return 0;
-	n = put(data, n, c->sid, c->sid_len);
-	data[n++] = 50;
-	n = put(data, n, k->login, strlen(k->login));
-	n = put(data, n, "ssh-connection", 14);
-	n = put(data, n, "publickey", 9);
-	data[n++] = 1;
-	n = put(data, n, k->alg, strlen(k->alg));
-	n = put(data, n, k->key.data, k->key.len);
-	key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, k->key.data + 19, 32);
-	ctx = EVP_MD_CTX_new();
-	ok = EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
-	     EVP_DigestVerify(ctx, k->sig.data + 19, 64, data, n) == 1;
-	EVP_MD_CTX_free(ctx);
-	EVP_PKEY_free(key);
-	return ok;
+	return known(k) && verify_signature(&v, &e) == 0;
 }
 
 static void sign(struct conn *c, const struct gate_sign *q)
@@ -383,7 +361,7 @@ static void start_zygote(const char *path)
 	close(sv[1]);
 	f.zygote = sv[0];
 	if (msg_recv(f.zygote, &zygote_proto, NULL, 0, &m, &e) != 1 || m.type != ZYGOTE_READY) {
-		fprintf(stderr, "session_fake: the zygote did not come up: %s\n", e.text);
+		fprintf(stderr, "fakegate: the zygote did not come up: %s\n", e.text);
 		exit(1);
 	}
 }
@@ -417,7 +395,7 @@ static void new_connection(void)
 	close(fd);
 	close(sv[1]);
 	if (msg_recv(f.zygote, &zygote_proto, &a, sizeof(a), &m, &e) != 1 || !a.pid) {
-		fprintf(stderr, "session_fake: the zygote failed\n");
+		fprintf(stderr, "fakegate: the zygote failed\n");
 		exit(1);
 	}
 	c->pid = (pid_t)a.pid;
@@ -459,7 +437,7 @@ static void reap(void)
 		f.cpu_us += (uint64_t)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000000 +
 			    (uint64_t)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
 		if (WIFSIGNALED(status)) {
-			fprintf(stderr, "session_fake: session %d died of signal %d\n", (int)pid, WTERMSIG(status));
+			fprintf(stderr, "fakegate: session %d died of signal %d\n", (int)pid, WTERMSIG(status));
 			f.crashed++;
 		}
 	}
@@ -509,7 +487,7 @@ static void conn_readable(struct conn *c, int init)
 		return;
 	if (ret <= 0) {
 		if (ret < 0)
-			fprintf(stderr, "session_fake: %s\n", e.text);
+			fprintf(stderr, "fakegate: %s\n", e.text);
 		if (c->init >= 0)
 			drop_init(c);
 		if (!init)
