@@ -29,9 +29,9 @@ static const char header[] =
 	"ff02::2\tip6-allrouters\n";
 
 /* The lines of one workspace: an address each. */
-static void entry(const struct record *r, char out[LINE_MAX_BYTES])
+static void lines_of(const char *name, const struct ip *ip, const struct ip *ip6, char out[LINE_MAX_BYTES])
 {
-	const struct ip *ips[] = { &r->control_ip, &r->control_ip6 };
+	const struct ip *ips[] = { ip, ip6 };
 	char text[IP_TEXT_MAX];
 	size_t len = 0;
 
@@ -40,9 +40,25 @@ static void entry(const struct record *r, char out[LINE_MAX_BYTES])
 		if (!ips[i]->family)
 			continue;
 		(void)str_format(out + len, LINE_MAX_BYTES - len, "%s\t%s\n", ip_text(ips[i], text, sizeof(text)),
-				 r->name);
+				 name);
 		len += strlen(out + len);
 	}
+}
+
+static void entry(const struct record *r, char out[LINE_MAX_BYTES])
+{
+	lines_of(r->name, &r->control_ip, &r->control_ip6, out);
+}
+
+/* A configured workspace answers at its fixed address before it exists, so its name is known from the start. */
+static bool is_early(const struct spec *spec, const struct record *const *records, unsigned int n)
+{
+	if (!spec->control_ip.family && !spec->control_ip6.family)
+		return false;
+	for (unsigned int i = 0; i < n; i++)
+		if (strcmp(records[i]->name, spec->name) == 0)
+			return false;
+	return true;
 }
 
 static int file_of(const struct settings *s, const struct record *r, char path[PATH_MAX], struct err *e)
@@ -106,15 +122,11 @@ static int overwrite(const char *path, const char *text, size_t len, struct err 
 	return 0;
 }
 
-static int append(int fd, const char *path, bool fresh, const char *lines, struct err *e)
+static int append(int fd, const char *path, const char *lines, struct err *e)
 {
-	char text[sizeof(header) + LINE_MAX_BYTES];
-	size_t len;
-	ssize_t put;
+	size_t len = strlen(lines);
+	ssize_t put = write(fd, lines, len);
 
-	(void)str_format(text, sizeof(text), "%s%s", fresh ? header : "", lines);
-	len = strlen(text);
-	put = write(fd, text, len);
 	if (put < 0)
 		return err_sys(e, "write '%s'", path);
 	return (size_t)put == len ? 0 : err_set(e, ENOSPC, "write '%s': disk full", path);
@@ -158,6 +170,33 @@ static bool has_entry(const char *text, const struct record *r, const char *line
 	return at && (at == text || at[-1] == '\n') && n == strlen(lines);
 }
 
+static int rewrite(const struct settings *s, const char *path, const struct record *const *records, unsigned int n,
+		   struct err *e)
+{
+	unsigned int nearly = s->network.isolate ? 0 : s->nworkspaces;
+	size_t size = sizeof(header) + (size_t)(n + nearly) * LINE_MAX_BYTES, len = sizeof(header) - 1;
+	auto_free char *text = malloc(size);
+	auto_fd int fd = -1;
+
+	if (!text)
+		return err_set(e, ENOMEM, "write '%s': out of memory", path);
+	memcpy(text, header, sizeof(header));
+	for (unsigned int i = 0; i < n; i++) {
+		entry(records[i], text + len);
+		len += strlen(text + len);
+	}
+	for (unsigned int i = 0; i < nearly; i++) {
+		const struct spec *spec = &s->workspaces[i];
+
+		if (!is_early(spec, records, n))
+			continue;
+		lines_of(spec->name, &spec->control_ip, &spec->control_ip6, text + len);
+		len += strlen(text + len);
+	}
+	fd = open_file(path, e);
+	return fd < 0 ? fd : overwrite(path, text, len, e);
+}
+
 int net_hosts_add(const struct settings *s, const struct record *r, struct err *e)
 {
 	char path[PATH_MAX], lines[LINE_MAX_BYTES];
@@ -174,30 +213,15 @@ int net_hosts_add(const struct settings *s, const struct record *r, struct err *
 	ret = load(fd, path, &text, &size, e);
 	if (ret || !text)
 		return ret;
+	if (size == 0)
+		return rewrite(s, path, &r, 1, e);
 	entry(r, lines);
 	if (has_entry(text, r, lines))
 		return 0;
 	left = without(text, r->name);
 	if (left < size)
 		ret = overwrite(path, text, left, e);
-	return ret ? ret : append(fd, path, left == 0, lines, e);
-}
-
-static int rewrite(const char *path, const struct record *const *records, unsigned int n, struct err *e)
-{
-	size_t size = sizeof(header) + (size_t)n * LINE_MAX_BYTES, len = sizeof(header) - 1;
-	auto_free char *text = malloc(size);
-	auto_fd int fd = -1;
-
-	if (!text)
-		return err_set(e, ENOMEM, "write '%s': out of memory", path);
-	memcpy(text, header, sizeof(header));
-	for (unsigned int i = 0; i < n; i++) {
-		entry(records[i], text + len);
-		len += strlen(text + len);
-	}
-	fd = open_file(path, e);
-	return fd < 0 ? fd : overwrite(path, text, len, e);
+	return ret ? ret : append(fd, path, lines, e);
 }
 
 int net_hosts_rewrite(const struct settings *s, const struct record *const *records, unsigned int n, struct err *e)
@@ -208,13 +232,13 @@ int net_hosts_rewrite(const struct settings *s, const struct record *const *reco
 
 	if (!s->network.isolate) {
 		ret = file_of(s, &nobody, path, e);
-		return ret ? ret : rewrite(path, records, n, e);
+		return ret ? ret : rewrite(s, path, records, n, e);
 	}
 	/* Isolated: each file names only its own workspace; that of one without a directory is made when it starts. */
 	for (unsigned int i = 0; i < n; i++) {
 		one = file_of(s, records[i], path, e);
 		if (one == 0)
-			one = rewrite(path, &records[i], 1, e);
+			one = rewrite(s, path, &records[i], 1, e);
 		if (one && one != -ENOENT && ret == 0)
 			ret = one;
 	}

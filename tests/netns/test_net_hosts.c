@@ -74,6 +74,28 @@ static void test_shared(void)
 	ok(inode("hosts") == first, "all in the same file, which is mounted into workspaces");
 }
 
+static void test_configured(void)
+{
+	struct record a = named("alice", "172.31.199.1", NULL), b = named("bob", "172.31.199.2", NULL);
+	const struct record *const one[] = { &b };
+	struct spec specs[3] = { { .name = "alice" }, { .name = "bob" }, { .name = "carol" } };
+	struct err e = {0};
+
+	specs[0].control_ip = a.control_ip;
+	need(ip_parse("172.31.199.9", &specs[1].control_ip, NULL) == 0, "address");
+	set.workspaces = specs;
+	set.nworkspaces = 3;
+	need(sh(-1, "rm '%s/hosts'", dir) == 0, "start anew");
+	did(net_hosts_rewrite(&set, NULL, 0, &e), &e, "configured workspaces with a fixed address");
+	lines("hosts", "172.31.199.1 alice;172.31.199.9 bob;", "are known before they exist");
+	did(net_hosts_add(&set, &a, &e), &e, "when one comes to exist");
+	lines("hosts", "172.31.199.1 alice;172.31.199.9 bob;", "nothing changes");
+	did(net_hosts_rewrite(&set, one, 1, &e), &e, "and one that has another address");
+	lines("hosts", "172.31.199.2 bob;172.31.199.1 alice;", "is known by that");
+	set.workspaces = NULL;
+	set.nworkspaces = 0;
+}
+
 static void test_isolated(void)
 {
 	struct record a = named("alice", "172.31.199.1", NULL), b = named("bob", "172.31.199.2", NULL);
@@ -108,6 +130,7 @@ int main(void)
 	test_host(dir);
 	(void)str_format(set.storage.run, sizeof(set.storage.run), "%s", dir);
 	test_shared();
+	test_configured();
 	test_isolated();
 	test_refusals();
 	return test_end(dir);
