@@ -225,8 +225,8 @@ static int parse_user(const struct schema_row *row, const char *text, void *base
 
 static int parse_image(const struct schema_row *row, const char *text, void *base, struct err *e)
 {
-	if (text[strspn(text, ALNUM "_.+-")] || *text == '.' || *text == '-')
-		return err_set(e, EINVAL, "'%s' is not an image name (letters, digits, _ . + -)",
+	if (text[strspn(text, ALNUM "_.+@-")] || *text == '.' || *text == '-')
+		return err_set(e, EINVAL, "'%s' is not an image name (letters, digits, _ . + @ -)",
 			       text);
 	return store(row, text, base, e);
 }
