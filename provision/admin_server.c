@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The admin socket of provisiond's main process: clients, their bounded send queues, and one handler per request.
+ * The admin socket of provisiond's main process: its clients and one handler per request.
  * A client is freed only from the reaper (a deferred event), because a send to it may fail inside of any callback.
  */
 #include "admin_server.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "admin_client.h"
 #include "admin_rows.h"
 #include "audit.h"
 #include "base/fd.h"
@@ -19,38 +19,14 @@
 
 #define CLIENTS_MAX 64
 #define OPERATIONS_MAX 4096	/* per client: `sshbay destroy` names many at once */
-#define QUEUE_MAX (16u << 20)	/* bytes a client may leave unread */
 #define RECENT_MAX 256		/* audit lines kept for `sshbay events` */
-
-struct queued {
-	struct queued *next;
-	uint32_t type;
-	int fd;
-	size_t size;
-	unsigned char body[];
-};
 
 struct operation {
 	struct operation *next;
-	struct client *client;
+	struct admin_client *client;
 	uint32_t tag, what;		/* enum admin_operation */
 	char name[STR_NAME_MAX];
 	struct waiter waiter;
-};
-
-struct client {
-	struct client *next;
-	struct admin_server *server;
-	int fd;
-	sd_event_source *io;
-	struct msg_state state;
-	struct queued *out, **out_end;
-	size_t queued;
-	struct operation *operations;
-	unsigned int noperations;
-	bool follow, failed;
-	uint32_t follow_tag;
-	char follow_name[STR_NAME_MAX];
 };
 
 struct admin_server {
@@ -59,7 +35,7 @@ struct admin_server {
 	struct admin_daemon daemon;
 	int fd;
 	sd_event_source *io, *reaper;
-	struct client *clients;
+	struct admin_client *clients;
 	unsigned int nclients;
 	char *recent[RECENT_MAX];
 	unsigned int nrecent;		/* ever; the ring index is modulo RECENT_MAX */
@@ -70,107 +46,19 @@ union admin_body {
 	struct admin_operate operate;
 };
 
-/* --- sending --- */
-
-static void fail(struct client *c, const char *why)
-{
-	if (!c->failed && why)
-		log_warn("admin client: %s", why);
-	c->failed = true;
-	sd_event_source_set_enabled(c->server->reaper, SD_EVENT_ONESHOT);
-}
-
-static bool enqueue(struct client *c, const struct queued *model, const void *body)
-{
-	struct queued *q = c->queued + model->size > QUEUE_MAX ? NULL : malloc(sizeof(*q) + model->size);
-
-	if (!q)
-		return false;
-	*q = *model;
-	memcpy(q->body, body, q->size);
-	q->fd = model->fd >= 0 ? fcntl(model->fd, F_DUPFD_CLOEXEC, 3) : -1;
-	*c->out_end = q;
-	c->out_end = &q->next;
-	c->queued += q->size;
-	sd_event_source_set_io_events(c->io, EPOLLIN | EPOLLOUT);
-	return true;
-}
-
-static void client_send(struct client *c, uint32_t type, const void *body, size_t size, int fd)
-{
-	const struct queued model = { .type = type, .fd = fd, .size = size };
-	struct err e = { 0 };
-	int ret = -EAGAIN;
-
-	if (c->failed)
-		return;
-	if (!c->out)
-		ret = msg_send(c->fd, &admin_proto, type, body, &fd, fd >= 0, &e);
-	if (ret == -EAGAIN && !enqueue(c, &model, body))
-		fail(c, "does not read its answers, dropped");
-	else if (ret && ret != -EAGAIN)
-		fail(c, ret == -EPIPE || ret == -ECONNRESET ? NULL : e.text);
-}
-
-static void send_done(struct client *c, uint32_t tag, const char *text)
-{
-	struct admin_done done = { .tag = tag };
-
-	str_copy(done.text, sizeof(done.text), text);
-	client_send(c, ADMIN_DONE, &done, sizeof(done), -1);
-}
-
-static void send_failed(struct client *c, uint32_t tag, int code, const char *text)
-{
-	struct admin_failed failed = { .tag = tag, .code = (uint32_t)code };
-
-	str_copy(failed.text, sizeof(failed.text), text);
-	client_send(c, ADMIN_FAILED, &failed, sizeof(failed), -1);
-}
-
-static void drop_first(struct client *c)
-{
-	struct queued *q = c->out;
-
-	c->out = q->next;
-	if (!c->out)
-		c->out_end = &c->out;
-	c->queued -= q->size;
-	fd_close(&q->fd);
-	free(q);
-}
-
-static void flush_queue(struct client *c)
-{
-	while (c->out) {
-		struct queued *q = c->out;
-		struct err e = { 0 };
-		int ret = msg_send(c->fd, &admin_proto, q->type, q->body, &q->fd, q->fd >= 0, &e);
-
-		if (ret == -EAGAIN)
-			return;
-		if (ret) {
-			fail(c, NULL);
-			return;
-		}
-		drop_first(c);
-	}
-	sd_event_source_set_io_events(c->io, EPOLLIN);
-}
-
 /* --- requests --- */
 
-static void send_workspace(struct client *c, const struct workspace *ws, uint32_t tag)
+static void send_workspace(struct admin_client *c, const struct workspace *ws, uint32_t tag)
 {
 	struct admin_workspace row;
 
 	admin_rows_workspace(c->server->reg, ws, &row);
 	row.tag = tag;
-	client_send(c, ADMIN_WORKSPACE, &row, sizeof(row), -1);
+	admin_client_send(c, ADMIN_WORKSPACE, &row, sizeof(row), -1);
 }
 
 /* The named workspace, or NULL after ADMIN_FAILED. */
-static struct workspace *named(struct client *c, const char *verb, const struct admin_name *req)
+static struct workspace *named(struct admin_client *c, const char *verb, const struct admin_name *req)
 {
 	struct workspace *ws = workspace_find(c->server->reg, req->name);
 	char text[512], shown[4 * STR_NAME_MAX];
@@ -179,14 +67,14 @@ static struct workspace *named(struct client *c, const char *verb, const struct 
 		return ws;
 	str_format(text, sizeof(text), "%s workspace '%s': no such workspace (sshbay list)", verb,
 		   str_vis(req->name, strlen(req->name), shown, sizeof(shown)));
-	send_failed(c, req->tag, ENOENT, text);
+	admin_client_failed(c, req->tag, ENOENT, text);
 	return NULL;
 }
 
 static int answer_list(void *ctx, struct msg *m, struct err *e)
 {
 	const struct admin_name *req = m->body;
-	struct client *c = ctx;
+	struct admin_client *c = ctx;
 	struct workspace *ws = NULL;
 
 	if (req->name[0]) {
@@ -198,7 +86,7 @@ static int answer_list(void *ctx, struct msg *m, struct err *e)
 		while ((ws = workspace_next(c->server->reg, ws)))
 			send_workspace(c, ws, req->tag);
 	}
-	send_done(c, req->tag, "");
+	admin_client_done(c, req->tag, "");
 	return 0;
 }
 
@@ -209,7 +97,7 @@ static void operation_progress(struct waiter *w, const char *step, const char *d
 
 	str_copy(row.step, sizeof(row.step), step);
 	str_copy(row.detail, sizeof(row.detail), detail);
-	client_send(op->client, ADMIN_PROGRESS, &row, sizeof(row), -1);
+	admin_client_send(op->client, ADMIN_PROGRESS, &row, sizeof(row), -1);
 }
 
 static const char *const past[] = {
@@ -218,7 +106,7 @@ static const char *const past[] = {
 
 static void forget_operation(struct operation *op)
 {
-	struct client *c = op->client;
+	struct admin_client *c = op->client;
 
 	for (struct operation **pp = &c->operations; *pp; pp = &(*pp)->next)
 		if (*pp == op) {
@@ -236,12 +124,12 @@ static void operation_done(struct waiter *w, struct workspace *ws, int ret, cons
 	const struct record *rec = ws ? workspace_record(ws) : NULL;
 
 	if (ret) {
-		send_failed(op->client, op->tag, -ret, e->text);
+		admin_client_failed(op->client, op->tag, -ret, e->text);
 	} else {
 		str_format(text, sizeof(text), "workspace '%s' %s%s%s", op->name, past[op->what],
 			   op->what <= ADMIN_START && rec && rec->control_ip.family ? ", address " : "",
 			   op->what <= ADMIN_START && rec ? ip_text(&rec->control_ip, ip, sizeof(ip)) : "");
-		send_done(op->client, op->tag, text);
+		admin_client_done(op->client, op->tag, text);
 	}
 	forget_operation(op);
 }
@@ -254,14 +142,14 @@ static int answer_operate(void *ctx, struct msg *m, struct err *e)
 	};
 	const struct admin_operate *req = m->body;
 	struct workspace_request todo;
-	struct client *c = ctx;
+	struct admin_client *c = ctx;
 	struct operation *op;
 
 	if (req->operation > ADMIN_DESTROY)
 		return err_set(e, EPROTO, "operate on '%s': unknown operation %u", req->name, req->operation);
 	op = c->noperations < OPERATIONS_MAX ? calloc(1, sizeof(*op)) : NULL;
 	if (!op) {
-		send_failed(c, req->tag, EBUSY, "start operation: too many at once on this connection");
+		admin_client_failed(c, req->tag, EBUSY, "start operation: too many at once on this connection");
 		return 0;
 	}
 	todo = (struct workspace_request){ ops[req->operation], req->purge != 0, req->timeout_s };
@@ -277,7 +165,7 @@ static int answer_operate(void *ctx, struct msg *m, struct err *e)
 static int answer_enter(void *ctx, struct msg *m, struct err *e)
 {
 	const struct admin_name *req = m->body;
-	struct client *c = ctx;
+	struct admin_client *c = ctx;
 	struct workspace *ws = named(c, "enter", req);
 	struct admin_done entered = { .tag = req->tag };
 	const char *user = req->user[0] ? req->user : "root";
@@ -290,22 +178,22 @@ static int answer_enter(void *ctx, struct msg *m, struct err *e)
 	if (strcmp(workspace_state(ws), record_state_text(RECORD_RUNNING))) {
 		str_format(text, sizeof(text), "enter workspace '%s': it is %s (sshbay start %s)", req->name,
 			   workspace_state(ws), req->name);
-		send_failed(c, req->tag, ENOTCONN, text);
+		admin_client_failed(c, req->tag, ENOTCONN, text);
 		return 0;
 	}
 	fd = str_is_name(user, strlen(user)) ? workspace_connect(c->server->reg, ws, user, &why)
 					     : err_set(&why, EINVAL, "enter workspace '%s': not a user name", req->name);
 	if (fd < 0) {
-		send_failed(c, req->tag, why.code, why.text);
+		admin_client_failed(c, req->tag, why.code, why.text);
 		return 0;
 	}
 	str_copy(entered.text, sizeof(entered.text), user);
-	client_send(c, ADMIN_ENTERED, &entered, sizeof(entered), fd);
+	admin_client_send(c, ADMIN_ENTERED, &entered, sizeof(entered), fd);
 	return 0;
 }
 
 struct row_ctx {
-	struct client *client;
+	struct admin_client *client;
 	const struct admin_name *req;
 };
 
@@ -323,7 +211,7 @@ static void send_session(void *ctx, const struct session_info *s)
 	str_copy(row.local, sizeof(row.local), s->local);
 	str_copy(row.fingerprint, sizeof(row.fingerprint), s->fingerprint);
 	str_copy(row.kinds, sizeof(row.kinds), s->kinds);
-	client_send(r->client, ADMIN_SESSION, &row, sizeof(row), -1);
+	admin_client_send(r->client, ADMIN_SESSION, &row, sizeof(row), -1);
 }
 
 static int answer_sessions(void *ctx, struct msg *m, struct err *e)
@@ -333,7 +221,7 @@ static int answer_sessions(void *ctx, struct msg *m, struct err *e)
 	if (r.req->name[0] && !named(r.client, "list sessions of", r.req))
 		return 0;
 	sessions_each(send_session, &r);
-	send_done(r.client, r.req->tag, "");
+	admin_client_done(r.client, r.req->tag, "");
 	return 0;
 }
 
@@ -342,7 +230,7 @@ static void send_lease(void *ctx, struct admin_lease *row)
 	const struct row_ctx *r = ctx;
 
 	row->tag = r->req->tag;
-	client_send(r->client, ADMIN_LEASE, row, sizeof(*row), -1);
+	admin_client_send(r->client, ADMIN_LEASE, row, sizeof(*row), -1);
 }
 
 static int answer_leases(void *ctx, struct msg *m, struct err *e)
@@ -360,7 +248,7 @@ static int answer_leases(void *ctx, struct msg *m, struct err *e)
 		while ((ws = workspace_next(reg, ws)))
 			admin_rows_leases(reg, ws, send_lease, &r);
 	}
-	send_done(r.client, r.req->tag, "");
+	admin_client_done(r.client, r.req->tag, "");
 	return 0;
 }
 
@@ -375,7 +263,7 @@ static bool concerns(const char *line, const char *name)
 	return strstr(line, field) != NULL;
 }
 
-static void send_event(struct client *c, uint32_t tag, const char *name, const char *line)
+static void send_event(struct admin_client *c, uint32_t tag, const char *name, const char *line)
 {
 	struct admin_event row = { .tag = tag };
 	size_t len = strlen(line);
@@ -387,20 +275,20 @@ static void send_event(struct client *c, uint32_t tag, const char *name, const c
 	if (len >= sizeof(row.line))
 		len = sizeof(row.line) - 1;
 	memcpy(row.line, line, len);
-	client_send(c, ADMIN_EVENT, &row, sizeof(row), -1);
+	admin_client_send(c, ADMIN_EVENT, &row, sizeof(row), -1);
 }
 
 static int answer_events(void *ctx, struct msg *m, struct err *e)
 {
 	const struct admin_name *req = m->body;
-	struct client *c = ctx;
+	struct admin_client *c = ctx;
 	const struct admin_server *a = c->server;
 
 	for (unsigned int i = a->nrecent > RECENT_MAX ? a->nrecent - RECENT_MAX : 0; i < a->nrecent; i++)
 		if (a->recent[i % RECENT_MAX])
 			send_event(c, req->tag, req->name, a->recent[i % RECENT_MAX]);
 	if (!req->follow) {
-		send_done(c, req->tag, "");
+		admin_client_done(c, req->tag, "");
 		return 0;
 	}
 	c->follow = true;
@@ -412,25 +300,25 @@ static int answer_events(void *ctx, struct msg *m, struct err *e)
 static int answer_reload(void *ctx, struct msg *m, struct err *e)
 {
 	const struct admin_name *req = m->body;
-	struct client *c = ctx;
+	struct admin_client *c = ctx;
 	char text[512] = "";
 	int ret = c->server->daemon.reload(c->server->daemon.ctx, text, sizeof(text));
 
 	if (ret)
-		send_failed(c, req->tag, -ret, text);
+		admin_client_failed(c, req->tag, -ret, text);
 	else
-		send_done(c, req->tag, text);
+		admin_client_done(c, req->tag, text);
 	return 0;
 }
 
 static int answer_status(void *ctx, struct msg *m, struct err *e)
 {
 	const struct admin_name *req = m->body;
-	struct client *c = ctx;
+	struct admin_client *c = ctx;
 	char text[512] = "";
 
 	c->server->daemon.status(c->server->daemon.ctx, text, sizeof(text));
-	send_done(c, req->tag, text);
+	admin_client_done(c, req->tag, text);
 	return 0;
 }
 
@@ -442,16 +330,13 @@ static const struct msg_route routes[] = {
 
 /* --- clients --- */
 
-static void client_free(struct client *c)
+static void client_free(struct admin_client *c)
 {
 	while (c->operations) {
 		waiter_cancel(&c->operations->waiter);
 		forget_operation(c->operations);
 	}
-	while (c->out)
-		drop_first(c);
-	sd_event_source_disable_unref(c->io);
-	fd_close(&c->fd);
+	admin_client_close(c);
 	c->server->nclients--;
 	free(c);
 }
@@ -459,10 +344,10 @@ static void client_free(struct client *c)
 static int reap(sd_event_source *s, void *ctx)
 {
 	struct admin_server *a = ctx;
-	struct client **pp = &a->clients;
+	struct admin_client **pp = &a->clients;
 
 	while (*pp) {
-		struct client *c = *pp;
+		struct admin_client *c = *pp;
 
 		if (c->failed) {
 			*pp = c->next;
@@ -476,7 +361,7 @@ static int reap(sd_event_source *s, void *ctx)
 
 static int on_client(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 {
-	struct client *c = ctx;
+	struct admin_client *c = ctx;
 	union admin_body body;
 	struct err e = { 0 };
 	struct msg m;
@@ -485,7 +370,7 @@ static int on_client(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 	if (c->failed)
 		return 0;
 	if (revents & EPOLLOUT)
-		flush_queue(c);
+		admin_client_flush(c);
 	if (!(revents & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		return 0;
 	ret = msg_recv(fd, &admin_proto, &body, sizeof(body), &m, &e);
@@ -497,18 +382,18 @@ static int on_client(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 		if (!ret)
 			return 0;
 	}
-	fail(c, ret ? e.text : NULL);
+	admin_client_fail(c, ret ? e.text : NULL);
 	return 0;
 }
 
 static int add_client(struct admin_server *a, int fd, struct err *e)
 {
-	struct client *c = calloc(1, sizeof(*c));
+	struct admin_client *c = calloc(1, sizeof(*c));
 	int ret;
 
 	if (!c)
 		return err_set(e, ENOMEM, "accept on 'admin.sock': out of memory");
-	*c = (struct client){ .server = a, .fd = fd, .state.phase = 1 };
+	*c = (struct admin_client){ .server = a, .fd = fd, .reaper = a->reaper, .state.phase = 1 };
 	c->out_end = &c->out;
 	ret = sd_event_add_io(a->loop, &c->io, fd, EPOLLIN, on_client, c);
 	if (ret < 0) {
@@ -553,7 +438,7 @@ static void on_audit(void *ctx, const char *line)
 
 	free(*slot);
 	*slot = strdup(line);
-	for (struct client *c = a->clients; c; c = c->next)
+	for (struct admin_client *c = a->clients; c; c = c->next)
 		if (c->follow)
 			send_event(c, c->follow_tag, c->follow_name, line);
 }
@@ -596,7 +481,7 @@ void admin_server_free(struct admin_server *a)
 		return;
 	audit_subscribe(NULL, NULL);
 	while (a->clients) {
-		struct client *c = a->clients;
+		struct admin_client *c = a->clients;
 
 		a->clients = c->next;
 		client_free(c);
