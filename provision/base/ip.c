@@ -64,7 +64,7 @@ int ip_parse_net(const char *s, struct ipnet *out, struct err *e)
 {
 	const char *slash = strchr(s, '/');
 	char host[IP_TEXT_MAX];
-	struct ipnet net;
+	struct ipnet net = { 0 };
 	uint64_t plen;
 	int r;
 
@@ -73,7 +73,7 @@ int ip_parse_net(const char *s, struct ipnet *out, struct err *e)
 	r = ip_parse(host, &net.addr, e);
 	if (r < 0)
 		return r;
-	if (num_u64(slash + 1, 0, ip_bytes(&net.addr) * 8, &plen, NULL) < 0)
+	if (num_u64(slash + 1, 0, (uint64_t)ip_bytes(&net.addr) * 8, &plen, NULL) < 0)
 		return refuse(e, s,
 			      net.addr.family == AF_INET ? "needs a prefix length of 0 to 32"
 							 : "needs a prefix length of 0 to 128");

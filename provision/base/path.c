@@ -39,8 +39,14 @@ static int temp_name(const char *name, char *tmp, size_t size, size_t *dirlen)
 	return str_format(tmp, size, "%.*s.%s.new", (int)*dirlen, name, name + *dirlen);
 }
 
-static int write_temp(int dirfd, const char *tmp, const void *buf, size_t len, mode_t mode,
-		      int durable)
+struct content {
+	const void *buf;
+	size_t len;
+	mode_t mode;
+	int durable;
+};
+
+static int write_temp(int dirfd, const char *tmp, const struct content *c)
 {
 	auto_fd int fd = -1;
 	int r;
@@ -54,12 +60,12 @@ static int write_temp(int dirfd, const char *tmp, const void *buf, size_t len, m
 		return -errno;
 	r = fault("path.write");
 	if (r == 0)
-		r = fd_write_all(fd, buf, len);
+		r = fd_write_all(fd, c->buf, c->len);
 	if (r < 0)
 		return r;
-	if (fchmod(fd, mode) < 0)
+	if (fchmod(fd, c->mode) < 0)
 		return -errno;
-	if (durable && (fault("path.fsync") < 0 || fsync(fd) < 0))
+	if (c->durable && (fault("path.fsync") < 0 || fsync(fd) < 0))
 		return -errno;
 	/* Some filesystems report a failed write only here. */
 	return close(fd_take(&fd)) < 0 ? -errno : 0;
@@ -81,13 +87,14 @@ static int sync_dir(int dirfd, const char *name, size_t dirlen)
 int path_write_atomic(int dirfd, const char *name, const void *buf, size_t len, mode_t mode,
 		      int durable, struct err *e)
 {
+	const struct content c = { .buf = buf, .len = len, .mode = mode, .durable = durable };
 	char tmp[PATH_MAX];
 	size_t dirlen;
 	int r = temp_name(name, tmp, sizeof(tmp), &dirlen);
 
 	if (r < 0)
 		return err_ret(e, r, "write '%s'", name);
-	r = write_temp(dirfd, tmp, buf, len, mode, durable);
+	r = write_temp(dirfd, tmp, &c);
 	if (r == 0 && (fault("path.rename") < 0 || renameat(dirfd, tmp, dirfd, name) < 0))
 		r = -errno;
 	if (r < 0) {

@@ -45,7 +45,7 @@ int proc_start_time(pid_t pid, uint64_t *ticks, struct err *e)
 int proc_open(pid_t pid, uint64_t ticks, struct err *e)
 {
 	auto_fd int fd = -1;
-	uint64_t now;
+	uint64_t now = 0;
 	int r;
 
 	if (pid <= 0)
@@ -163,8 +163,8 @@ int proc_run(const char *const argv[], const char *input, struct err *e)
 {
 	auto_fd int in = -1, errors = -1;
 	char line[160];
-	int status, r;
-	pid_t pid;
+	int status = 0, r;
+	pid_t pid = 0;
 
 	if (input) {
 		in = memory_file(input, e);

@@ -85,6 +85,7 @@ static int await(int sock, uint32_t type, union answer *body, struct msg *m, str
 /* Append one word in single quotes; the shell inside gives back exactly this word. */
 static int quote(struct init_spawn *s, const char *word)
 {
+	static const uint8_t escaped[] = { '\'', '\\', '\'', '\'' };
 	uint8_t *out = s->command.data;
 	size_t at = s->command.len, max = sizeof(s->command.data);
 	const char *p;
@@ -96,8 +97,8 @@ static int quote(struct init_spawn *s, const char *word)
 	out[at++] = '\'';
 	for (p = word; *p && at + 5 < max; p++) {
 		if (*p == '\'') {
-			memcpy(out + at, "'\\''", 4);
-			at += 4;
+			memcpy(out + at, escaped, sizeof(escaped));
+			at += sizeof(escaped);
 		} else {
 			out[at++] = (uint8_t)*p;
 		}
@@ -126,10 +127,9 @@ static void describe_terminal(struct init_spawn *s)
 
 static int send_spawn(int sock, const struct request *rq, struct err *e)
 {
-	auto_free struct init_spawn *s = calloc(1, sizeof(*s));
+	static struct init_spawn spawn; /* one per process, and too large for the stack */
+	struct init_spawn *s = &spawn;
 
-	if (!s)
-		return err_set(e, ENOMEM, "start command: out of memory");
 	s->id = SPAWN_ID;
 	s->kind = rq->ncommand ? INIT_EXEC : INIT_SHELL;
 	for (int i = 0; i < rq->ncommand; i++)

@@ -61,6 +61,8 @@ void grid_print(struct grid *g, FILE *f)
 {
 	size_t n = columns(g), widths[GRID_COLUMNS] = { 0 };
 
+	if (n == 0 || n > GRID_COLUMNS)
+		return;
 	for (size_t i = 0; i < n; i++)
 		widths[i] = strlen(g->heads[i]);
 	for (size_t i = 0; i < g->ncells; i++)

@@ -14,8 +14,8 @@
 #include "base/fd.h"
 #include "base/num.h"
 
-#define NAMES_MAX   4096        /* what provisiond takes on one connection */
-#define TIMEOUT_MAX (24 * 3600) /* seconds */
+#define NAMES_MAX   4096  /* what provisiond takes on one connection */
+#define TIMEOUT_MAX 86400 /* seconds */
 
 struct target {
 	char name[STR_NAME_MAX];

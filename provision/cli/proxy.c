@@ -29,6 +29,11 @@ struct flow {
 
 enum { STDIN, STDOUT, STDERR, NFLOWS };
 
+/* One array for poll(2), with names. */
+struct polls {
+	struct pollfd from[NFLOWS], to[NFLOWS], control, signals;
+};
+
 struct pump {
 	struct proxy *proxy;
 	struct flow flows[NFLOWS];
@@ -193,53 +198,55 @@ static bool output_open(void)
 	       flow_writes(&pump.flows[STDOUT]) || flow_writes(&pump.flows[STDERR]);
 }
 
-static int poll_once(struct pollfd *p)
+static struct pollfd wait_for(int fd, short events)
+{
+	return (struct pollfd){ .fd = fd, .events = events };
+}
+
+static int poll_once(struct polls *p)
 {
 	bool pending = flow_writes(&pump.flows[STDOUT]) || flow_writes(&pump.flows[STDERR]);
 	int n;
 
-	for (int i = 0; i < NFLOWS; i++) {
+	for (unsigned int i = 0; i < NFLOWS; i++) {
 		const struct flow *f = &pump.flows[i];
+		/* Nobody reads the input of a spawn that has exited. */
+		bool idle = pump.exited && i == STDIN;
 
-		p[2 * i] = (struct pollfd){ .fd = flow_reads(f) ? f->from : -1, .events = POLLIN };
-		p[2 * i + 1] =
-			(struct pollfd){ .fd = flow_writes(f) ? f->to : -1, .events = POLLOUT };
+		p->from[i] = wait_for(flow_reads(f) && !idle ? f->from : -1, POLLIN);
+		p->to[i] = wait_for(flow_writes(f) && !idle ? f->to : -1, POLLOUT);
 	}
-	p[2 * NFLOWS] =
-		(struct pollfd){ .fd = pump.exited ? -1 : pump.proxy->control, .events = POLLIN };
-	p[2 * NFLOWS + 1] = (struct pollfd){ .fd = pump.signals, .events = POLLIN };
-	if (pump.exited)
-		p[0].fd = p[1].fd = -1;
+	p->control = wait_for(pump.exited ? -1 : pump.proxy->control, POLLIN);
+	p->signals = wait_for(pump.signals, POLLIN);
 	do {
-		n = poll(p, 2 * NFLOWS + 2, pump.exited && !pending ? QUIET_MS : -1);
+		n = poll((struct pollfd *)p, sizeof(*p) / sizeof(struct pollfd),
+			 pump.exited && !pending ? QUIET_MS : -1);
 	} while (n < 0 && errno == EINTR);
 	return n;
 }
 
 static int loop(struct err *e)
 {
-	struct pollfd p[2 * NFLOWS + 2];
+	struct polls p;
 	int r;
 
 	while (!pump.exited || output_open()) {
-		r = poll_once(p);
+		r = poll_once(&p);
 		if (r < 0)
 			return err_sys(e, "wait for the workspace");
 		if (r == 0)
 			break;
-		for (int i = 0; i < NFLOWS; i++) {
-			if (p[2 * i].revents)
+		for (unsigned int i = 0; i < NFLOWS; i++) {
+			if (p.from[i].revents)
 				flow_read(&pump.flows[i], i == STDIN);
-			if (p[2 * i + 1].revents)
+			if (p.to[i].revents)
 				flow_write(&pump.flows[i], i == STDIN);
 		}
-		if (p[2 * NFLOWS + 1].revents)
+		if (p.signals.revents)
 			on_signals();
-		if (p[2 * NFLOWS].revents) {
-			r = on_control(e);
-			if (r < 0)
-				return r;
-		}
+		r = p.control.revents ? on_control(e) : 0;
+		if (r < 0)
+			return r;
 	}
 	return pump.status;
 }

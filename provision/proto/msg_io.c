@@ -72,6 +72,8 @@ int msg_send(int sock, const struct msg_proto *p, uint32_t type, const void *bod
 
 	if (n < 0)
 		return (int)n;
+	if (!row)
+		return err_set(e, EPROTO, "send '%s' message: unknown type %u", p->name, type);
 	if (nfds < row->fds_min || nfds > row->fds_max)
 		return err_set(e, EINVAL, "send '%s': %u fds, wants %u to %u", row->name, nfds,
 			       row->fds_min, row->fds_max);
@@ -154,6 +156,9 @@ static int check_flags(const struct msg_proto *p, int flags, struct err *e)
 static int check_fds(const struct msg_proto *p, struct msg *m, struct err *e)
 {
 	m->row = row_of(p, m->type);
+	if (!m->row)
+		return err_set(e, EPROTO, "receive '%s' message: unknown type %u", p->name,
+			       m->type);
 	if (m->nfds < m->row->fds_min || m->nfds > m->row->fds_max)
 		return err_set(e, EPROTO, "receive '%s': %u fds, wants %u to %u", m->row->name,
 			       m->nfds, m->row->fds_min, m->row->fds_max);
