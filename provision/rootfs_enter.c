@@ -192,6 +192,8 @@ static int new_mount(const struct fresh *f, struct err *e)
 
 	if (fs < 0)
 		return err_sys(e, "open filesystem '%s'", f->type);
+	/* What df(1) and mount(8) show. */
+	(void)fsconfig(fs, FSCONFIG_SET_STRING, "source", f->type, 0);
 	(void)str_copy(options, sizeof(options), f->options ? f->options : "");
 	for (char *o = strtok_r(options, ",", &save); o; o = strtok_r(NULL, ",", &save)) {
 		char *value = strchr(o, '=');
