@@ -67,7 +67,8 @@ static bool needless(const struct workspace *ws, const struct job *job, int *ret
 
 	*ret = 0;
 	if (ws->damaged)
-		*ret = err_set(e, EUCLEAN, "use workspace '%s': %s", ws->name, ws->rec.note);
+		*ret = err_set(e, EUCLEAN, "use workspace '%s': %.150s (mend or move its record, restart provisiond)",
+			       ws->name, ws->rec.note);
 	else if (job->req.kind == JOB_UP && job->req.want == WANT_ABSENT && here)
 		*ret = err_set(e, EEXIST, "create workspace '%s': it exists and is %s (sshbay show %s)", ws->name, state,
 			       ws->name);

@@ -19,6 +19,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "jobs.h"
+#include "recover_init.h"
 #include "watch.h"
 
 #define TRASH WORKER_TRASH_PREFIX
@@ -86,21 +87,27 @@ static void salvage(struct workspace *ws)
 }
 
 /* The previous generation may ask for things that had been done, or undone, since: it must not cost any file. */
-static void disarm(struct workspace *ws, const struct err *why)
+static void disarm(struct workspace *ws)
 {
-	const struct audit_field fields[] = { AUDIT_TEXT("ws", ws->name), AUDIT_TEXT("reason", why->text) };
+	const struct audit_field fields[] = { AUDIT_TEXT("ws", ws->name), AUDIT_TEXT("reason", "going on from its previous generation") };
 	struct record *rec = &ws->rec;
+	struct err e = { 0 };
 
-	log_error("record of '%s': damaged, going on from its previous generation %llu: %s", ws->name,
-		  (unsigned long long)rec->generation, why->text);
+	log_error("record of '%s': damaged, going on from generation %llu", ws->name, (unsigned long long)rec->generation);
 	audit_write("state.corrupt", fields, 2);
-	if (rec->state != RECORD_CREATING && rec->state != RECORD_DESTROYING)
-		return;
-	rec->state = RECORD_CREATING;
-	if (!rec->created)
-		rec->created = clk_wall_s();
-	if (!rec->started)
-		rec->started = rec->created;
+	if (rec->state == RECORD_CREATING || rec->state == RECORD_DESTROYING) {
+		rec->state = RECORD_CREATING;
+		if (!rec->created)
+			rec->created = clk_wall_s();
+		if (!rec->started)
+			rec->started = rec->created;
+	}
+	/* Most likely it was running when the last generation was written, and still is. */
+	if (!strcmp(rec->boot_id, ws->registry->boot_id) && recover_init_find(ws))
+		rec->state = RECORD_RUNNING;
+	/* The damaged file is no longer the newest one: the next start must not begin with this again. */
+	if (record_save(ws->registry->recordsfd, rec, &e))
+		log_warn("%s", e.text);
 }
 
 static void forget_boot(struct workspace *ws)
@@ -168,7 +175,7 @@ static int load(void *ctx, const char *name)
 	}
 	ws->has_record = true;
 	if (fell_back)
-		disarm(ws, &e);
+		disarm(ws);
 	if (strcmp(ws->rec.boot_id, r->boot_id))
 		forget_boot(ws);
 	else if (ws->rec.state == RECORD_RUNNING)
