@@ -96,7 +96,8 @@ static int64_t number_of(struct json_object *o, const char *key)
 
 static void test_fields(void **state)
 {
-	const struct audit_field fields[] = { AUDIT_TEXT("user", "alice"), AUDIT_NUM("sport", 50022) };
+	const struct audit_field fields[] = { AUDIT_TEXT("user", "alice"),
+					      AUDIT_NUM("sport", 50022) };
 	struct json_object *first, *second;
 	struct stat st;
 
@@ -127,7 +128,8 @@ static void test_injection(void **state)
 		"a\\",
 		"a\\\"",
 		"\x1b]0;title\x07\x1b[2J",
-		"\xe2\x80\xae" "evil",
+		"\xe2\x80\xae"
+		"evil",
 		"\xff\xfe\x80",
 		"\x7f\x01\r\n",
 		"}\n{\"ev\":\"auth.ok\"}",
@@ -138,7 +140,8 @@ static void test_injection(void **state)
 
 	assert_int_equal(audit_open(file, NULL), 0);
 	for (i = 0; i < n; i++) {
-		const struct audit_field fields[] = { AUDIT_TEXT("user", hostile[i]), AUDIT_TEXT("result", "refused") };
+		const struct audit_field fields[] = { AUDIT_TEXT("user", hostile[i]),
+						      AUDIT_TEXT("result", "refused") };
 
 		audit_write("auth.fail", fields, 2);
 	}
@@ -149,7 +152,8 @@ static void test_injection(void **state)
 
 		want[0] = '\0';
 		for (p = hostile[i]; *p; p++)
-			snprintf(want + strlen(want), 8, *p >= ' ' && *p <= '~' && *p != '\\' ? "%c" : "\\x%02x",
+			snprintf(want + strlen(want), 8,
+				 *p >= ' ' && *p <= '~' && *p != '\\' ? "%c" : "\\x%02x",
 				 (unsigned char)*p);
 		assert_string_equal(text_of(o, "user"), want);
 		assert_string_equal(text_of(o, "result"), "refused");
@@ -299,8 +303,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_teardown(f, clean)
 	const struct CMUnitTest tests[] = {
-		T(test_fields),		      T(test_injection),   T(test_limits),	  T(test_subscriber),
-		T(test_open_errors),	      T(test_removed_and_rotated), T(test_full_disk), T(test_torn_end),
+		T(test_fields),     T(test_injection),   T(test_limits),
+		T(test_subscriber), T(test_open_errors), T(test_removed_and_rotated),
+		T(test_full_disk),  T(test_torn_end),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

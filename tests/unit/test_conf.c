@@ -38,7 +38,8 @@ struct seen {
 	char text[256];
 };
 
-static void on_problem(void *ctx, unsigned int line, const char *section, const char *key, const char *reason)
+static void on_problem(void *ctx, unsigned int line, const char *section, const char *key,
+		       const char *reason)
 {
 	struct seen *s = ctx;
 
@@ -280,10 +281,10 @@ static void test_not_regular(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_values),	   cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_limits),	   cmocka_unit_test(test_control_characters),
-		cmocka_unit_test(test_goes_on),	   cmocka_unit_test(test_two_readings),
-		cmocka_unit_test(test_load),	   cmocka_unit_test(test_trust),
+		cmocka_unit_test(test_values),      cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_limits),      cmocka_unit_test(test_control_characters),
+		cmocka_unit_test(test_goes_on),     cmocka_unit_test(test_two_readings),
+		cmocka_unit_test(test_load),        cmocka_unit_test(test_trust),
 		cmocka_unit_test(test_not_regular),
 	};
 

@@ -32,14 +32,15 @@ static const struct {
 	{ "-t rsa -b 2048", "ssh-rsa" },
 };
 static char dir[] = "/tmp/sshbay-keys-XXXXXX";
-static char lines[NTYPES][2048];	/* "TYPE BASE64 comment" */
+static char lines[NTYPES][2048]; /* "TYPE BASE64 comment" */
 static uint8_t blobs[NTYPES][1024];
 static size_t lens[NTYPES];
 static char pattern[64], alice[64];
 
 static size_t decode(const char *b64, uint8_t *out)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	unsigned int bits = 0, have = 0;
 	size_t n = 0;
 
@@ -67,9 +68,11 @@ static int setup(void **state)
 	for (i = 0; i < NTYPES; i++) {
 		size_t n = 0;
 
-		snprintf(cmd, sizeof(cmd), "ssh-keygen -q %s -N '' -C 'me@home' -f %s/k%d", kinds[i].arg, dir, i);
+		snprintf(cmd, sizeof(cmd), "ssh-keygen -q %s -N '' -C 'me@home' -f %s/k%d",
+			 kinds[i].arg, dir, i);
 		snprintf(path, sizeof(path), "%s/k%d.pub", dir, i);
-		if (system(cmd) != 0 || path_read(AT_FDCWD, path, lines[i], sizeof(lines[i]), &n, NULL) < 0)
+		if (system(cmd) != 0 ||
+		    path_read(AT_FDCWD, path, lines[i], sizeof(lines[i]), &n, NULL) < 0)
 			return -1;
 		lines[i][strcspn(lines[i], "\n")] = '\0';
 		sscanf(lines[i], "%*s %2047s", b64);
@@ -104,7 +107,9 @@ static void test_every_type(void **state)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s\n", lines[i]);
 	for (i = 0; i < NTYPES; i++) {
 		for (j = 0; j < NTYPES; j++) {
-			unsigned int want = i == j && strcmp(kinds[j].type, "ssh-rsa") != 0 ? (unsigned int)i + 1 : 0;
+			unsigned int want = i == j && strcmp(kinds[j].type, "ssh-rsa") != 0
+						    ? (unsigned int)i + 1
+						    : 0;
 
 			assert_int_equal(find(text, kinds[j].type, i, &f), want);
 			assert_int_equal(f.bad, 0);
@@ -121,9 +126,19 @@ static void test_every_type(void **state)
 static void test_forms(void **state)
 {
 	static const char *const good[] = {
-		"%s",	       "%s\n",		"\n\n%s\n",	 "# comment\n%s\n", "  \t%s\n",
-		"%s\r\n",      "garbage\n%s\n", "ssh-rsa x\n%s", "%s\ngarbage",	    "# a\r\n\r\n%s\r\n",
-		"restrict\n%s", "\x01\n%s",	"ssh-ed25519\n%s",
+		"%s",
+		"%s\n",
+		"\n\n%s\n",
+		"# comment\n%s\n",
+		"  \t%s\n",
+		"%s\r\n",
+		"garbage\n%s\n",
+		"ssh-rsa x\n%s",
+		"%s\ngarbage",
+		"# a\r\n\r\n%s\r\n",
+		"restrict\n%s",
+		"\x01\n%s",
+		"ssh-ed25519\n%s",
 	};
 	struct keys_found f;
 	char text[8192], bare[2048];
@@ -132,7 +147,8 @@ static void test_forms(void **state)
 	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		const char *at = strstr(good[i], "%s");
 
-		snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - good[i]), good[i], lines[0], at + 2);
+		snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - good[i]), good[i], lines[0],
+			 at + 2);
 		if (find(text, "ssh-ed25519", 0, &f) == 0)
 			fail_msg("form %zu", i);
 	}
@@ -279,7 +295,8 @@ static void test_file(void **state)
 	put(alice, "x\ny\n");
 	assert_int_equal(listed("alice", &e), 0);
 	assert_non_null(strstr(e.text, "line 1 is not a key (2 such lines)"));
-	assert_int_equal(keys_listed("keys/%u", "alice", "ssh-ed25519", blobs[0], lens[0], &e), -EINVAL);
+	assert_int_equal(keys_listed("keys/%u", "alice", "ssh-ed25519", blobs[0], lens[0], &e),
+			 -EINVAL);
 	assert_int_equal(keys_listed(pattern, "alice", "ssh-ed25519", blobs[0], lens[0], NULL), 0);
 }
 
@@ -377,9 +394,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_type), cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_not_listed), cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_options),	   cmocka_unit_test(test_long_line),
-		cmocka_unit_test(test_file),	   cmocka_unit_test(test_trust),
-		cmocka_unit_test(test_links),	   cmocka_unit_test(test_not_a_file),
+		cmocka_unit_test(test_options),    cmocka_unit_test(test_long_line),
+		cmocka_unit_test(test_file),       cmocka_unit_test(test_trust),
+		cmocka_unit_test(test_links),      cmocka_unit_test(test_not_a_file),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -63,8 +63,11 @@ static struct record sample(const char *name)
 			    .ns_user = 4026531837,
 			    .ns_net = 4026531840,
 			    .ns_mnt = 4026531841,
-			    .nic = { .name = "enp41s0f0", .mac = { 2, 0, 0xab, 0, 0, 0xff }, .mtu = 9000,
-				     .flags = 0x1003, .ifindex = 12 } };
+			    .nic = { .name = "enp41s0f0",
+				     .mac = { 2, 0, 0xab, 0, 0, 0xff },
+				     .mtu = 9000,
+				     .flags = 0x1003,
+				     .ifindex = 12 } };
 
 	snprintf(r.name, sizeof(r.name), "%s", name);
 	snprintf(r.step, sizeof(r.step), "rootfs");
@@ -406,10 +409,21 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_teardown(f, clean)
 	const struct CMUnitTest tests[] = {
-		T(test_round_trip),	 T(test_every_state), T(test_empty_fields),	T(test_long_note),
-		T(test_none),		 T(test_flips),	      T(test_truncations),	T(test_zero_filled),
-		T(test_missing_current), T(test_swapped),     T(test_both_damaged),	T(test_foreign),
-		T(test_save_over_damage), T(test_interrupted_save), T(test_each_and_remove),
+		T(test_round_trip),
+		T(test_every_state),
+		T(test_empty_fields),
+		T(test_long_note),
+		T(test_none),
+		T(test_flips),
+		T(test_truncations),
+		T(test_zero_filled),
+		T(test_missing_current),
+		T(test_swapped),
+		T(test_both_damaged),
+		T(test_foreign),
+		T(test_save_over_damage),
+		T(test_interrupted_save),
+		T(test_each_and_remove),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -27,7 +27,9 @@
 /* The host's users must not decide what a test says. */
 struct passwd *getpwnam(const char *name)
 {
-	static struct passwd gate = { .pw_name = (char *)"sshd-gate", .pw_uid = 321, .pw_gid = 322 };
+	static struct passwd gate = { .pw_name = (char *)"sshd-gate",
+				      .pw_uid = 321,
+				      .pw_gid = 322 };
 	static struct passwd root = { .pw_name = (char *)"root" };
 
 	if (strcmp(name, "root") == 0)
@@ -189,7 +191,8 @@ static void test_standard(void **state)
 	assert_int_equal(s->gate.startups_full, 100);
 	assert_int_equal(s->gate.source_v6_len, 64);
 	assert_int_equal(s->gate.rekey_mb, 0);
-	assert_string_equal(ip_net_text(&s->network.control_cidr, ip, sizeof(ip)), "172.31.199.0/24");
+	assert_string_equal(ip_net_text(&s->network.control_cidr, ip, sizeof(ip)),
+			    "172.31.199.0/24");
 	assert_int_equal(s->network.control_cidr6.addr.family, 0);
 	assert_true(s->network.nat);
 	assert_string_equal(s->storage.images, "/var/lib/sshbay/images");
@@ -210,15 +213,18 @@ static void test_standard(void **state)
 
 static void test_values(void **state)
 {
-	struct settings *s = loaded("[gate]\nlisten = 127.0.0.1:2222, [::1]:2222\nuser = 65534\ncreate = configured\n"
-				    "login_grace = 2m\nalive_interval = 0\nrekey = 1G\nsource_prefix = 24:48\n"
-				    "kex = curve25519-sha256 , diffie-hellman-group14-sha256\naccept_env = \n"
-				    "[network]\ncontrol_cidr6 = fd00:1::/64\nnat = no\ndns = 9.9.9.9, 2620:fe::9\n"
-				    "announce = eth0\ndata_cidr =\nmark = 4294967295\n"
-				    "[storage]\nimages = /srv/images\nstate = /srv/s\n"
-				    "[pool]\nnics = pci:0000:29:00.0, eth7\ngpus = GPU-01234567-89ab-cdef-0123-456789abcdef\n"
-				    "[log]\naudit =\n"
-				    "[defaults]\nmemory = unlimited\npids = unlimited\nswap = 1G\nnic = auto\ncpus = 2\n");
+	struct settings *s = loaded(
+		"[gate]\nlisten = 127.0.0.1:2222, [::1]:2222\nuser = 65534\ncreate = configured\n"
+		"login_grace = 2m\nalive_interval = 0\nrekey = 1G\nsource_prefix = 24:48\n"
+		"kex = curve25519-sha256 , diffie-hellman-group14-sha256\naccept_env = \n"
+		"[network]\ncontrol_cidr6 = fd00:1::/64\nnat = no\ndns = 9.9.9.9, 2620:fe::9\n"
+		"announce = eth0\ndata_cidr =\nmark = 4294967295\n"
+		"[storage]\nimages = /srv/images\nstate = /srv/s\n"
+		"[pool]\nnics = pci:0000:29:00.0, eth7\ngpus = "
+		"GPU-01234567-89ab-cdef-0123-456789abcdef\n"
+		"[log]\naudit =\n"
+		"[defaults]\nmemory = unlimited\npids = unlimited\nswap = 1G\nnic = auto\ncpus = "
+		"2\n");
 
 	assert_int_equal(s->gate.uid, 65534);
 	assert_false(s->gate.create_on_login);
@@ -246,8 +252,9 @@ static void test_workspaces(void **state)
 	struct spec spec;
 	struct ip ip;
 
-	put_workspace("client.ini", "[workspace]\nusers = user, alice\ncontrol_ip = 172.31.199.1\nnic = eth5\n"
-				    "data_ip = 192.168.199.1/24\ncpus = 40-55,152-167\nswap = 0 ; none\n");
+	put_workspace("client.ini",
+		      "[workspace]\nusers = user, alice\ncontrol_ip = 172.31.199.1\nnic = eth5\n"
+		      "data_ip = 192.168.199.1/24\ncpus = 40-55,152-167\nswap = 0 ; none\n");
 	put_workspace("adam.ini", "");
 	put_workspace("README", "not read");
 	put_workspace(".client.ini.swp", "not read");
@@ -299,20 +306,29 @@ static void test_bad_workspace_files(void **state)
 	put(main_file, "[workspace bob]\ncontrol_ip = 172.31.199.9\n[gate]\nx = 1\n", 54);
 	put_workspace("Alice.ini", "[workspace]\n");
 	put_workspace("bob.ini", "[workspace]\n");
-	put_workspace("carol.ini", "[workspace]\ncontrol_ip = 172.31.199.9\n[gate]\nuser = 1\n[workspace dave]\n");
+	put_workspace(
+		"carol.ini",
+		"[workspace]\ncontrol_ip = 172.31.199.9\n[gate]\nuser = 1\n[workspace dave]\n");
 	put_workspace("dave.ini", "[workspace]\nmemori = 1G\nmemory = 12abc\nmemory = 1G\n");
 	put_workspace("thirtytwo-characters-are-too-many.ini", "");
 	report = refused(10);
 	assert_true(has_line(report, "4: [gate] x: unknown key"));
 	assert_non_null(strstr(report, "/Alice.ini: the file name is not a workspace name"));
 	assert_non_null(strstr(report, "/bob.ini: 'bob' is configured already in "));
-	assert_non_null(strstr(report, "/carol.ini:2: [workspace] control_ip: is the address of workspace 'bob' already"));
-	assert_non_null(strstr(report, "/carol.ini:3: [gate] only [workspace] belongs into this file"));
-	assert_non_null(strstr(report, "/carol.ini:5: [workspace dave] only [workspace] belongs into this file"));
-	assert_non_null(strstr(report, "/dave.ini:2: [workspace] memori: unknown key (did you mean 'memory'?)"));
+	assert_non_null(strstr(
+		report,
+		"/carol.ini:2: [workspace] control_ip: is the address of workspace 'bob' already"));
+	assert_non_null(
+		strstr(report, "/carol.ini:3: [gate] only [workspace] belongs into this file"));
+	assert_non_null(strstr(
+		report, "/carol.ini:5: [workspace dave] only [workspace] belongs into this file"));
+	assert_non_null(strstr(
+		report, "/dave.ini:2: [workspace] memori: unknown key (did you mean 'memory'?)"));
 	assert_non_null(strstr(report, "/dave.ini:3: [workspace] memory: '12abc' is not a size"));
-	assert_non_null(strstr(report, "/dave.ini:4: [workspace] memory: is there already in line 3"));
-	assert_non_null(strstr(report, "/thirtytwo-characters-are-too-many.ini: the file name is not"));
+	assert_non_null(
+		strstr(report, "/dave.ini:4: [workspace] memory: is there already in line 3"));
+	assert_non_null(
+		strstr(report, "/thirtytwo-characters-are-too-many.ini: the file name is not"));
 	/* In the order of the files, and of the lines in them. */
 	assert_true(strstr(report, "4: [gate] x") < strstr(report, "/Alice.ini"));
 	assert_true(strstr(report, "/dave.ini:2") < strstr(report, "/dave.ini:3"));
@@ -387,11 +403,15 @@ static void forget_files(struct settings *s)
 static void test_dump(void **state)
 {
 	static const char text[] =
-		"[gate]\nauthorized_keys = \"/srv/key s;#/%u \"\naccept_env = A* B?\nalive_interval = 0\n"
-		"[storage]\nstate = \"/srv/it's\"\n[pool]\nnics = eth1,eth2\n[network]\ndns = 1.1.1.1,::1\ncontrol_cidr6 = fd00::/64\n"
+		"[gate]\nauthorized_keys = \"/srv/key s;#/%u \"\naccept_env = A* "
+		"B?\nalive_interval = 0\n"
+		"[storage]\nstate = \"/srv/it's\"\n[pool]\nnics = eth1,eth2\n[network]\ndns = "
+		"1.1.1.1,::1\ncontrol_cidr6 = fd00::/64\n"
 		"[defaults]\nusers = op\nswap = unlimited\npids = unlimited\nnic = auto\n"
-		"[workspace a]\nnic = mac:02:00:00:00:00:01\ndata_ip = 10.0.0.1/8\ndata_ip6 = fd01::1/64\ncontrol_ip6 = fd00::1\n"
-		"gpu = nvidia.com/gpu=0\ncpus = 0-7:1/2\n[workspace b]\nusers = x, y\nroot = no\nnesting = yes\n";
+		"[workspace a]\nnic = mac:02:00:00:00:00:01\ndata_ip = 10.0.0.1/8\ndata_ip6 = "
+		"fd01::1/64\ncontrol_ip6 = fd00::1\n"
+		"gpu = nvidia.com/gpu=0\ncpus = 0-7:1/2\n[workspace b]\nusers = x, y\nroot = "
+		"no\nnesting = yes\n";
 	auto_free char *first = NULL, *second = NULL;
 	struct settings *s = loaded(text), *t;
 	uint32_t i;
@@ -434,7 +454,8 @@ static void test_table(void **state)
 		bool spec = strcmp(row->section, "workspace") == 0;
 
 		assert_true(row->help[strlen(row->help) - 1] == '.');
-		assert_true(row->offset + row->size <= (spec ? sizeof(struct spec) : sizeof(struct settings)));
+		assert_true(row->offset + row->size <=
+			    (spec ? sizeof(struct spec) : sizeof(struct settings)));
 		assert_ptr_equal(schema_find(row->section, row->key), row);
 		for (j = 0; j < i; j++) {
 			if (strcmp(schema_rows[j].section, row->section) == 0) {
@@ -471,7 +492,8 @@ static void test_sample_is_standard(void **state)
 	settings_free(t);
 }
 
-static void compare_file(const char *path, void (*write)(FILE *f), const char *begin, const char *end)
+static void compare_file(const char *path, void (*write)(FILE *f), const char *begin,
+			 const char *end)
 {
 	auto_free char *want = calloc(1, 65536), *have = calloc(1, 131072);
 	FILE *f = fmemopen(want, 65536, "w");
@@ -497,18 +519,24 @@ static void test_checked_in_sample(void **state)
 
 static void test_checked_in_manual(void **state)
 {
-	compare_file("conf/sshbay.ini.5", schema_write_man, ".\\\" begin generated\n", ".\\\" end generated\n");
+	compare_file("conf/sshbay.ini.5", schema_write_man, ".\\\" begin generated\n",
+		     ".\\\" end generated\n");
 }
 
 static void test_suggestions(void **state)
 {
 	char buf[96];
 
-	assert_string_equal(schema_suggest_key("gate", "lisen", buf, sizeof(buf)), " (did you mean 'listen'?)");
-	assert_string_equal(schema_suggest_key("defaults", "memroy", buf, sizeof(buf)), " (did you mean 'memory'?)");
-	assert_string_equal(schema_suggest_key("gate", "memory", buf, sizeof(buf)), " (it belongs into [defaults])");
-	assert_string_equal(schema_suggest_key("gate", "completely-different", buf, sizeof(buf)), "");
-	assert_string_equal(schema_suggest_section("netwrok", buf, sizeof(buf)), " (did you mean 'network'?)");
+	assert_string_equal(schema_suggest_key("gate", "lisen", buf, sizeof(buf)),
+			    " (did you mean 'listen'?)");
+	assert_string_equal(schema_suggest_key("defaults", "memroy", buf, sizeof(buf)),
+			    " (did you mean 'memory'?)");
+	assert_string_equal(schema_suggest_key("gate", "memory", buf, sizeof(buf)),
+			    " (it belongs into [defaults])");
+	assert_string_equal(schema_suggest_key("gate", "completely-different", buf, sizeof(buf)),
+			    "");
+	assert_string_equal(schema_suggest_section("netwrok", buf, sizeof(buf)),
+			    " (did you mean 'network'?)");
 	assert_string_equal(schema_suggest_section("zzz", buf, sizeof(buf)), "");
 	assert_true(schema_is_section("defaults"));
 	assert_true(schema_is_section("workspace x"));
@@ -519,11 +547,21 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_teardown(f, clean)
 	const struct CMUnitTest tests[] = {
-		T(test_corpus),		      T(test_standard),		    T(test_values),
-		T(test_workspaces),	      T(test_no_directory),	    T(test_bad_workspace_files),
-		T(test_untrusted_workspace_file), T(test_missing_file),	    T(test_banner),
-		T(test_dump),		      T(test_dump_error),	    T(test_table),
-		T(test_sample_is_standard),   T(test_checked_in_sample),    T(test_checked_in_manual),
+		T(test_corpus),
+		T(test_standard),
+		T(test_values),
+		T(test_workspaces),
+		T(test_no_directory),
+		T(test_bad_workspace_files),
+		T(test_untrusted_workspace_file),
+		T(test_missing_file),
+		T(test_banner),
+		T(test_dump),
+		T(test_dump_error),
+		T(test_table),
+		T(test_sample_is_standard),
+		T(test_checked_in_sample),
+		T(test_checked_in_manual),
 		T(test_suggestions),
 	};
 
