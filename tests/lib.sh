@@ -53,13 +53,17 @@ bay() { "$BED/sshbay" "$@"; }
 inbed() { "$BED/run" "$@"; }
 
 # --- residue: what a bed, and what its workspaces, may not leave behind ---
+# Only what bears this bed's marks: other beds may come and go meanwhile.
 host_snapshot() {
-	echo "links $(ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/\1/' | sort | tr '\n' ' ')"
-	echo "mounts $(wc -l </proc/self/mountinfo)"
-	echo "run $(find /run -maxdepth 1 -name 'sb-*' | sort | tr '\n' ' ')"
-	echo "cgroups $(find /sys/fs/cgroup -type d -path '*sshbay*' | sort | tr '\n' ' ')"
-	echo "nft $(nft list ruleset 2>/dev/null | sha256sum)"
+	local id
+	id=$(printf '%s' "$(realpath -m "$BED")" | sha256sum | cut -c1-8)
+	echo "links $(ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/\1/' | grep -E '^(sb-|cable|lan0)' | sort | tr '\n' ' ')"
+	echo "mounts $(grep -cE "$id|$WORK" /proc/self/mountinfo)"
+	echo "run $(find /run -maxdepth 1 -name "sb-$id" | tr '\n' ' ')"
+	echo "cgroups $(find /sys/fs/cgroup -type d -path "*sshbay-bed-$id*" | sort | tr '\n' ' ')"
+	echo "nft $(nft list tables 2>/dev/null | grep sshbay)"
 	echo "rules $( (ip rule; ip -6 rule) 2>/dev/null | sha256sum)"
+	echo "processes $(pgrep -cf -- "$BED/sshbay.ini|/run/sb-$id")"
 }
 daemon_pid() { cut -d' ' -f1 "$BED/pid/$1"; }
 bed_snapshot() {
@@ -94,7 +98,7 @@ bed_down() {
 	if grep -E 'AddressSanitizer|runtime error:|Assertion|BUG' "$BED"/log/*.log >"$WORK/bad.log" 2>/dev/null; then
 		not_ok "the daemons' logs are clean" "$(head -40 "$WORK/bad.log")"
 	fi
-	[ $FAILED = 0 ] || { for f in "$BED"/log/*.log; do echo "# --- $f"; tail -n 25 "$f" | cut -c1-300 | sed 's/^/# /'; done; }
+	[ $FAILED = 0 ] || { for f in "$BED"/log/[gp]*.log; do echo "# --- $f"; tail -n 25 "$f" | cut -c1-300 | sed 's/^/# /'; done; }
 	t "the bed goes down" "$ROOT/scripts/testbed" down "$BED"
 	host_snapshot >"$WORK/host.after"
 	t "the bed leaves no trace on the host" diff "$WORK/host.before" "$WORK/host.after"

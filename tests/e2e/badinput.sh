@@ -56,7 +56,7 @@ cp "$WORK/good.ini" "$BED/sshbay.ini"
 t "the mended file loads" bay reload
 printf '[workspace]\ncontrol_ip = %s\n' 172.31.199.50 >"$BED/workspaces.d/x1.ini"
 cp "$BED/workspaces.d/x1.ini" "$BED/workspaces.d/x2.ini"
-like "an address used twice is named" '172\.31\.199\.50' "$(bay check 2>&1)"
+like "an address used twice is named" "x2.ini:2: .*172\.31\.199\.50.*x1" "$(bay check 2>&1)"
 printf '[workspace]\ncontrol_ip = 10.9.9.9\n' >"$BED/workspaces.d/x2.ini"
 like "an address outside the network is named" '10\.9\.9\.9' "$(bay check 2>&1)"
 rm "$BED/workspaces.d/x1.ini"; mv "$BED/workspaces.d/x2.ini" "$BED/workspaces.d/Bad.ini"
@@ -81,13 +81,12 @@ bay list --frobnicate >/dev/null 2>&1; is "an unknown option is a usage error" 2
 
 # --- a full disk during creation ---
 bay destroy --purge alice >/dev/null
-inbed mount -t tmpfs -o size=64k,nr_inodes=64 full "$BED/state/workspaces"
+inbed mount -t tmpfs -o size=64k,nr_inodes=64,mode=0700 full "$BED/state/workspaces"
 "$ROOT/scripts/testbed" kill "$BED" provisiond
-"$BED/run" nsenter --target "$(cut -d' ' -f1 "$BED/pid/holder")" --mount true
 "$ROOT/scripts/testbed" start "$BED" provisiond
 inbed sh -c "head -c 1M /dev/zero >$BED/state/workspaces/.fill; for i in \$(seq 80); do : >$BED/state/workspaces/.f\$i; done" 2>/dev/null
 like "a full disk is named" "^254 .*sshbay: .*[Nn]o space" "$(refusal alice@gate)"
-inbed umount "$BED/state/workspaces"
+inbed umount -l "$BED/state/workspaces"
 "$ROOT/scripts/testbed" kill "$BED" provisiond; "$ROOT/scripts/testbed" start "$BED" provisiond
 t "with space it works again" on alice@gate true
 

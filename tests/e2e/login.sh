@@ -58,7 +58,8 @@ is "names of workspaces resolve inside" "172.31.199.2" "$(on alice@gate 'getent 
 # --- refusals ---
 denied() { on -o NumberOfPasswordPrompts=0 "$@" 2>&1; }
 like "an unknown user is refused" 'Permission denied' "$(denied -i "$BED/keys/alice" nobody_here@gate true)"
-like "a wrong key is refused" 'Permission denied' "$(denied -o IdentityFile=none -i "$BED/keys/bob" -l alice gate true)"
+like "a wrong key is refused" 'Permission denied' "$(timeout 20 "$BED/run" ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
+	-o IdentitiesOnly=yes -i "$BED/keys/bob" -p 2222 alice@127.0.0.1 true 2>&1)"
 is "a refused login creates nothing" "" "$(bay list | grep nobody_here)"
 refused=$(on bob+client@gate true 2>&1; echo "status $?")
 like "a workspace one may not enter is refused" 'sshbay: .*client' "$refused"

@@ -9,7 +9,7 @@ users = bob
 memory = 64M
 swap = 0
 pids = 40
-cpus = 0
+cpus = 0-0
 [workspace plain]
 users = carol
 root = no
@@ -42,7 +42,8 @@ no "write sysrq-trigger" 'echo b >/proc/sysrq-trigger'
 no "write a host sysctl" 'echo 1 >/proc/sys/kernel/panic'
 no "set the clock" 'date -s 2020-01-01'
 no "read the kernel log" 'dmesg | grep .'
-no "mount a v1 cgroup" 'mkdir -p /c && mount -t cgroup -o memory x /c'
+no "raise its limits through a v1 cgroup mount" 'mkdir -p /c && mount -t cgroup -o memory x /c && echo -1 >/c/memory.limit_in_bytes'
+no "set a release agent" 'echo /x >/c/release_agent || echo 1 >/c/notify_on_release'
 no "remount /sys writable" 'mount -o remount,rw /sys'
 no "see keys of the host" 'grep . /proc/keys'
 is "reboot ends only the workspace" yes "$(on alice@gate 'sudo perl -e "syscall(169,0xfee1dead,672274793,0x1234567,0)" 2>/dev/null'; await 5 on alice@gate true && echo yes)"

@@ -40,14 +40,14 @@
 #include "proto/work.h"
 #include "registry.h"
 
-#define FAKE_STEPS 9
-#define FAKE_MAX 512
+#define FAKE_STEPS      9
+#define FAKE_MAX        512
 #define FAKE_BOOT_OTHER "00000000-0000-0000-0000-000000000000"
 
 /* One per workspace, by slot-independent index of its name; in shared memory, because workers write it. */
 struct fake_ws {
 	char name[STR_NAME_MAX];
-	unsigned int built;		/* bit per step that is up */
+	unsigned int built; /* bit per step that is up */
 	bool files;
 	pid_t init;
 	unsigned int ups, downs, purges;
@@ -55,18 +55,18 @@ struct fake_ws {
 
 static struct fake_shared {
 	struct fake_ws ws[FAKE_MAX];
-	unsigned int nws, running, most;	/* workers inside of plan_up */
+	unsigned int nws, running, most; /* workers inside of plan_up */
 	/* What the next plan calls do. */
-	int fail_step;			/* 1..FAKE_STEPS: plan_up fails there; 0 = never */
-	int die_step, hang_step;	/* the worker is killed, or sleeps, there */
-	int fail_downs, die_downs;	/* that many plan_downs fail, or die */
-	unsigned int pause_ms;		/* plan_up takes that long */
-} *fake;
+	int fail_step;             /* 1..FAKE_STEPS: plan_up fails there; 0 = never */
+	int die_step, hang_step;   /* the worker is killed, or sleeps, there */
+	int fail_downs, die_downs; /* that many plan_downs fail, or die */
+	unsigned int pause_ms;     /* plan_up takes that long */
+} * fake;
 
 static struct {
 	struct record rec[FAKE_MAX];
 	unsigned int n;
-	int fail_saves;			/* that many record_saves fail with ENOSPC, after `ok_saves` more have not */
+	int fail_saves; /* that many record_saves fail with ENOSPC, after `ok_saves` more have not */
 	int ok_saves;
 	unsigned int saves, hosts;
 	char unreadable[STR_NAME_MAX], fell_back[STR_NAME_MAX];
@@ -87,13 +87,15 @@ static inline struct fake_ws *fake_of(const char *name)
 const struct step plan_steps[FAKE_STEPS] = { { .name = "lease" } };
 const unsigned int plan_nsteps = FAKE_STEPS;
 
-void plan_init(struct plan *p, const struct settings *s, const struct spec *spec, struct record *rec)
+void plan_init(struct plan *p, const struct settings *s, const struct spec *spec,
+	       struct record *rec)
 {
 	memset(p, 0, sizeof(*p));
 	p->settings = s;
 	p->spec = spec;
 	p->rec = rec;
-	p->initfd = p->filterfd = p->userns = p->netns = p->rootfd = p->listenfd = p->pidfd = p->report = -1;
+	p->initfd = p->filterfd = p->userns = p->netns = p->rootfd = p->listenfd = p->pidfd =
+		p->report = -1;
 }
 
 void plan_close(struct plan *p)
@@ -212,7 +214,8 @@ static struct record *fake_record(const char *name)
 
 const char *record_state_text(enum record_state s)
 {
-	static const char *const text[] = { "absent", "creating", "running", "stopping", "stopped", "destroying" };
+	static const char *const text[] = { "absent",   "creating", "running",
+					    "stopping", "stopped",  "destroying" };
 
 	return text[s];
 }
@@ -271,7 +274,8 @@ int record_each(int recordsfd, int (*fn)(void *ctx, const char *name), void *ctx
 int nic_identify(const struct spec *spec, struct record *rec, struct err *e)
 {
 	if (!strcmp(spec->nic, "missing0"))
-		return err_set(e, ENODEV, "find interface 'missing0' for '%s': no such interface", spec->name);
+		return err_set(e, ENODEV, "find interface 'missing0' for '%s': no such interface",
+			       spec->name);
 	str_copy(rec->nic.name, sizeof(rec->nic.name), spec->nic);
 	rec->nic.mtu = 1500;
 	return 0;
@@ -287,7 +291,8 @@ int net_hosts_add(const struct settings *s, const struct record *r, struct err *
 	return 0;
 }
 
-int net_hosts_rewrite(const struct settings *s, const struct record *const *records, unsigned int n, struct err *e)
+int net_hosts_rewrite(const struct settings *s, const struct record *const *records, unsigned int n,
+		      struct err *e)
 {
 	disk.hosts++;
 	return 0;
@@ -316,7 +321,8 @@ void audit_write(const char *event, const struct audit_field *fields, unsigned i
 {
 	size_t len = strlen(disk.events);
 
-	snprintf(disk.events + len, sizeof(disk.events) - len, "%s %s\n", event, fields[0].text ? fields[0].text : "");
+	snprintf(disk.events + len, sizeof(disk.events) - len, "%s %s\n", event,
+		 fields[0].text ? fields[0].text : "");
 }
 
 static inline unsigned int fake_events(const char *event, const char *name)
@@ -431,7 +437,8 @@ struct wait {
 	struct workspace *ws;
 };
 
-static void wait_progress(struct waiter *w, const char *step, const char *detail, uint64_t us, int up)
+static void wait_progress(struct waiter *w, const char *step, const char *detail, uint64_t us,
+			  int up)
 {
 	struct wait *me = w->ctx;
 
@@ -478,7 +485,8 @@ static inline void run_until_state(const char *name, enum record_state state)
 	uint64_t end = clk_now_us() + 10000000;
 	struct workspace *ws;
 
-	while ((ws = workspace_find(bench.reg, name)) && (ws->rec.state != state || ws->busy) && clk_now_us() < end)
+	while ((ws = workspace_find(bench.reg, name)) && (ws->rec.state != state || ws->busy) &&
+	       clk_now_us() < end)
 		assert_true(sd_event_run(bench.loop, 20000) >= 0);
 	assert_non_null(ws);
 	assert_int_equal(ws->rec.state, state);

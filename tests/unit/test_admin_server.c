@@ -26,7 +26,9 @@ void net_ifname(uint32_t slot, char out[16])
 
 void sessions_each(void (*fn)(void *ctx, const struct session_info *s), void *ctx)
 {
-	const struct session_info one = { .id = "ab", .user = "alice", .workspace = "alice", .since = 5, .pid = 77 };
+	const struct session_info one = {
+		.id = "ab", .user = "alice", .workspace = "alice", .since = 5, .pid = 77
+	};
 
 	fn(ctx, &one);
 }
@@ -320,7 +322,8 @@ static void test_enter(void **state)
 	assert_int_equal(operate("alice", WORKSPACE_STOP, 0), 0);
 	ask(fd, ADMIN_ENTER, 3, "alice");
 	assert_int_equal(next(fd), ADMIN_FAILED);
-	assert_string_equal(body.failed.text, "enter workspace 'alice': it is stopped (sshbay start alice)");
+	assert_string_equal(body.failed.text,
+			    "enter workspace 'alice': it is stopped (sshbay start alice)");
 }
 
 static void test_too_many(void **state)
@@ -336,7 +339,8 @@ static void test_too_many(void **state)
 	for (int i = 0; i < 70; i++) {
 		struct admin_name req = { .tag = 1 };
 
-		if (msg_send(fds[i], &admin_proto, ADMIN_STATUS, &req, NULL, 0, NULL) == 0 && next(fds[i]))
+		if (msg_send(fds[i], &admin_proto, ADMIN_STATUS, &req, NULL, 0, NULL) == 0 &&
+		    next(fds[i]))
 			served++;
 		close(fds[i]);
 	}
@@ -353,8 +357,11 @@ static void test_too_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_list_and_show), T(test_operations_at_once), T(test_client_leaves), T(test_client_that_does_not_read),
-		T(test_reads_late), T(test_rubbish), T(test_reload), T(test_enter), T(test_too_many),
+		T(test_list_and_show), T(test_operations_at_once),
+		T(test_client_leaves), T(test_client_that_does_not_read),
+		T(test_reads_late),    T(test_rubbish),
+		T(test_reload),        T(test_enter),
+		T(test_too_many),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

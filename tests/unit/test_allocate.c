@@ -98,7 +98,8 @@ static void test_slots_full(void **state)
 	assert_int_equal(login("a"), 0);
 	assert_int_equal(login("b"), 0);
 	assert_int_equal(login_text("x", text), -ENOSPC);
-	assert_string_equal(text, "allocate ids for 'x': all 2 id ranges are in use (storage.id_slots)");
+	assert_string_equal(text,
+			    "allocate ids for 'x': all 2 id ranges are in use (storage.id_slots)");
 	/* Destroyed is not purged: the files are still somebody's. */
 	assert_int_equal(operate("a", WORKSPACE_DESTROY, 0), 0);
 	assert_int_equal(login("x"), -ENOSPC);
@@ -129,7 +130,9 @@ static void test_configured_address_in_use(void **state)
 	bench_add_spec("client", "client", "172.31.199.1");
 	registry_set_settings(bench.reg, &bench.settings);
 	assert_int_equal(login_text("client", text), -EADDRINUSE);
-	assert_string_equal(text, "allocate address for 'client': 172.31.199.1 is in use by 'alice' (sshbay leases)");
+	assert_string_equal(
+		text,
+		"allocate address for 'client': 172.31.199.1 is in use by 'alice' (sshbay leases)");
 	/* alice makes room when she starts again. */
 	assert_int_equal(operate("alice", WORKSPACE_STOP, 0), 0);
 	assert_int_equal(login("alice"), 0);
@@ -181,7 +184,8 @@ static void test_nic(void **state)
 	assert_int_equal(login("bob"), 0);
 	assert_string_equal(fake_record("bob")->nic.name, "cable0");
 	assert_int_equal(login_text("alice", text), -EBUSY);
-	assert_non_null(strstr(text, "move 'cable0' into workspace 'alice': leased by 'bob' since 2"));
+	assert_non_null(
+		strstr(text, "move 'cable0' into workspace 'alice': leased by 'bob' since 2"));
 	assert_null(fake_record("alice"));
 	assert_int_equal(login_text("lost", text), -ENODEV);
 	/* A stop keeps the NIC, a destroy returns it. */
@@ -248,9 +252,17 @@ static void test_files_without_record(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_lowest_free), T(test_full), T(test_tiny), T(test_slots_full), T(test_ranges_of_another_formula),
-		T(test_configured_address_in_use), T(test_ip6), T(test_wide_networks), T(test_nic),
-		T(test_nic_that_does_not_come_home), T(test_files_without_record),
+		T(test_lowest_free),
+		T(test_full),
+		T(test_tiny),
+		T(test_slots_full),
+		T(test_ranges_of_another_formula),
+		T(test_configured_address_in_use),
+		T(test_ip6),
+		T(test_wide_networks),
+		T(test_nic),
+		T(test_nic_that_does_not_come_home),
+		T(test_files_without_record),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

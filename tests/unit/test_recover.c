@@ -5,7 +5,8 @@
  */
 #include "unit/fake_registry.h"
 
-static void put(const char *name, enum record_state state, const char *step, bool was_created, bool was_started)
+static void put(const char *name, enum record_state state, const char *step, bool was_created,
+		bool was_started)
 {
 	struct record *rec = &disk.rec[disk.n];
 
@@ -149,7 +150,8 @@ static void test_quiet_states(void **state)
 
 static void test_other_boot(void **state)
 {
-	static const char *const names[] = { "running", "stopping", "stopped", "creating", "first", "purging" };
+	static const char *const names[] = { "running",  "stopping", "stopped",
+					     "creating", "first",    "purging" };
 
 	put("running", RECORD_RUNNING, "", true, true);
 	put("stopping", RECORD_STOPPING, "", true, true);
@@ -192,7 +194,7 @@ static void test_autostart(void **state)
 		bench.specs[i].autostart = true;
 	put("old", RECORD_RUNNING, "", true, true);
 	strcpy(disk.rec[0].boot_id, FAKE_BOOT_OTHER);
-	put("rest", RECORD_STOPPED, "", true, true);	/* stopped in this boot: by somebody's will */
+	put("rest", RECORD_STOPPED, "", true, true); /* stopped in this boot: by somebody's will */
 	bench_start();
 	run_until_state("auto", RECORD_RUNNING);
 	run_until_state("old", RECORD_RUNNING);
@@ -224,7 +226,8 @@ static void test_damaged(void **state)
 
 static void test_damaged_keeps_its_claims(void **state)
 {
-	static const char text[] = "# damaged\n[workspace]\nslot = 0\ncontrol_ip = 172.31.199.1\nid_base = ?\n";
+	static const char text[] =
+		"# damaged\n[workspace]\nslot = 0\ncontrol_ip = 172.31.199.1\nid_base = ?\n";
 	char path[160];
 	FILE *f;
 
@@ -245,7 +248,8 @@ static void test_damaged_keeps_its_claims(void **state)
 
 static void test_previous_generation_costs_no_file(void **state)
 {
-	static const enum record_state states[] = { RECORD_CREATING, RECORD_DESTROYING, RECORD_STOPPING, RECORD_RUNNING };
+	static const enum record_state states[] = { RECORD_CREATING, RECORD_DESTROYING,
+						    RECORD_STOPPING, RECORD_RUNNING };
 
 	for (unsigned int i = 0; i < 4; i++) {
 		put("alice", states[i], i == 1 ? "purge" : "", i != 0, i != 0);
@@ -310,7 +314,10 @@ static void test_crash_at_any_time(void **state)
 		run_for((unsigned int)i % 10);
 		if (i & 1)
 			workspace_operate(bench.reg, "alice",
-					  &(struct workspace_request){ i & 2 ? WORKSPACE_STOP : WORKSPACE_DESTROY, i & 4, 0 }, NULL);
+					  &(struct workspace_request){ i & 2 ? WORKSPACE_STOP
+									     : WORKSPACE_DESTROY,
+								       i & 4, 0 },
+					  NULL);
 		run_for((unsigned int)i % 7);
 		bench_crash();
 	}
@@ -327,11 +334,24 @@ static void test_crash_at_any_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_adopt), T(test_dead_meanwhile), T(test_pid_of_another), T(test_namespace_of_another),
-		T(test_first_creation_leaves_nothing), T(test_start_keeps_files), T(test_stopping), T(test_destroying),
-		T(test_quiet_states), T(test_other_boot), T(test_autostart), T(test_damaged), T(test_damaged_keeps_its_claims),
-		T(test_previous_generation_costs_no_file), T(test_shared_range), T(test_interrupted_deletion),
-		T(test_down_dies_in_recovery), T(test_crash_at_any_time),
+		T(test_adopt),
+		T(test_dead_meanwhile),
+		T(test_pid_of_another),
+		T(test_namespace_of_another),
+		T(test_first_creation_leaves_nothing),
+		T(test_start_keeps_files),
+		T(test_stopping),
+		T(test_destroying),
+		T(test_quiet_states),
+		T(test_other_boot),
+		T(test_autostart),
+		T(test_damaged),
+		T(test_damaged_keeps_its_claims),
+		T(test_previous_generation_costs_no_file),
+		T(test_shared_range),
+		T(test_interrupted_deletion),
+		T(test_down_dies_in_recovery),
+		T(test_crash_at_any_time),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

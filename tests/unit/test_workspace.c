@@ -207,8 +207,11 @@ static void test_stop_behind_create(void **state)
 
 	fake->pause_ms = 30;
 	bench_start();
-	workspace_operate(bench.reg, "alice", &(struct workspace_request){ WORKSPACE_CREATE, false, 0 }, wait_on(&create));
-	workspace_operate(bench.reg, "alice", &(struct workspace_request){ WORKSPACE_STOP, false, 0 }, wait_on(&stop));
+	workspace_operate(bench.reg, "alice",
+			  &(struct workspace_request){ WORKSPACE_CREATE, false, 0 },
+			  wait_on(&create));
+	workspace_operate(bench.reg, "alice",
+			  &(struct workspace_request){ WORKSPACE_STOP, false, 0 }, wait_on(&stop));
 	workspace_run(bench.reg, "alice", wait_on(&again));
 	run_until(&create.calls, 1);
 	assert_int_equal(create.ret, 0);
@@ -309,7 +312,9 @@ static void test_destroy_many(void **state)
 	disk.hosts = 0;
 	for (int i = 0; i < 40; i++) {
 		snprintf(name, sizeof(name), "u%d", i);
-		workspace_operate(bench.reg, name, &(struct workspace_request){ WORKSPACE_DESTROY, true, 0 }, wait_on(&all[i]));
+		workspace_operate(bench.reg, name,
+				  &(struct workspace_request){ WORKSPACE_DESTROY, true, 0 },
+				  wait_on(&all[i]));
 	}
 	for (int i = 0; i < 40; i++) {
 		run_until(&all[i].calls, 1);
@@ -342,7 +347,8 @@ static void test_cancel(void **state)
 	bench_start();
 	workspace_run(bench.reg, "alice", wait_on(&a));
 	workspace_run(bench.reg, "alice", wait_on(&b));
-	workspace_operate(bench.reg, "alice", &(struct workspace_request){ WORKSPACE_STOP, false, 0 }, wait_on(&c));
+	workspace_operate(bench.reg, "alice",
+			  &(struct workspace_request){ WORKSPACE_STOP, false, 0 }, wait_on(&c));
 	waiter_cancel(&a.w);
 	waiter_cancel(&c.w);
 	run_until(&b.calls, 1);
@@ -373,7 +379,8 @@ static void cancel_other(struct waiter *w, struct workspace *ws, int ret, const 
 	wait_done(w, ws, ret, e);
 }
 
-static void cancel_in_progress(struct waiter *w, const char *step, const char *detail, uint64_t us, int up)
+static void cancel_in_progress(struct waiter *w, const char *step, const char *detail, uint64_t us,
+			       int up)
 {
 	waiter_cancel(w);
 	waiter_cancel(&to_cancel->w);
@@ -403,7 +410,8 @@ static void again_done(struct waiter *w, struct workspace *ws, int ret, const st
 	struct wait *next = to_cancel;
 
 	wait_done(w, ws, ret, e);
-	workspace_operate(bench.reg, "alice", &(struct workspace_request){ WORKSPACE_STOP, false, 0 }, wait_on(next));
+	workspace_operate(bench.reg, "alice",
+			  &(struct workspace_request){ WORKSPACE_STOP, false, 0 }, wait_on(next));
 }
 
 static void test_operation_from_done(void **state)
@@ -501,15 +509,21 @@ static void test_choose(void **state)
 	assert_string_equal(name, "client");
 	assert_int_equal(workspace_choose(bench.reg, "bob", NULL, &ip, name, &e), -EACCES);
 	assert_int_equal(workspace_choose(bench.reg, "alice", NULL, &other, name, &e), -ENOENT);
-	assert_string_equal(e.text, "find workspace at '172.31.199.77': no workspace has this address (sshbay list)");
+	assert_string_equal(
+		e.text,
+		"find workspace at '172.31.199.77': no workspace has this address (sshbay list)");
 	ip_parse("10.0.0.1", &other, NULL);
 	assert_int_equal(workspace_choose(bench.reg, "alice", NULL, &other, name, &e), 0);
 	assert_string_equal(name, "alice");
 	/* Not yours and no such: the same words. */
 	assert_int_equal(workspace_choose(bench.reg, "alice", "server", NULL, name, &e), -EACCES);
-	assert_string_equal(e.text, "enter workspace 'server': no such workspace, or 'alice' is not among its users");
+	assert_string_equal(
+		e.text,
+		"enter workspace 'server': no such workspace, or 'alice' is not among its users");
 	assert_int_equal(workspace_choose(bench.reg, "alice", "nobody", NULL, name, &e), -EACCES);
-	assert_string_equal(e.text, "enter workspace 'nobody': no such workspace, or 'alice' is not among its users");
+	assert_string_equal(
+		e.text,
+		"enter workspace 'nobody': no such workspace, or 'alice' is not among its users");
 	assert_int_equal(workspace_choose(bench.reg, "alice", "../etc", NULL, name, &e), -EINVAL);
 	assert_int_equal(workspace_choose(bench.reg, "Alice", NULL, NULL, name, &e), -EINVAL);
 	assert_int_equal(workspace_choose(bench.reg, "", NULL, NULL, name, &e), -EINVAL);
@@ -561,15 +575,36 @@ static void test_iteration(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_first_login), T(test_joiners), T(test_queue), T(test_every_step_fails),
-		T(test_worker_dies_at_every_step), T(test_failed_start_keeps_files), T(test_undo_fails_then_heals),
-		T(test_clean_failure_reaches_the_login), T(test_disk_full_before), T(test_disk_full_after),
-		T(test_destroy_on_full_disk), T(test_stop_behind_create), T(test_stop_keeps_network),
-		T(test_changed_address_takes_down_first), T(test_destroy), T(test_purge_of_files_kept),
-		T(test_destroy_many), T(test_verbs), T(test_cancel), T(test_creation_survives_its_client),
-		T(test_cancel_inside_callbacks), T(test_operation_from_done), T(test_init_dies),
-		T(test_login_while_init_is_dying), T(test_reboot_from_inside), T(test_reload), T(test_choose),
-		T(test_choose_configured_only), T(test_iteration), T(test_hanging_worker),
+		T(test_first_login),
+		T(test_joiners),
+		T(test_queue),
+		T(test_every_step_fails),
+		T(test_worker_dies_at_every_step),
+		T(test_failed_start_keeps_files),
+		T(test_undo_fails_then_heals),
+		T(test_clean_failure_reaches_the_login),
+		T(test_disk_full_before),
+		T(test_disk_full_after),
+		T(test_destroy_on_full_disk),
+		T(test_stop_behind_create),
+		T(test_stop_keeps_network),
+		T(test_changed_address_takes_down_first),
+		T(test_destroy),
+		T(test_purge_of_files_kept),
+		T(test_destroy_many),
+		T(test_verbs),
+		T(test_cancel),
+		T(test_creation_survives_its_client),
+		T(test_cancel_inside_callbacks),
+		T(test_operation_from_done),
+		T(test_init_dies),
+		T(test_login_while_init_is_dying),
+		T(test_reboot_from_inside),
+		T(test_reload),
+		T(test_choose),
+		T(test_choose_configured_only),
+		T(test_iteration),
+		T(test_hanging_worker),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
