@@ -12,7 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 
-#define QUEUE_MAX (16u << 20)	/* bytes a client may leave unread */
+#define QUEUE_MAX (16u << 20) /* bytes a client may leave unread */
 
 struct queued {
 	struct queued *next;
@@ -32,7 +32,8 @@ void admin_client_fail(struct admin_client *c, const char *why)
 
 static bool enqueue(struct admin_client *c, const struct queued *model, const void *body)
 {
-	struct queued *q = c->queued + model->size > QUEUE_MAX ? NULL : malloc(sizeof(*q) + model->size);
+	struct queued *q =
+		c->queued + model->size > QUEUE_MAX ? NULL : malloc(sizeof(*q) + model->size);
 
 	if (!q)
 		return false;

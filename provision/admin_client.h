@@ -12,7 +12,8 @@ struct admin_client {
 	struct admin_client *next;
 	struct admin_server *server;
 	int fd;
-	sd_event_source *io, *reaper;	/* reaper: enabled once when the client has failed; not owned */
+	sd_event_source *io,
+		*reaper; /* reaper: enabled once when the client has failed; not owned */
 	struct msg_state state;
 	struct queued *out, **out_end;
 	size_t queued;
@@ -26,7 +27,8 @@ struct admin_client {
 /* Mark as failed and wake the reaper. `why` (may be NULL) goes to the log. */
 void admin_client_fail(struct admin_client *c, const char *why);
 /* Send, or queue what does not fit into the socket; `fd` (-1: none) is not taken over. */
-void admin_client_send(struct admin_client *c, uint32_t type, const void *body, size_t size, int fd);
+void admin_client_send(struct admin_client *c, uint32_t type, const void *body, size_t size,
+		       int fd);
 void admin_client_done(struct admin_client *c, uint32_t tag, const char *text);
 void admin_client_failed(struct admin_client *c, uint32_t tag, int code, const char *text);
 /* The socket takes data again. */

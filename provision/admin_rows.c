@@ -22,7 +22,8 @@ static void join_users(const struct spec *spec, char *buf, size_t size)
 	}
 }
 
-static void from_spec(const struct settings *s, const struct spec *spec, struct admin_workspace *row)
+static void from_spec(const struct settings *s, const struct spec *spec,
+		      struct admin_workspace *row)
 {
 	join_users(spec, row->users, sizeof(row->users));
 	str_copy(row->image, sizeof(row->image), spec->image);
@@ -41,10 +42,12 @@ static void from_spec(const struct settings *s, const struct spec *spec, struct 
 	row->autostart = spec->autostart;
 	row->root = spec->root;
 	str_copy(row->file, sizeof(row->file), spec->file);
-	str_format(row->rootfs, sizeof(row->rootfs), "%s/workspaces/%s", s->storage.state, row->name);
+	str_format(row->rootfs, sizeof(row->rootfs), "%s/workspaces/%s", s->storage.state,
+		   row->name);
 }
 
-static void from_record(const struct settings *s, const struct record *rec, struct admin_workspace *row)
+static void from_record(const struct settings *s, const struct record *rec,
+			struct admin_workspace *row)
 {
 	if (rec->image[0])
 		str_copy(row->image, sizeof(row->image), rec->image);
@@ -67,7 +70,8 @@ static void from_record(const struct settings *s, const struct record *rec, stru
 	limits_path(s, row->name, row->cgroup, sizeof(row->cgroup), NULL);
 }
 
-void admin_rows_workspace(struct registry *reg, const struct workspace *ws, struct admin_workspace *row)
+void admin_rows_workspace(struct registry *reg, const struct workspace *ws,
+			  struct admin_workspace *row)
 {
 	const struct settings *s = registry_settings(reg);
 	const struct record *rec = workspace_record(ws);
@@ -84,7 +88,8 @@ void admin_rows_workspace(struct registry *reg, const struct workspace *ws, stru
 	str_copy(row->note, sizeof(row->note), rec->note);
 	if (!rec->note[0] && rec->image[0] && strcmp(rec->image, spec.image))
 		str_format(row->note, sizeof(row->note),
-			   "made from image '%s', configured is '%s' (destroy --purge to change)", rec->image, spec.image);
+			   "made from image '%s', configured is '%s' (destroy --purge to change)",
+			   rec->image, spec.image);
 }
 
 void admin_rows_leases(struct registry *reg, const struct workspace *ws,
@@ -113,8 +118,9 @@ void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 		return;
 	str_copy(row.kind, sizeof(row.kind), "nic");
 	str_copy(row.object, sizeof(row.object), rec->nic.name);
-	str_format(row.detail, sizeof(row.detail), "mac %02x:%02x:%02x:%02x:%02x:%02x mtu %u", rec->nic.mac[0],
-		   rec->nic.mac[1], rec->nic.mac[2], rec->nic.mac[3], rec->nic.mac[4], rec->nic.mac[5], rec->nic.mtu);
+	str_format(row.detail, sizeof(row.detail), "mac %02x:%02x:%02x:%02x:%02x:%02x mtu %u",
+		   rec->nic.mac[0], rec->nic.mac[1], rec->nic.mac[2], rec->nic.mac[3],
+		   rec->nic.mac[4], rec->nic.mac[5], rec->nic.mtu);
 	row.since = workspace_leased(ws);
 	fn(ctx, &row);
 }

@@ -4,7 +4,8 @@
 #include "proto/admin.h"
 #include "workspace.h"
 
-void admin_rows_workspace(struct registry *reg, const struct workspace *ws, struct admin_workspace *row);
+void admin_rows_workspace(struct registry *reg, const struct workspace *ws,
+			  struct admin_workspace *row);
 /* Calls fn for each lease of the workspace; row->tag is left 0. */
 void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 		       void (*fn)(void *ctx, struct admin_lease *row), void *ctx);

@@ -17,14 +17,14 @@
 #include "proto/admin.h"
 #include "sessions.h"
 
-#define CLIENTS_MAX 64
-#define OPERATIONS_MAX 4096	/* per client: `sshbay destroy` names many at once */
-#define RECENT_MAX 256		/* audit lines kept for `sshbay events` */
+#define CLIENTS_MAX    64
+#define OPERATIONS_MAX 4096 /* per client: `sshbay destroy` names many at once */
+#define RECENT_MAX     256  /* audit lines kept for `sshbay events` */
 
 struct operation {
 	struct operation *next;
 	struct admin_client *client;
-	uint32_t tag, what;		/* enum admin_operation */
+	uint32_t tag, what; /* enum admin_operation */
 	char name[STR_NAME_MAX];
 	struct waiter waiter;
 };
@@ -38,7 +38,7 @@ struct admin_server {
 	struct admin_client *clients;
 	unsigned int nclients;
 	char *recent[RECENT_MAX];
-	unsigned int nrecent;		/* ever; the ring index is modulo RECENT_MAX */
+	unsigned int nrecent; /* ever; the ring index is modulo RECENT_MAX */
 };
 
 union admin_body {
@@ -58,7 +58,8 @@ static void send_workspace(struct admin_client *c, const struct workspace *ws, u
 }
 
 /* The named workspace, or NULL after ADMIN_FAILED. */
-static struct workspace *named(struct admin_client *c, const char *verb, const struct admin_name *req)
+static struct workspace *named(struct admin_client *c, const char *verb,
+			       const struct admin_name *req)
 {
 	struct workspace *ws = workspace_find(c->server->reg, req->name);
 	char text[512], shown[4 * STR_NAME_MAX];
@@ -90,7 +91,8 @@ static int answer_list(void *ctx, struct msg *m, struct err *e)
 	return 0;
 }
 
-static void operation_progress(struct waiter *w, const char *step, const char *detail, uint64_t us, int up)
+static void operation_progress(struct waiter *w, const char *step, const char *detail, uint64_t us,
+			       int up)
 {
 	struct operation *op = w->ctx;
 	struct admin_progress row = { .tag = op->tag, .us = us, .up = up != 0 };
@@ -101,7 +103,10 @@ static void operation_progress(struct waiter *w, const char *step, const char *d
 }
 
 static const char *const past[] = {
-	[ADMIN_CREATE] = "created", [ADMIN_START] = "started", [ADMIN_STOP] = "stopped", [ADMIN_DESTROY] = "destroyed",
+	[ADMIN_CREATE] = "created",
+	[ADMIN_START] = "started",
+	[ADMIN_STOP] = "stopped",
+	[ADMIN_DESTROY] = "destroyed",
 };
 
 static void forget_operation(struct operation *op)
@@ -127,8 +132,11 @@ static void operation_done(struct waiter *w, struct workspace *ws, int ret, cons
 		admin_client_failed(op->client, op->tag, -ret, e->text);
 	} else {
 		str_format(text, sizeof(text), "workspace '%s' %s%s%s", op->name, past[op->what],
-			   op->what <= ADMIN_START && rec && rec->control_ip.family ? ", address " : "",
-			   op->what <= ADMIN_START && rec ? ip_text(&rec->control_ip, ip, sizeof(ip)) : "");
+			   op->what <= ADMIN_START && rec && rec->control_ip.family ? ", address "
+										    : "",
+			   op->what <= ADMIN_START && rec
+				   ? ip_text(&rec->control_ip, ip, sizeof(ip))
+				   : "");
 		admin_client_done(op->client, op->tag, text);
 	}
 	forget_operation(op);
@@ -137,7 +145,9 @@ static void operation_done(struct waiter *w, struct workspace *ws, int ret, cons
 static int answer_operate(void *ctx, struct msg *m, struct err *e)
 {
 	static const enum workspace_op ops[] = {
-		[ADMIN_CREATE] = WORKSPACE_CREATE, [ADMIN_START] = WORKSPACE_START, [ADMIN_STOP] = WORKSPACE_STOP,
+		[ADMIN_CREATE] = WORKSPACE_CREATE,
+		[ADMIN_START] = WORKSPACE_START,
+		[ADMIN_STOP] = WORKSPACE_STOP,
 		[ADMIN_DESTROY] = WORKSPACE_DESTROY,
 	};
 	const struct admin_operate *req = m->body;
@@ -146,16 +156,22 @@ static int answer_operate(void *ctx, struct msg *m, struct err *e)
 	struct operation *op;
 
 	if (req->operation > ADMIN_DESTROY)
-		return err_set(e, EPROTO, "operate on '%s': unknown operation %u", req->name, req->operation);
+		return err_set(e, EPROTO, "operate on '%s': unknown operation %u", req->name,
+			       req->operation);
 	op = c->noperations < OPERATIONS_MAX ? calloc(1, sizeof(*op)) : NULL;
 	if (!op) {
-		admin_client_failed(c, req->tag, EBUSY, "start operation: too many at once on this connection");
+		admin_client_failed(c, req->tag, EBUSY,
+				    "start operation: too many at once on this connection");
 		return 0;
 	}
 	todo = (struct workspace_request){ ops[req->operation], req->purge != 0, req->timeout_s };
-	*op = (struct operation){ .next = c->operations, .client = c, .tag = req->tag, .what = req->operation };
+	*op = (struct operation){
+		.next = c->operations, .client = c, .tag = req->tag, .what = req->operation
+	};
 	str_copy(op->name, sizeof(op->name), req->name);
-	op->waiter = (struct waiter){ .progress = operation_progress, .done = operation_done, .ctx = op };
+	op->waiter = (struct waiter){ .progress = operation_progress,
+				      .done = operation_done,
+				      .ctx = op };
 	c->operations = op;
 	c->noperations++;
 	workspace_operate(c->server->reg, op->name, &todo, &op->waiter);
@@ -176,13 +192,14 @@ static int answer_enter(void *ctx, struct msg *m, struct err *e)
 	if (!ws)
 		return 0;
 	if (strcmp(workspace_state(ws), record_state_text(RECORD_RUNNING))) {
-		str_format(text, sizeof(text), "enter workspace '%s': it is %s (sshbay start %s)", req->name,
-			   workspace_state(ws), req->name);
+		str_format(text, sizeof(text), "enter workspace '%s': it is %s (sshbay start %s)",
+			   req->name, workspace_state(ws), req->name);
 		admin_client_failed(c, req->tag, ENOTCONN, text);
 		return 0;
 	}
-	fd = str_is_name(user, strlen(user)) ? workspace_connect(c->server->reg, ws, user, &why)
-					     : err_set(&why, EINVAL, "enter workspace '%s': not a user name", req->name);
+	fd = str_is_name(user, strlen(user))
+		     ? workspace_connect(c->server->reg, ws, user, &why)
+		     : err_set(&why, EINVAL, "enter workspace '%s': not a user name", req->name);
 	if (fd < 0) {
 		admin_client_failed(c, req->tag, why.code, why.text);
 		return 0;
@@ -200,7 +217,9 @@ struct row_ctx {
 static void send_session(void *ctx, const struct session_info *s)
 {
 	const struct row_ctx *r = ctx;
-	struct admin_session row = { .tag = r->req->tag, .since = s->since, .pid = s->pid, .channels = s->channels };
+	struct admin_session row = {
+		.tag = r->req->tag, .since = s->since, .pid = s->pid, .channels = s->channels
+	};
 
 	if (r->req->name[0] && strcmp(r->req->name, s->workspace))
 		return;
@@ -284,7 +303,8 @@ static int answer_events(void *ctx, struct msg *m, struct err *e)
 	struct admin_client *c = ctx;
 	const struct admin_server *a = c->server;
 
-	for (unsigned int i = a->nrecent > RECENT_MAX ? a->nrecent - RECENT_MAX : 0; i < a->nrecent; i++)
+	for (unsigned int i = a->nrecent > RECENT_MAX ? a->nrecent - RECENT_MAX : 0; i < a->nrecent;
+	     i++)
 		if (a->recent[i % RECENT_MAX])
 			send_event(c, req->tag, req->name, a->recent[i % RECENT_MAX]);
 	if (!req->follow) {
@@ -323,9 +343,10 @@ static int answer_status(void *ctx, struct msg *m, struct err *e)
 }
 
 static const struct msg_route routes[] = {
-	{ ADMIN_LIST, answer_list },	     { ADMIN_OPERATE, answer_operate }, { ADMIN_ENTER, answer_enter },
-	{ ADMIN_SESSIONS, answer_sessions }, { ADMIN_LEASES, answer_leases },	{ ADMIN_EVENTS, answer_events },
-	{ ADMIN_RELOAD, answer_reload },     { ADMIN_STATUS, answer_status },
+	{ ADMIN_LIST, answer_list },     { ADMIN_OPERATE, answer_operate },
+	{ ADMIN_ENTER, answer_enter },   { ADMIN_SESSIONS, answer_sessions },
+	{ ADMIN_LEASES, answer_leases }, { ADMIN_EVENTS, answer_events },
+	{ ADMIN_RELOAD, answer_reload }, { ADMIN_STATUS, answer_status },
 };
 
 /* --- clients --- */
@@ -377,7 +398,8 @@ static int on_client(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 	if (ret == -EAGAIN)
 		return 0;
 	if (ret == 1) {
-		ret = msg_dispatch(&admin_proto, &c->state, routes, sizeof(routes) / sizeof(routes[0]), c, &m, &e);
+		ret = msg_dispatch(&admin_proto, &c->state, routes,
+				   sizeof(routes) / sizeof(routes[0]), c, &m, &e);
 		msg_close_fds(&m);
 		if (!ret)
 			return 0;
@@ -419,9 +441,12 @@ static int on_accept(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 		return 0;
 	ret = msg_peer(conn, &pid, &uid, &e);
 	if (!ret && uid != 0)
-		ret = err_set(&e, EPERM, "admin client with pid %d: uid %u is not root, refused", (int)pid, uid);
+		ret = err_set(&e, EPERM, "admin client with pid %d: uid %u is not root, refused",
+			      (int)pid, uid);
 	if (!ret && a->nclients >= CLIENTS_MAX)
-		ret = err_set(&e, EBUSY, "admin client with pid %d: %u are connected already, refused", (int)pid, a->nclients);
+		ret = err_set(&e, EBUSY,
+			      "admin client with pid %d: %u are connected already, refused",
+			      (int)pid, a->nclients);
 	if (!ret)
 		ret = add_client(a, conn, &e);
 	if (ret)

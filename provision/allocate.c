@@ -84,13 +84,16 @@ int allocate_slot(struct registry *r, struct workspace *ws, struct record *rec, 
 		mark_range(s, bits, r->reserved[i], s->storage.id_count);
 	slot = lowest_clear(bits, 0, s->storage.id_slots);
 	if (slot >= s->storage.id_slots)
-		return err_set(e, ENOSPC, "allocate ids for '%s': all %u id ranges are in use (storage.id_slots)", ws->name,
-			       s->storage.id_slots);
+		return err_set(
+			e, ENOSPC,
+			"allocate ids for '%s': all %u id ranges are in use (storage.id_slots)",
+			ws->name, s->storage.id_slots);
 	take_slot(s, slot, rec);
 	return 0;
 }
 
-int allocate_slot_at(struct registry *r, struct workspace *ws, uint64_t id_base, struct record *rec, struct err *e)
+int allocate_slot_at(struct registry *r, struct workspace *ws, uint64_t id_base, struct record *rec,
+		     struct err *e)
 {
 	const struct settings *s = r->settings;
 	auto_free uint8_t *bits = taken_slots(r, ws);
@@ -99,12 +102,16 @@ int allocate_slot_at(struct registry *r, struct workspace *ws, uint64_t id_base,
 	if (!bits)
 		return err_set(e, ENOMEM, "allocate ids for '%s': out of memory", ws->name);
 	if (id_base < s->storage.id_base || (id_base - s->storage.id_base) % s->storage.id_count)
-		return err_set(e, EINVAL, "allocate ids for '%s': its files belong to id %llu, which begins no id range",
+		return err_set(e, EINVAL,
+			       "allocate ids for '%s': its files belong to id %llu, which begins "
+			       "no id range",
 			       ws->name, (unsigned long long)id_base);
 	slot = (id_base - s->storage.id_base) / s->storage.id_count;
 	if (lowest_clear(bits, slot, s->storage.id_slots) != slot || slot >= s->storage.id_slots)
-		return err_set(e, EBUSY, "allocate ids for '%s': its files belong to id %llu, which is another's",
-			       ws->name, (unsigned long long)id_base);
+		return err_set(
+			e, EBUSY,
+			"allocate ids for '%s': its files belong to id %llu, which is another's",
+			ws->name, (unsigned long long)id_base);
 	take_slot(s, slot, rec);
 	return 0;
 }
@@ -118,7 +125,7 @@ static uint64_t host_number(const struct ip *ip, const struct ipnet *net)
 	if (!ip->family || ip->family != net->addr.family || !ip_in_net(ip, net))
 		return UINT64_MAX;
 	for (unsigned int i = 0; i < bytes; i++) {
-		unsigned int above = (bytes - 1 - i) * 8;	/* bits below this byte */
+		unsigned int above = (bytes - 1 - i) * 8; /* bits below this byte */
 		uint8_t b = ip->b[i];
 
 		if (above >= hostbits)
@@ -153,7 +160,8 @@ static const struct ip *spec_ip(const struct spec *spec, int family)
 }
 
 /* Who has this address, or is configured for it (`config`), besides `ws`? */
-static const char *holder(struct registry *r, const struct workspace *ws, const struct ip *ip, bool config)
+static const char *holder(struct registry *r, const struct workspace *ws, const struct ip *ip,
+			  bool config)
 {
 	const struct settings *s = r->settings;
 
@@ -164,13 +172,15 @@ static const char *holder(struct registry *r, const struct workspace *ws, const 
 			return o->name;
 	}
 	for (uint32_t i = 0; config && i < s->nworkspaces; i++)
-		if (strcmp(s->workspaces[i].name, ws->name) && ip_equal(spec_ip(&s->workspaces[i], ip->family), ip))
+		if (strcmp(s->workspaces[i].name, ws->name) &&
+		    ip_equal(spec_ip(&s->workspaces[i], ip->family), ip))
 			return s->workspaces[i].name;
 	return NULL;
 }
 
 /* The lowest free host number; 0 = none. `prefer` is taken when it is free. */
-static uint64_t free_host(struct registry *r, const struct workspace *ws, const struct ipnet *net, uint64_t prefer)
+static uint64_t free_host(struct registry *r, const struct workspace *ws, const struct ipnet *net,
+			  uint64_t prefer)
 {
 	const struct settings *s = r->settings;
 	int family = net->addr.family;
@@ -194,8 +204,8 @@ static uint64_t free_host(struct registry *r, const struct workspace *ws, const 
 }
 
 /* One family: `fixed`, else what *ip is, else new with the host number `prefer` when that is free. */
-static int allocate_ip(struct workspace *ws, const struct ipnet *net, const struct ip *fixed, uint64_t prefer,
-		       struct ip *ip, struct err *e)
+static int allocate_ip(struct workspace *ws, const struct ipnet *net, const struct ip *fixed,
+		       uint64_t prefer, struct ip *ip, struct err *e)
 {
 	struct registry *r = ws->registry;
 	char text[IP_TEXT_MAX];
@@ -205,8 +215,10 @@ static int allocate_ip(struct workspace *ws, const struct ipnet *net, const stru
 	if (fixed->family) {
 		other = holder(r, ws, fixed, false);
 		if (other)
-			return err_set(e, EADDRINUSE, "allocate address for '%s': %s is in use by '%s' (sshbay leases)",
-				       ws->name, ip_text(fixed, text, sizeof(text)), other);
+			return err_set(
+				e, EADDRINUSE,
+				"allocate address for '%s': %s is in use by '%s' (sshbay leases)",
+				ws->name, ip_text(fixed, text, sizeof(text)), other);
 		*ip = *fixed;
 		return 0;
 	}
@@ -218,23 +230,26 @@ static int allocate_ip(struct workspace *ws, const struct ipnet *net, const stru
 		return 0;
 	n = free_host(r, ws, net, prefer);
 	if (!n || !ip_nth(net, n, ip))
-		return err_set(e, EADDRNOTAVAIL, "allocate address for '%s': control_cidr%s %s is full", ws->name,
-			       net->addr.family == AF_INET ? "" : "6", ip_net_text(net, text, sizeof(text)));
+		return err_set(e, EADDRNOTAVAIL,
+			       "allocate address for '%s': control_cidr%s %s is full", ws->name,
+			       net->addr.family == AF_INET ? "" : "6",
+			       ip_net_text(net, text, sizeof(text)));
 	return 0;
 }
 
-int allocate_address(struct registry *r, struct workspace *ws, const struct spec *spec, struct record *rec,
-		     struct err *e)
+int allocate_address(struct registry *r, struct workspace *ws, const struct spec *spec,
+		     struct record *rec, struct err *e)
 {
 	const struct settings *s = r->settings;
-	int ret = allocate_ip(ws, &s->network.control_cidr, &spec->control_ip, 0, &rec->control_ip, e);
+	int ret = allocate_ip(ws, &s->network.control_cidr, &spec->control_ip, 0, &rec->control_ip,
+			      e);
 	uint64_t host;
 
 	if (ret)
 		return ret;
 	host = host_number(&rec->control_ip, &s->network.control_cidr);
-	return allocate_ip(ws, &s->network.control_cidr6, &spec->control_ip6, host == UINT64_MAX ? 0 : host,
-			   &rec->control_ip6, e);
+	return allocate_ip(ws, &s->network.control_cidr6, &spec->control_ip6,
+			   host == UINT64_MAX ? 0 : host, &rec->control_ip6, e);
 }
 
 /* The same device under whichever name: permanent MAC when both have one, else the name. */
@@ -243,7 +258,8 @@ static bool same_nic(const struct record *a, const struct record *b)
 	return a->nic.name[0] && !strcmp(a->nic.name, b->nic.name);
 }
 
-int allocate_nic(struct registry *r, struct workspace *ws, const struct spec *spec, struct record *rec, struct err *e)
+int allocate_nic(struct registry *r, struct workspace *ws, const struct spec *spec,
+		 struct record *rec, struct err *e)
 {
 	struct record want = *rec;
 	char since[32];
@@ -259,11 +275,15 @@ int allocate_nic(struct registry *r, struct workspace *ws, const struct spec *sp
 		const struct workspace *o = r->list[i];
 
 		if (o != ws && holds(o) && same_nic(&o->rec, &want))
-			return err_set(e, EBUSY, "move '%s' into workspace '%s': leased by '%s' since %s (sshbay leases)",
-				       spec->nic, ws->name, o->name, clk_text(o->leased, since, sizeof(since)));
+			return err_set(e, EBUSY,
+				       "move '%s' into workspace '%s': leased by '%s' since %s "
+				       "(sshbay leases)",
+				       spec->nic, ws->name, o->name,
+				       clk_text(o->leased, since, sizeof(since)));
 	}
 	/* Moved in already and kept by a stop: the host's namespace no longer has it to look at. */
-	if (rec->nic.name[0] && !strcmp(rec->nic.name, spec->nic) && rec->ns_net && !strcmp(rec->boot_id, r->boot_id))
+	if (rec->nic.name[0] && !strcmp(rec->nic.name, spec->nic) && rec->ns_net &&
+	    !strcmp(rec->boot_id, r->boot_id))
 		return 0;
 	memset(&want.nic, 0, sizeof(want.nic));
 	ret = nic_identify(spec, &want, e);

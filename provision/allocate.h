@@ -12,12 +12,14 @@
  */
 int allocate_slot(struct registry *r, struct workspace *ws, struct record *rec, struct err *e);
 /* As allocate_slot, but exactly the range that starts at `id_base`: for files that were found without a record. */
-int allocate_slot_at(struct registry *r, struct workspace *ws, uint64_t id_base, struct record *rec, struct err *e);
+int allocate_slot_at(struct registry *r, struct workspace *ws, uint64_t id_base, struct record *rec,
+		     struct err *e);
 /*
  * rec->control_ip and control_ip6: as configured; else what the record has; else the lowest that nobody has or is
  * configured for. The network's first, its last and its last but one address are never given out.
  */
-int allocate_address(struct registry *r, struct workspace *ws, const struct spec *spec, struct record *rec,
-		     struct err *e);
+int allocate_address(struct registry *r, struct workspace *ws, const struct spec *spec,
+		     struct record *rec, struct err *e);
 /* rec->nic for spec->nic ("none" clears it): identified on the host, refused when another record holds it. */
-int allocate_nic(struct registry *r, struct workspace *ws, const struct spec *spec, struct record *rec, struct err *e);
+int allocate_nic(struct registry *r, struct workspace *ws, const struct spec *spec,
+		 struct record *rec, struct err *e);

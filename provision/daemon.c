@@ -42,7 +42,7 @@ struct daemon {
 	struct registry *registry;
 	struct ctl_server *ctl;
 	struct admin_server *admin;
-	uint64_t since, loaded;		/* seconds since the epoch */
+	uint64_t since, loaded; /* seconds since the epoch */
 	uint64_t drain_until;
 	bool reload_failed;
 };
@@ -77,14 +77,16 @@ struct settings *daemon_settings(const char *file)
 
 static void audit_conf(const char *event, const char *file, const char *reason)
 {
-	const struct audit_field fields[] = { AUDIT_TEXT("file", file), AUDIT_TEXT("reason", reason) };
+	const struct audit_field fields[] = { AUDIT_TEXT("file", file),
+					      AUDIT_TEXT("reason", reason) };
 
 	audit_write(event, fields, 2);
 }
 
 static bool same_net(const struct ipnet *a, const struct ipnet *b)
 {
-	return a->plen == b->plen && a->addr.family == b->addr.family && ip_equal(&a->addr, &b->addr);
+	return a->plen == b->plen && a->addr.family == b->addr.family &&
+	       ip_equal(&a->addr, &b->addr);
 }
 
 /* The first setting that differs and that living workspaces are built upon, or NULL. */
@@ -99,9 +101,11 @@ static const char *fixed_difference(const struct settings *a, const struct setti
 		{ "storage.images", !strcmp(a->storage.images, b->storage.images) },
 		{ "storage.id_base", a->storage.id_base == b->storage.id_base },
 		{ "storage.id_count", a->storage.id_count == b->storage.id_count },
-		{ "network.control_cidr", same_net(&a->network.control_cidr, &b->network.control_cidr) },
-		{ "network.control_cidr6", !a->network.control_cidr6.addr.family == !b->network.control_cidr6.addr.family &&
-						   same_net(&a->network.control_cidr6, &b->network.control_cidr6) },
+		{ "network.control_cidr",
+		  same_net(&a->network.control_cidr, &b->network.control_cidr) },
+		{ "network.control_cidr6",
+		  !a->network.control_cidr6.addr.family == !b->network.control_cidr6.addr.family &&
+			  same_net(&a->network.control_cidr6, &b->network.control_cidr6) },
 		{ "network.mark", a->network.mark == b->network.mark },
 		{ "network.table", a->network.table == b->network.table },
 		{ "gate.transparent_port", a->gate.transparent_port == b->gate.transparent_port },
@@ -129,15 +133,16 @@ static int reject(struct daemon *d, char *text, size_t size, const char *why)
 }
 
 /* The first line of the report, and how many more there are. */
-static int reject_report(struct daemon *d, char *text, size_t size, const struct settings_report *report)
+static int reject_report(struct daemon *d, char *text, size_t size,
+			 const struct settings_report *report)
 {
 	const char *all = report->text ? report->text : "it does not load";
 	char first[380];
 
 	log_report(report);
 	if (report->count > 1)
-		str_format(first, sizeof(first), "%.*s (and %u more, see sshbay check)", (int)strcspn(all, "\n"), all,
-			   report->count - 1);
+		str_format(first, sizeof(first), "%.*s (and %u more, see sshbay check)",
+			   (int)strcspn(all, "\n"), all, report->count - 1);
 	else
 		str_format(first, sizeof(first), "%.*s", (int)strcspn(all, "\n"), all);
 	return reject(d, text, size, first);
@@ -174,7 +179,8 @@ static int reload(void *ctx, char *text, size_t size)
 	if (settings_load(d->file, &s, &report)) {
 		ret = reject_report(d, text, size, &report);
 	} else if ((key = fixed_difference(d->settings, s))) {
-		str_format(why, sizeof(why), "%s cannot change while provisiond runs (restart it)", key);
+		str_format(why, sizeof(why), "%s cannot change while provisiond runs (restart it)",
+			   key);
 		ret = reject(d, text, size, why);
 		settings_free(s);
 	} else {
@@ -194,16 +200,19 @@ static void status(void *ctx, char *text, size_t size)
 	unsigned int all = 0, running = 0, sessions = 0;
 	char since[32], loaded[32];
 
-	for (struct workspace *ws = workspace_next(d->registry, NULL); ws; ws = workspace_next(d->registry, ws)) {
+	for (struct workspace *ws = workspace_next(d->registry, NULL); ws;
+	     ws = workspace_next(d->registry, ws)) {
 		all++;
 		running += workspace_exists(ws) && workspace_record(ws)->state == RECORD_RUNNING;
 		sessions += workspace_sessions(ws);
 	}
 	str_format(text, size,
-		   "provisiond %s, pid %d, since %s; %u workspaces, %u running; %u sessions; %u workers; configuration '%s' "
+		   "provisiond %s, pid %d, since %s; %u workspaces, %u running; %u sessions; %u "
+		   "workers; configuration '%s' "
 		   "of %s%s",
-		   SSHBAY_VERSION, (int)getpid(), clk_text(d->since, since, sizeof(since)), all, running, sessions,
-		   registry_busy(d->registry), d->file, clk_text(d->loaded, loaded, sizeof(loaded)),
+		   SSHBAY_VERSION, (int)getpid(), clk_text(d->since, since, sizeof(since)), all,
+		   running, sessions, registry_busy(d->registry), d->file,
+		   clk_text(d->loaded, loaded, sizeof(loaded)),
 		   d->reload_failed ? "; the last reload was rejected" : "");
 }
 
@@ -233,13 +242,14 @@ static int on_end(sd_event_source *s, const struct signalfd_siginfo *si, void *c
 	struct daemon *d = ctx;
 
 	sd_notify(0, "STOPPING=1");
-	if (d->drain)		/* the second signal: at once */
+	if (d->drain) /* the second signal: at once */
 		return sd_event_exit(d->loop, DAEMON_OK);
 	registry_drain(d->registry);
 	if (!registry_busy(d->registry))
 		return sd_event_exit(d->loop, DAEMON_OK);
 	d->drain_until = clk_now_us() + DRAIN_US;
-	if (sd_event_add_time(d->loop, &d->drain, CLOCK_MONOTONIC, clk_now_us() + 10000, 1000, on_drain, d) < 0)
+	if (sd_event_add_time(d->loop, &d->drain, CLOCK_MONOTONIC, clk_now_us() + 10000, 1000,
+			      on_drain, d) < 0)
 		return sd_event_exit(d->loop, DAEMON_OK);
 	return 0;
 }
@@ -362,8 +372,12 @@ static void stop(struct daemon *d)
 int daemon_run(const char *file, struct settings *s)
 {
 	struct daemon d = {
-		.file = file, .settings = s, .files = { -1, -1, { -1, -1 } }, .dirs = { -1, -1 },
-		.since = clk_wall_s(), .loaded = clk_wall_s(),
+		.file = file,
+		.settings = s,
+		.files = { -1, -1, { -1, -1 } },
+		.dirs = { -1, -1 },
+		.since = clk_wall_s(),
+		.loaded = clk_wall_s(),
 	};
 	struct err e = { 0 };
 	int ret = start(&d, &e);

@@ -17,9 +17,13 @@
 
 /* Listening below 1024, mount namespaces (setns wants SYS_CHROOT) and immutable files at a purge need one each. */
 static const int kept[] = {
-	CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID, CAP_SETFCAP, CAP_SETPCAP, CAP_CHOWN, CAP_DAC_OVERRIDE,
-	CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_KILL, CAP_MKNOD, CAP_SYS_PTRACE, CAP_SYS_RESOURCE,
-	CAP_SYS_CHROOT, CAP_NET_BIND_SERVICE, CAP_LINUX_IMMUTABLE, CAP_BPF,
+	CAP_SYS_ADMIN,  CAP_NET_ADMIN,        CAP_SETUID,
+	CAP_SETGID,     CAP_SETFCAP,          CAP_SETPCAP,
+	CAP_CHOWN,      CAP_DAC_OVERRIDE,     CAP_DAC_READ_SEARCH,
+	CAP_FOWNER,     CAP_FSETID,           CAP_KILL,
+	CAP_MKNOD,      CAP_SYS_PTRACE,       CAP_SYS_RESOURCE,
+	CAP_SYS_CHROOT, CAP_NET_BIND_SERVICE, CAP_LINUX_IMMUTABLE,
+	CAP_BPF,
 };
 
 static int drop_bounding(struct err *e)
@@ -32,7 +36,7 @@ static int drop_bounding(struct err *e)
 		int has = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
 
 		if (has < 0)
-			return 0;	/* beyond the kernel's last capability */
+			return 0; /* beyond the kernel's last capability */
 		if (has && !(keep & (1ULL << cap)) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
 			return err_sys(e, "drop capability '%d'", cap);
 	}

@@ -67,17 +67,25 @@ static bool needless(const struct workspace *ws, const struct job *job, int *ret
 
 	*ret = 0;
 	if (ws->damaged)
-		*ret = err_set(e, EUCLEAN, "use workspace '%s': %.150s (mend or move its record, restart provisiond)",
-			       ws->name, ws->rec.note);
+		*ret = err_set(
+			e, EUCLEAN,
+			"use workspace '%s': %.150s (mend or move its record, restart provisiond)",
+			ws->name, ws->rec.note);
 	else if (job->req.kind == JOB_UP && job->req.want == WANT_ABSENT && here)
-		*ret = err_set(e, EEXIST, "create workspace '%s': it exists and is %s (sshbay show %s)", ws->name, state,
-			       ws->name);
-	else if (job->req.kind == JOB_UP && job->req.want == WANT_PRESENT && !ws->has_record && !ws->configured)
-		*ret = err_set(e, ENOENT, "start workspace '%s': no such workspace (sshbay create %s)", ws->name, ws->name);
+		*ret = err_set(e, EEXIST,
+			       "create workspace '%s': it exists and is %s (sshbay show %s)",
+			       ws->name, state, ws->name);
+	else if (job->req.kind == JOB_UP && job->req.want == WANT_PRESENT && !ws->has_record &&
+		 !ws->configured)
+		*ret = err_set(e, ENOENT,
+			       "start workspace '%s': no such workspace (sshbay create %s)",
+			       ws->name, ws->name);
 	else if (job->req.kind == JOB_STOP && !ws->has_record)
-		*ret = err_set(e, ENOENT, "stop workspace '%s': no such workspace (sshbay list)", ws->name);
+		*ret = err_set(e, ENOENT, "stop workspace '%s': no such workspace (sshbay list)",
+			       ws->name);
 	else if (job->req.kind == JOB_DESTROY && !ws->has_record)
-		*ret = err_set(e, ENOENT, "destroy workspace '%s': no such workspace (sshbay list)", ws->name);
+		*ret = err_set(e, ENOENT, "destroy workspace '%s': no such workspace (sshbay list)",
+			       ws->name);
 	else if (job->req.kind == JOB_UP)
 		return here && ws->rec.state == RECORD_RUNNING && !ws->dead;
 	else if (job->req.kind == JOB_STOP)
@@ -143,7 +151,8 @@ static bool joinable(const struct job *last, const struct job_request *req)
 	if (!last || last->req.kind != req->kind || last->undo)
 		return false;
 	if (req->kind == JOB_UP)
-		return last->req.want == req->want || req->want == WANT_ANY || last->req.want == WANT_ANY;
+		return last->req.want == req->want || req->want == WANT_ANY ||
+		       last->req.want == WANT_ANY;
 	return req->kind != JOB_DESTROY || last->req.purge == req->purge;
 }
 
@@ -171,7 +180,10 @@ void job_queue(struct workspace *ws, const struct job_request *req, struct waite
 			struct err e = { 0 };
 
 			if (w)
-				w->done(w, ws, err_set(&e, ENOMEM, "use workspace '%s': out of memory", ws->name), &e);
+				w->done(w, ws,
+					err_set(&e, ENOMEM, "use workspace '%s': out of memory",
+						ws->name),
+					&e);
 			return;
 		}
 		if (*last)

@@ -23,15 +23,19 @@ static void usage(FILE *to)
 	      "\n"
 	      "  -c, --config FILE  configuration (default " SSHBAY_SYSCONF "/sshbay.ini)\n"
 	      "  -d, --debug        log in detail\n"
-	      "  -t, --test         check the configuration and exit: 0, or 78 with every problem on stderr\n"
-	      "      --teardown     remove nft rules, routes, and what the run directory holds; state is kept.\n"
+	      "  -t, --test         check the configuration and exit: 0, or 78 with every problem "
+	      "on stderr\n"
+	      "      --teardown     remove nft rules, routes, and what the run directory holds; "
+	      "state is kept.\n"
 	      "                     Refused while a provisiond or a workspace runs\n"
 	      "      --force        with --teardown: take running workspaces down first\n"
 	      "  -h, --help         this text\n"
 	      "  -V, --version      the version\n"
 	      "\n"
-	      "SIGHUP loads the configuration again (the old one stays when it has errors). SIGTERM and SIGINT end\n"
-	      "provisiond; workspaces and sessions live on, and the next provisiond takes them over.\n",
+	      "SIGHUP loads the configuration again (the old one stays when it has errors). "
+	      "SIGTERM and SIGINT end\n"
+	      "provisiond; workspaces and sessions live on, and the next provisiond takes them "
+	      "over.\n",
 	      to);
 }
 
@@ -40,22 +44,38 @@ static int parse(int argc, char **argv, struct arguments *a)
 {
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' }, { "debug", no_argument, NULL, 'd' },
-		{ "test", no_argument, NULL, 't' },	    { "teardown", no_argument, NULL, 'T' },
-		{ "force", no_argument, NULL, 'F' },	    { "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },	    { 0 },
+		{ "test", no_argument, NULL, 't' },         { "teardown", no_argument, NULL, 'T' },
+		{ "force", no_argument, NULL, 'F' },        { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },      { 0 },
 	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "c:dthV", options, NULL)) != -1) {
 		switch (c) {
-		case 'c': a->file = optarg; break;
-		case 'd': a->level = LOG_LEVEL_DETAIL; break;
-		case 't': a->check = true; break;
-		case 'T': a->teardown = true; break;
-		case 'F': a->force = true; break;
-		case 'h': usage(stdout); return DAEMON_OK;
-		case 'V': puts("provisiond " SSHBAY_VERSION); return DAEMON_OK;
-		default: usage(stderr); return DAEMON_USAGE;
+		case 'c':
+			a->file = optarg;
+			break;
+		case 'd':
+			a->level = LOG_LEVEL_DETAIL;
+			break;
+		case 't':
+			a->check = true;
+			break;
+		case 'T':
+			a->teardown = true;
+			break;
+		case 'F':
+			a->force = true;
+			break;
+		case 'h':
+			usage(stdout);
+			return DAEMON_OK;
+		case 'V':
+			puts("provisiond " SSHBAY_VERSION);
+			return DAEMON_OK;
+		default:
+			usage(stderr);
+			return DAEMON_USAGE;
 		}
 	}
 	if (optind == argc && (!a->force || a->teardown))

@@ -32,16 +32,21 @@ enum target { TO_NOTHING, TO_ABSENT, TO_STOPPED };
 static void audit(const struct workspace *ws, const char *event, const char *reason, uint64_t us)
 {
 	const struct audit_field fields[] = {
-		AUDIT_TEXT("ws", ws->name), AUDIT_TEXT("reason", reason ? reason : ""), AUDIT_NUM("dur_ms", us / 1000),
+		AUDIT_TEXT("ws", ws->name),
+		AUDIT_TEXT("reason", reason ? reason : ""),
+		AUDIT_NUM("dur_ms", us / 1000),
 	};
 
 	audit_write(event, fields, 3);
 }
 
-static void audit_lease(const struct workspace *ws, const char *event, const char *kind, const char *object)
+static void audit_lease(const struct workspace *ws, const char *event, const char *kind,
+			const char *object)
 {
 	const struct audit_field fields[] = {
-		AUDIT_TEXT("ws", ws->name), AUDIT_TEXT("kind", kind), AUDIT_TEXT("object", object),
+		AUDIT_TEXT("ws", ws->name),
+		AUDIT_TEXT("kind", kind),
+		AUDIT_TEXT("object", object),
 	};
 
 	audit_write(event, fields, 3);
@@ -64,7 +69,8 @@ static enum worker_kind down_kind(const struct record *rec)
 {
 	if (target(rec) == TO_NOTHING)
 		return WORKER_PURGE;
-	return rec->state == RECORD_CREATING || rec->state == RECORD_DESTROYING ? WORKER_DOWN_ALL : WORKER_DOWN;
+	return rec->state == RECORD_CREATING || rec->state == RECORD_DESTROYING ? WORKER_DOWN_ALL
+										: WORKER_DOWN;
 }
 
 /* --- up --- */
@@ -84,10 +90,13 @@ static int find_files(struct workspace *ws, struct record *rec, struct err *e)
 		return errno == ENOENT ? allocate_slot(r, ws, rec, e)
 				       : err_sys(e, "look at files of '%s'", ws->name);
 	if (allocate_slot_at(r, ws, st.st_uid, rec, e))
-		return err_wrap(e, "create workspace '%s': files without a record are in the way (%s/workspaces/%s)",
+		return err_wrap(e,
+				"create workspace '%s': files without a record are in the way "
+				"(%s/workspaces/%s)",
 				ws->name, r->settings->storage.state, ws->name);
-	rec->created = clk_wall_s();	/* so that a failure does not count as a first creation */
-	log_warn("create workspace '%s': took over files that were found without a record", ws->name);
+	rec->created = clk_wall_s(); /* so that a failure does not count as a first creation */
+	log_warn("create workspace '%s': took over files that were found without a record",
+		 ws->name);
 	return 0;
 }
 
@@ -120,9 +129,10 @@ static int allocate(struct workspace *ws, struct job *job, struct record *rec, s
 /* Does what a stop kept (addresses, NIC) still fit? */
 static bool outdated(const struct record *kept, const struct record *rec)
 {
-	return kept->ns_net && (memcmp(&kept->control_ip, &rec->control_ip, sizeof(rec->control_ip)) ||
-				memcmp(&kept->control_ip6, &rec->control_ip6, sizeof(rec->control_ip6)) ||
-				strcmp(kept->nic.name, rec->nic.name));
+	return kept->ns_net &&
+	       (memcmp(&kept->control_ip, &rec->control_ip, sizeof(rec->control_ip)) ||
+		memcmp(&kept->control_ip6, &rec->control_ip6, sizeof(rec->control_ip6)) ||
+		strcmp(kept->nic.name, rec->nic.name));
 }
 
 static void audit_up(struct workspace *ws, const struct record *before)
@@ -146,7 +156,8 @@ static int prepare_run(struct workspace *ws, struct err *e)
 	int ret;
 
 	if (str_format(dir, sizeof(dir), "%s/ws/%s", s->storage.run, ws->name))
-		return err_set(e, ENAMETOOLONG, "make run directory of '%s': name too long", ws->name);
+		return err_set(e, ENAMETOOLONG, "make run directory of '%s': name too long",
+			       ws->name);
 	ret = path_mkdirs(dir, 0700, e);
 	return ret ? ret : net_hosts_add(s, &ws->rec, e);
 }
@@ -170,9 +181,14 @@ static int begin_up(struct workspace *ws, struct job *job, struct worker_order *
 	ws->has_record = true;
 	audit_up(ws, &before);
 	*o = (struct worker_order){
-		.kind = WORKER_UP, .settings = r->settings, .spec = &job->spec, .rec = &ws->rec,
+		.kind = WORKER_UP,
+		.settings = r->settings,
+		.spec = &job->spec,
+		.rec = &ws->rec,
 		.kept = outdated(&before, &rec) ? &job->kept : NULL,
-		.first = !rec.created, .initfd = r->files.init, .filterfd = r->files.filter,
+		.first = !rec.created,
+		.initfd = r->files.init,
+		.filterfd = r->files.filter,
 	};
 	if (o->kept && before.nic.name[0] && strcmp(before.nic.name, rec.nic.name))
 		audit_lease(ws, "lease.return", "nic", before.nic.name);
@@ -226,7 +242,8 @@ static int settle(struct workspace *ws, bool all, const char *why, struct err *e
 	if (to != TO_STOPPED) {
 		char text[IP_TEXT_MAX];
 
-		audit_lease(ws, "lease.return", "ip", ip_text(&ws->rec.control_ip, text, sizeof(text)));
+		audit_lease(ws, "lease.return", "ip",
+			    ip_text(&ws->rec.control_ip, text, sizeof(text)));
 		memset(&ws->rec.control_ip, 0, sizeof(ws->rec.control_ip));
 		memset(&ws->rec.control_ip6, 0, sizeof(ws->rec.control_ip6));
 		ws->rec.started = 0;
@@ -250,7 +267,8 @@ static void rolled_back(struct workspace *ws, struct job *job, const struct err 
 	bool first = !ws->rec.created;
 	struct err e = { 0 };
 
-	audit(ws, first ? "ws.create.rollback" : "ws.start.rollback", why->text, clk_now_us() - job->began);
+	audit(ws, first ? "ws.create.rollback" : "ws.start.rollback", why->text,
+	      clk_now_us() - job->began);
 	if (settle(ws, true, why->text, &e))
 		log_error("%s", e.text);
 	job_finish(ws, job, -why->code, why);
@@ -324,7 +342,8 @@ static void begin_down(struct workspace *ws, struct job *job, struct worker_orde
 
 	settings_spec(r->settings, ws->name, &job->spec);
 	str_copy(job->spec.image, sizeof(job->spec.image), ws->rec.image);
-	if (job->req.kind == JOB_STOP || (job->req.kind == JOB_CLEAN && ws->rec.state == RECORD_RUNNING)) {
+	if (job->req.kind == JOB_STOP ||
+	    (job->req.kind == JOB_CLEAN && ws->rec.state == RECORD_RUNNING)) {
 		if (job->req.kind == JOB_CLEAN)
 			note(ws, watch_reason(ws, why, sizeof(why)));
 		ws->rec.state = RECORD_STOPPING;
@@ -337,8 +356,13 @@ static void begin_down(struct workspace *ws, struct job *job, struct worker_orde
 		save_lazily(ws);
 	watch_stop(ws);
 	*o = (struct worker_order){
-		.kind = down_kind(&ws->rec), .settings = r->settings, .spec = &job->spec, .rec = &ws->rec,
-		.timeout_s = job->req.timeout_s, .initfd = -1, .filterfd = -1,
+		.kind = down_kind(&ws->rec),
+		.settings = r->settings,
+		.spec = &job->spec,
+		.rec = &ws->rec,
+		.timeout_s = job->req.timeout_s,
+		.initfd = -1,
+		.filterfd = -1,
 	};
 }
 
@@ -346,7 +370,9 @@ static const char *down_event(const struct job *job, enum target to)
 {
 	if (job->req.kind == JOB_CLEAN)
 		return "state.recover";
-	return job->req.kind == JOB_STOP ? "ws.stop" : to == TO_NOTHING ? "ws.delete" : "ws.destroy";
+	return job->req.kind == JOB_STOP ? "ws.stop"
+	       : to == TO_NOTHING        ? "ws.delete"
+					 : "ws.destroy";
 }
 
 static void down_failed(struct workspace *ws, struct job *job, const struct err *why)
@@ -386,7 +412,8 @@ static void end_down(struct workspace *ws, struct job *job, struct worker_result
 		down_failed(ws, job, &e);
 		return;
 	}
-	audit(ws, down_event(job, to), job->req.kind == JOB_CLEAN ? why : NULL, clk_now_us() - job->began);
+	audit(ws, down_event(job, to), job->req.kind == JOB_CLEAN ? why : NULL,
+	      clk_now_us() - job->began);
 	if (job->req.kind == JOB_CLEAN && watch_rebooted(ws))
 		job_queue(ws, &up, NULL);
 	job_finish(ws, job, 0, &e);
@@ -416,7 +443,7 @@ static void task_refused(struct task *t, const struct err *e)
 	if (job->req.kind != JOB_UP || job->undo)
 		down_failed(ws, job, &why);
 	else if (!job_unsettled(ws))
-		job_finish(ws, job, -why.code, &why);	/* refused before anything was recorded */
+		job_finish(ws, job, -why.code, &why); /* refused before anything was recorded */
 	else
 		undo(ws, job, &why);
 }
@@ -451,6 +478,10 @@ static void task_end(struct task *t, struct worker_result *res)
 void operate_task(struct workspace *ws, struct task *t)
 {
 	*t = (struct task){
-		.ctx = ws, .begin = task_begin, .refused = task_refused, .step = task_step, .end = task_end,
+		.ctx = ws,
+		.begin = task_begin,
+		.refused = task_refused,
+		.step = task_step,
+		.end = task_end,
 	};
 }

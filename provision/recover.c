@@ -33,7 +33,8 @@ struct trash {
 
 static void damaged(struct workspace *ws, const char *why)
 {
-	const struct audit_field fields[] = { AUDIT_TEXT("ws", ws->name), AUDIT_TEXT("reason", why) };
+	const struct audit_field fields[] = { AUDIT_TEXT("ws", ws->name),
+					      AUDIT_TEXT("reason", why) };
 
 	ws->damaged = true;
 	str_copy(ws->rec.note, sizeof(ws->rec.note), why);
@@ -79,9 +80,11 @@ static void salvage(struct workspace *ws)
 			rec->id_base = s->storage.id_base + n * s->storage.id_count;
 			rec->id_count = (uint32_t)s->storage.id_count;
 		}
-		if (!rec->control_ip.family && salvage_value(text, "control_ip", value, sizeof(value)))
+		if (!rec->control_ip.family &&
+		    salvage_value(text, "control_ip", value, sizeof(value)))
 			ip_parse(value, &rec->control_ip, NULL);
-		if (!rec->control_ip6.family && salvage_value(text, "control_ip6", value, sizeof(value)))
+		if (!rec->control_ip6.family &&
+		    salvage_value(text, "control_ip6", value, sizeof(value)))
 			ip_parse(value, &rec->control_ip6, NULL);
 	}
 }
@@ -89,11 +92,14 @@ static void salvage(struct workspace *ws)
 /* The previous generation may ask for things that had been done, or undone, since: it must not cost any file. */
 static void disarm(struct workspace *ws)
 {
-	const struct audit_field fields[] = { AUDIT_TEXT("ws", ws->name), AUDIT_TEXT("reason", "going on from its previous generation") };
+	const struct audit_field fields[] = { AUDIT_TEXT("ws", ws->name),
+					      AUDIT_TEXT("reason",
+							 "going on from its previous generation") };
 	struct record *rec = &ws->rec;
 	struct err e = { 0 };
 
-	log_error("record of '%s': damaged, going on from generation %llu", ws->name, (unsigned long long)rec->generation);
+	log_error("record of '%s': damaged, going on from generation %llu", ws->name,
+		  (unsigned long long)rec->generation);
 	audit_write("state.corrupt", fields, 2);
 	if (rec->state == RECORD_CREATING || rec->state == RECORD_DESTROYING) {
 		rec->state = RECORD_CREATING;
@@ -131,8 +137,9 @@ static bool same_namespaces(const struct record *rec)
 	uint64_t user, net;
 	struct err e;
 
-	return proc_ns_inode((pid_t)rec->init_pid, "user", &user, &e) == 0 && user == rec->ns_user &&
-	       proc_ns_inode((pid_t)rec->init_pid, "net", &net, &e) == 0 && net == rec->ns_net;
+	return proc_ns_inode((pid_t)rec->init_pid, "user", &user, &e) == 0 &&
+	       user == rec->ns_user && proc_ns_inode((pid_t)rec->init_pid, "net", &net, &e) == 0 &&
+	       net == rec->ns_net;
 }
 
 static void adopt(struct workspace *ws)
@@ -166,7 +173,8 @@ static int load(void *ctx, const char *name)
 		return 0;
 	if (ret || strcmp(ws->rec.name, name)) {
 		if (!ret)
-			err_set(&e, EUCLEAN, "load record '%s': it is that of another workspace", name);
+			err_set(&e, EUCLEAN, "load record '%s': it is that of another workspace",
+				name);
 		memset(&ws->rec, 0, sizeof(ws->rec));
 		str_copy(ws->rec.name, sizeof(ws->rec.name), name);
 		salvage(ws);
@@ -191,10 +199,12 @@ static void check_ranges(struct registry *r)
 			const struct record *a = &r->list[i]->rec, *b = &r->list[k]->rec;
 			char why[128];
 
-			if (!r->list[i]->has_record || !r->list[k]->has_record || a->id_base >= b->id_base + b->id_count ||
+			if (!r->list[i]->has_record || !r->list[k]->has_record ||
+			    a->id_base >= b->id_base + b->id_count ||
 			    b->id_base >= a->id_base + a->id_count)
 				continue;
-			str_format(why, sizeof(why), "its id range is also that of '%s'", r->list[k]->name);
+			str_format(why, sizeof(why), "its id range is also that of '%s'",
+				   r->list[k]->name);
 			damaged(r->list[i], why);
 		}
 }
@@ -205,7 +215,8 @@ static void reserve_files(struct registry *r, const char *name)
 	struct stat st;
 
 	str_format(upper, sizeof(upper), "%s/upper", name);
-	if (fstatat(r->storefd, upper, &st, AT_SYMLINK_NOFOLLOW) == 0 && registry_reserve_ids(r, st.st_uid))
+	if (fstatat(r->storefd, upper, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    registry_reserve_ids(r, st.st_uid))
 		log_error("reserve ids of '%s': out of memory", name);
 }
 
@@ -236,7 +247,8 @@ static int look_at_file(struct registry *r, const char *name)
 	if (is_trash && !ws)
 		return add_trash(r, name);
 	if (!ws)
-		log_warn("files '%s/workspaces/%s': no record speaks for them, left alone", r->settings->storage.state, name);
+		log_warn("files '%s/workspaces/%s': no record speaks for them, left alone",
+			 r->settings->storage.state, name);
 	return 0;
 }
 
@@ -254,7 +266,8 @@ static int look_at_files(struct registry *r, struct err *e)
 	}
 	while ((d = readdir(dir)))
 		if (strcmp(d->d_name, ".") && strcmp(d->d_name, "..") && look_at_file(r, d->d_name))
-			return err_set(e, ENOMEM, "list '%s/workspaces': out of memory", r->settings->storage.state);
+			return err_set(e, ENOMEM, "list '%s/workspaces': out of memory",
+				       r->settings->storage.state);
 	return 0;
 }
 
@@ -302,7 +315,8 @@ static bool autostarts(const struct registry *r, const struct workspace *ws)
 
 	if (!ws->configured || ws->damaged)
 		return false;
-	if (ws->has_record && (ws->rec.state == RECORD_RUNNING || !strcmp(ws->rec.boot_id, r->boot_id)))
+	if (ws->has_record &&
+	    (ws->rec.state == RECORD_RUNNING || !strcmp(ws->rec.boot_id, r->boot_id)))
 		return false;
 	settings_spec(r->settings, ws->name, &spec);
 	return spec.autostart;
@@ -313,7 +327,9 @@ void recover_run(struct registry *r)
 	const struct job_request clean = { .kind = JOB_CLEAN }, up = { .kind = JOB_UP };
 
 	for (struct trash *t = r->trash; t; t = t->next) {
-		t->task = (struct task){ .ctx = t, .begin = begin_trash, .refused = refused_trash, .end = end_trash };
+		t->task = (struct task){
+			.ctx = t, .begin = begin_trash, .refused = refused_trash, .end = end_trash
+		};
 		worker_submit(r->pool, &t->task, false);
 	}
 	for (unsigned int i = 0; i < r->nlist; i++)

@@ -26,7 +26,8 @@ static bool pinned(const struct workspace *ws, const char *kind, uint64_t *inode
 	struct statfs fs;
 	struct stat st;
 
-	if (str_format(path, sizeof(path), "%s/ws/%s/%s", ws->registry->settings->storage.run, ws->name, kind) ||
+	if (str_format(path, sizeof(path), "%s/ws/%s/%s", ws->registry->settings->storage.run,
+		       ws->name, kind) ||
 	    statfs(path, &fs) < 0 || fs.f_type != NSFS_MAGIC || stat(path, &st) < 0)
 		return false;
 	*inode = st.st_ino;
@@ -46,7 +47,8 @@ static bool is_init(const char *pid)
 	if (path_read(AT_FDCWD, path, status, sizeof(status), &len, NULL))
 		return false;
 	at = strstr(status, "\nNSpid:");
-	return at && sscanf(at, "\nNSpid: %u %u%n", &here, &inside, &end) == 2 && inside == 1 && at[end] == '\n';
+	return at && sscanf(at, "\nNSpid: %u %u%n", &here, &inside, &end) == 2 && inside == 1 &&
+	       at[end] == '\n';
 }
 
 static bool inside_of(pid_t pid, uint64_t user, uint64_t net)
@@ -59,7 +61,8 @@ static bool inside_of(pid_t pid, uint64_t user, uint64_t net)
 
 static bool fill(struct record *rec, pid_t pid, uint64_t user, uint64_t net)
 {
-	if (proc_start_time(pid, &rec->init_start, NULL) || proc_ns_inode(pid, "mnt", &rec->ns_mnt, NULL))
+	if (proc_start_time(pid, &rec->init_start, NULL) ||
+	    proc_ns_inode(pid, "mnt", &rec->ns_mnt, NULL))
 		return false;
 	rec->init_pid = (uint32_t)pid;
 	rec->ns_user = user;
@@ -76,8 +79,9 @@ bool recover_init_find(struct workspace *ws)
 	if (!dir || !pinned(ws, "user", &user) || !pinned(ws, "net", &net))
 		return false;
 	while ((d = readdir(dir)))
-		if (num_u64(d->d_name, 2, INT32_MAX, &pid, NULL) == 0 && inside_of((pid_t)pid, user, net) &&
-		    is_init(d->d_name) && fill(&ws->rec, (pid_t)pid, user, net))
+		if (num_u64(d->d_name, 2, INT32_MAX, &pid, NULL) == 0 &&
+		    inside_of((pid_t)pid, user, net) && is_init(d->d_name) &&
+		    fill(&ws->rec, (pid_t)pid, user, net))
 			return true;
 	return false;
 }

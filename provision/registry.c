@@ -152,7 +152,8 @@ static int mark_configured(struct registry *r, struct err *e)
 		struct workspace *ws = registry_get(r, s->workspaces[i].name);
 
 		if (!ws)
-			return err_set(e, ENOMEM, "list workspace '%s': out of memory", s->workspaces[i].name);
+			return err_set(e, ENOMEM, "list workspace '%s': out of memory",
+				       s->workspaces[i].name);
 		ws->configured = true;
 	}
 	return 0;
@@ -287,6 +288,8 @@ void registry_refresh_host(struct registry *r)
 	if (r->host_busy)
 		return;
 	r->host_busy = true;
-	r->host = (struct task){ .ctx = r, .begin = begin_host, .refused = refused_host, .end = end_host };
+	r->host = (struct task){
+		.ctx = r, .begin = begin_host, .refused = refused_host, .end = end_host
+	};
 	worker_submit(r->pool, &r->host, true);
 }

@@ -15,55 +15,55 @@ enum job_want { WANT_ANY, WANT_ABSENT, WANT_PRESENT };
 struct job_request {
 	enum job_kind kind;
 	enum job_want want;
-	bool purge;			/* DESTROY: files and record too */
-	unsigned int timeout_s;		/* grace of ws-init; 0 = settings */
+	bool purge;             /* DESTROY: files and record too */
+	unsigned int timeout_s; /* grace of ws-init; 0 = settings */
 };
 
 struct job {
 	struct job *next;
 	struct job_request req;
-	bool undo;			/* the up failed half-way: its downs run now */
-	uint64_t began;			/* clk_now_us() when the first worker started */
-	struct err failure;		/* what the waiters get after an undo */
-	struct spec spec;		/* snapshot for the worker */
-	struct record kept;		/* what a stop kept, when the start has to take it down first */
+	bool undo;          /* the up failed half-way: its downs run now */
+	uint64_t began;     /* clk_now_us() when the first worker started */
+	struct err failure; /* what the waiters get after an undo */
+	struct spec spec;   /* snapshot for the worker */
+	struct record kept; /* what a stop kept, when the start has to take it down first */
 	struct waiter *waiters;
-	struct waiter *cursor;		/* next one of a loop over them; moved on by waiter_cancel */
+	struct waiter *cursor; /* next one of a loop over them; moved on by waiter_cancel */
 };
 
 struct workspace {
 	struct registry *registry;
 	char name[STR_NAME_MAX];
-	struct record rec;		/* as last saved; meaningless without has_record */
+	struct record rec; /* as last saved; meaningless without has_record */
 	bool has_record;
-	bool configured;		/* has a file in workspaces.d */
-	bool damaged;			/* record unreadable: nothing is done to it, rec.note says why */
-	bool dead;			/* RUNNING, but ws-init is gone */
-	bool busy;			/* the first job is with the pool, or its waiters are being told */
+	bool configured; /* has a file in workspaces.d */
+	bool damaged;    /* record unreadable: nothing is done to it, rec.note says why */
+	bool dead;       /* RUNNING, but ws-init is gone */
+	bool busy;       /* the first job is with the pool, or its waiters are being told */
 	struct job *jobs, *ending;
 	struct task task;
-	int pidfd;			/* of ws-init, -1 = none */
+	int pidfd; /* of ws-init, -1 = none */
 	sd_event_source *watch;
-	int exit_code, exit_status;	/* si_code and si_status of ws-init; code 0 = unknown */
+	int exit_code, exit_status; /* si_code and si_status of ws-init; code 0 = unknown */
 	unsigned int sessions;
-	uint64_t leased;		/* NIC since; seconds since the epoch */
+	uint64_t leased; /* NIC since; seconds since the epoch */
 };
 
 struct registry {
 	sd_event *loop;
 	const struct settings *settings;
 	struct worker_pool *pool;
-	int recordsfd, storefd;		/* state/records, state/workspaces */
-	struct registry_files files;	/* borrowed */
+	int recordsfd, storefd;      /* state/records, state/workspaces */
+	struct registry_files files; /* borrowed */
 	char boot_id[37];
-	struct workspace **list;	/* sorted by name */
+	struct workspace **list; /* sorted by name */
 	unsigned int nlist, cap;
-	uint64_t *reserved;		/* id ranges of files without a usable record: their first ids */
+	uint64_t *reserved; /* id ranges of files without a usable record: their first ids */
 	unsigned int nreserved;
-	sd_event_source *hosts;		/* one-shot: rewrite the hosts file */
-	struct task host;		/* registry_refresh_host */
+	sd_event_source *hosts; /* one-shot: rewrite the hosts file */
+	struct task host;       /* registry_refresh_host */
 	bool host_busy, host_again;
-	struct trash *trash;		/* deletions that recover.c finishes */
+	struct trash *trash; /* deletions that recover.c finishes */
 };
 
 /* Index of `name` in the list, or of the place where it belongs (*found tells). */

@@ -17,8 +17,8 @@
 #include "base/path.h"
 
 #define LOCK_NAME "provisiond.lock"
-#define WAIT_MS 10000
-#define POLL_MS 20
+#define WAIT_MS   10000
+#define POLL_MS   20
 
 /* `mode`: what others may at most do with it. */
 static int check_dir(const char *path, mode_t mode, struct err *e)
@@ -33,9 +33,12 @@ static int check_dir(const char *path, mode_t mode, struct err *e)
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "use directory '%s'", path);
 	if (st.st_uid != 0)
-		return err_set(e, EPERM, "use directory '%s': it belongs to uid %u, not to root", path, st.st_uid);
+		return err_set(e, EPERM, "use directory '%s': it belongs to uid %u, not to root",
+			       path, st.st_uid);
 	if (st.st_mode & 022)
-		return err_set(e, EPERM, "use directory '%s': others than root may write to it (chmod go-w)", path);
+		return err_set(e, EPERM,
+			       "use directory '%s': others than root may write to it (chmod go-w)",
+			       path);
 	if ((st.st_mode & 0777) != mode && fchmod(fd, mode) < 0)
 		return err_sys(e, "set mode of '%s'", path);
 	return 0;
@@ -54,7 +57,8 @@ static pid_t lock_owner(int fd)
 	if (num_u64(text, 1, INT32_MAX, &pid, NULL))
 		return 0;
 	str_format(path, sizeof(path), "/proc/%s/comm", text);
-	if (path_read(AT_FDCWD, path, comm, sizeof(comm), &len, NULL) || strcmp(comm, "provisiond\n"))
+	if (path_read(AT_FDCWD, path, comm, sizeof(comm), &len, NULL) ||
+	    strcmp(comm, "provisiond\n"))
 		return 0;
 	return (pid_t)pid;
 }
@@ -72,9 +76,12 @@ static int wait_for_lock(int fd, const char *path, struct err *e)
 			return err_sys(e, "lock '%s'", path);
 		owner = lock_owner(fd);
 		if (owner)
-			return err_set(e, EBUSY, "lock '%s': provisiond with pid %d uses it", path, (int)owner);
+			return err_set(e, EBUSY, "lock '%s': provisiond with pid %d uses it", path,
+				       (int)owner);
 		if (waited >= WAIT_MS)
-			return err_set(e, EBUSY, "lock '%s': a worker of a former provisiond does not end", path);
+			return err_set(e, EBUSY,
+				       "lock '%s': a worker of a former provisiond does not end",
+				       path);
 		nanosleep(&pause, NULL);
 	}
 }
@@ -95,7 +102,8 @@ static int take_lock(const char *dir, int *lock, struct err *e)
 		return ret;
 	str_format(text, sizeof(text), "%d\n", (int)getpid());
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, strlen(text), 0) < 0)
-		log_warn("write '%s': %s", path, strerror(errno));	/* a full disk: only the pid is not told */
+		log_warn("write '%s': %s", path,
+			 strerror(errno)); /* a full disk: only the pid is not told */
 	*lock = fd_take(&fd);
 	return 0;
 }

@@ -4,7 +4,7 @@
 #include "settings.h"
 
 struct statedir {
-	int runlock, statelock;		/* -1 = not held */
+	int runlock, statelock; /* -1 = not held */
 };
 
 /*

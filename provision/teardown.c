@@ -27,13 +27,14 @@ struct teardown {
 	bool force;
 	int recordsfd;
 	char boot_id[37];
-	struct record rec;		/* of the one being looked at */
-	struct err err;			/* the first failure; the rest goes on */
+	struct record rec; /* of the one being looked at */
+	struct err err;    /* the first failure; the rest goes on */
 };
 
 static bool alive(const struct record *rec)
 {
-	auto_fd int pidfd = rec->init_pid ? proc_open((pid_t)rec->init_pid, rec->init_start, NULL) : -1;
+	auto_fd int pidfd =
+		rec->init_pid ? proc_open((pid_t)rec->init_pid, rec->init_start, NULL) : -1;
 
 	return pidfd >= 0;
 }
@@ -75,10 +76,12 @@ static int look(void *ctx, const char *name)
 	int fell_back, ret;
 
 	ret = record_load(t->recordsfd, name, &t->rec, &fell_back, &e);
-	if (ret == -ENOENT || (!ret && (strcmp(t->rec.boot_id, t->boot_id) || t->rec.state == RECORD_ABSENT)))
+	if (ret == -ENOENT ||
+	    (!ret && (strcmp(t->rec.boot_id, t->boot_id) || t->rec.state == RECORD_ABSENT)))
 		return 0;
 	if (!ret && !t->force && alive(&t->rec))
-		ret = err_set(&e, EBUSY, "tear down '%s': workspace '%s' is running (sshbay stop, or --force)",
+		ret = err_set(&e, EBUSY,
+			      "tear down '%s': workspace '%s' is running (sshbay stop, or --force)",
 			      t->settings->storage.run, name);
 	else if (!ret)
 		ret = take_down(t, &e);
@@ -96,10 +99,11 @@ static int refuse_running(void *ctx, const char *name)
 	struct teardown *t = ctx;
 	int fell_back;
 
-	if (record_load(t->recordsfd, name, &t->rec, &fell_back, NULL) || strcmp(t->rec.boot_id, t->boot_id) ||
-	    !alive(&t->rec))
+	if (record_load(t->recordsfd, name, &t->rec, &fell_back, NULL) ||
+	    strcmp(t->rec.boot_id, t->boot_id) || !alive(&t->rec))
 		return 0;
-	return err_set(&t->err, EBUSY, "tear down '%s': workspace '%s' is running (sshbay stop, or --force)",
+	return err_set(&t->err, EBUSY,
+		       "tear down '%s': workspace '%s' is running (sshbay stop, or --force)",
 		       t->settings->storage.run, name);
 }
 
@@ -112,7 +116,8 @@ static int workspaces_down(struct teardown *t, struct err *e)
 	if (ret)
 		return ret;
 	if (str_format(path, sizeof(path), "%s/records", t->settings->storage.state))
-		return err_set(e, ENAMETOOLONG, "tear down: name of the state directory is too long");
+		return err_set(e, ENAMETOOLONG,
+			       "tear down: name of the state directory is too long");
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(e, "open '%s'", path);
@@ -136,7 +141,8 @@ static int host_down(void *ctx, struct err *e)
 
 static int remove_leftovers(const struct settings *s, struct err *e)
 {
-	static const char *const names[] = { "ws", "sessions", "gate.sock", "admin.sock", "hosts", "provisiond.lock" };
+	static const char *const names[] = { "ws",         "sessions", "gate.sock",
+					     "admin.sock", "hosts",    "provisiond.lock" };
 	auto_fd int fd = path_open_dir(s->storage.run, e);
 	int ret = 0;
 

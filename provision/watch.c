@@ -14,7 +14,7 @@
 #include "limits.h"
 #include "jobs.h"
 
-#define REBOOT_UPTIME_S 5	/* one that reboots sooner would loop */
+#define REBOOT_UPTIME_S 5 /* one that reboots sooner would loop */
 
 static int on_exit_(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 {
@@ -81,7 +81,8 @@ const char *watch_reason(const struct workspace *ws, char *buf, size_t size)
 	uint64_t kills = 0;
 
 	if (limits_oom_kills(ws->registry->settings, ws->name, &kills, NULL) == 0 && kills)
-		str_format(oom, sizeof(oom), " (%llu out-of-memory kills in the workspace)", (unsigned long long)kills);
+		str_format(oom, sizeof(oom), " (%llu out-of-memory kills in the workspace)",
+			   (unsigned long long)kills);
 	if (ws->exit_code == CLD_EXITED)
 		str_format(buf, size, "ws-init ended with status %d%s", ws->exit_status, oom);
 	else if (ws->exit_code && ws->exit_status == SIGHUP)

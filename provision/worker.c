@@ -22,14 +22,14 @@
 #include "plan.h"
 
 #define KEEP_MAX 4
-#define SLACK_S 10
-#define PURGE_S 3600
+#define SLACK_S  10
+#define PURGE_S  3600
 
 struct worker {
 	struct worker *next;
 	struct worker_pool *pool;
-	struct task *task;		/* NULL once it has been told the end */
-	char name[STR_NAME_MAX];	/* of the workspace */
+	struct task *task;       /* NULL once it has been told the end */
+	char name[STR_NAME_MAX]; /* of the workspace */
 	pid_t pid;
 	int report;
 	bool timed_out, failed;
@@ -43,7 +43,7 @@ struct worker_pool {
 	unsigned int limit, running;
 	struct task *head, *tail;
 	struct worker *workers;
-	bool starting;			/* a begin() is being called: submit only queues */
+	bool starting; /* a begin() is being called: submit only queues */
 	int keep[KEEP_MAX];
 	unsigned int nkeep;
 	void (*orphan)(void *ctx, const siginfo_t *si);
@@ -65,7 +65,7 @@ static int compare_fds(const void *a, const void *b)
 
 static void close_others(const int *keep, unsigned int nkeep)
 {
-	int fds[KEEP_MAX + 4];
+	int fds[KEEP_MAX + 4] = { 0 };
 	unsigned int n = 0, from = 3;
 
 	for (unsigned int i = 0; i < nkeep; i++)
@@ -80,7 +80,8 @@ static void close_others(const int *keep, unsigned int nkeep)
 	close_range(from, ~0U, 0);
 }
 
-static void become_worker(const struct worker_pool *p, const struct worker_order *o, int report, pid_t parent)
+static void become_worker(const struct worker_pool *p, const struct worker_order *o, int report,
+			  pid_t parent)
 {
 	int keep[KEEP_MAX + 3];
 	struct rlimit files;
@@ -201,8 +202,11 @@ static void report_done(int report, const struct plan *p, struct err *e)
 {
 	const struct record *r = p->rec;
 	struct work_done done = {
-		.init_pid = r->init_pid, .init_start = r->init_start,
-		.ns_user = r->ns_user, .ns_net = r->ns_net, .ns_mnt = r->ns_mnt,
+		.init_pid = r->init_pid,
+		.init_start = r->init_start,
+		.ns_user = r->ns_user,
+		.ns_net = r->ns_net,
+		.ns_mnt = r->ns_mnt,
 	};
 	int pidfd = p->pidfd;
 
@@ -284,7 +288,8 @@ static void take_report(struct worker *w, struct msg *m, const union work_body *
 		break;
 	case WORK_FAILED:
 		w->failed = true;
-		err_set(&w->res.err, b->failed.code ? (int)b->failed.code : EIO, "%s", b->failed.text);
+		err_set(&w->res.err, b->failed.code ? (int)b->failed.code : EIO, "%s",
+			b->failed.text);
 		break;
 	}
 	msg_close_fds(m);
@@ -319,7 +324,7 @@ static int on_timeout(sd_event_source *s, uint64_t usec, void *ctx)
 	struct worker *w = ctx;
 
 	w->timed_out = true;
-	kill(w->pid, SIGKILL);		/* ours and not reaped yet: the pid cannot be somebody else's */
+	kill(w->pid, SIGKILL); /* ours and not reaped yet: the pid cannot be somebody else's */
 	return 0;
 }
 
@@ -337,7 +342,8 @@ static void worker_exited(struct worker *w, const siginfo_t *si)
 	if (w->failed) {
 		w->res.clean = si->si_code == CLD_EXITED && si->si_status == 0;
 	} else if (w->timed_out) {
-		err_set(&w->res.err, ETIMEDOUT, "run worker for '%s': took too long and was ended", w->name);
+		err_set(&w->res.err, ETIMEDOUT, "run worker for '%s': took too long and was ended",
+			w->name);
 	} else if (w->task) {
 		err_set(&w->res.err, ECHILD, "run worker for '%s': it died (%s %d)", w->name,
 			si->si_code == CLD_EXITED ? "exit status" : "signal", si->si_status);
@@ -381,7 +387,8 @@ static int arm(struct worker *w, const struct worker_order *o, struct err *e)
 	int ret = sd_event_add_io(loop, &w->io, w->report, EPOLLIN, on_report, w);
 
 	if (ret >= 0)
-		ret = sd_event_add_time(loop, &w->timer, CLOCK_MONOTONIC, clk_now_us() + allowed_us(o), 0, on_timeout, w);
+		ret = sd_event_add_time(loop, &w->timer, CLOCK_MONOTONIC,
+					clk_now_us() + allowed_us(o), 0, on_timeout, w);
 	if (ret < 0)
 		return err_ret(e, ret, "watch worker for '%s'", w->name);
 	return 0;
@@ -494,7 +501,8 @@ void worker_pool_keep(struct worker_pool *p, int fd)
 		p->keep[p->nkeep++] = fd;
 }
 
-void worker_pool_orphans(struct worker_pool *p, void (*fn)(void *ctx, const siginfo_t *si), void *ctx)
+void worker_pool_orphans(struct worker_pool *p, void (*fn)(void *ctx, const siginfo_t *si),
+			 void *ctx)
 {
 	p->orphan = fn;
 	p->orphan_ctx = ctx;

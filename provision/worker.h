@@ -13,12 +13,12 @@
 #define WORKER_TRASH_PREFIX ".trash-"
 
 enum worker_kind {
-	WORKER_UP,		/* plan_up; when that fails everything is down again, and `first` removes the files */
-	WORKER_DOWN,		/* what a stop takes down */
+	WORKER_UP, /* plan_up; when that fails everything is down again, and `first` removes the files */
+	WORKER_DOWN, /* what a stop takes down */
 	WORKER_DOWN_ALL,
-	WORKER_PURGE,		/* all down, then the files */
-	WORKER_HOST,		/* net_host_up: after a reload */
-	WORKER_TRASH,		/* finish the deletion of files whose record is gone */
+	WORKER_PURGE, /* all down, then the files */
+	WORKER_HOST,  /* net_host_up: after a reload */
+	WORKER_TRASH, /* finish the deletion of files whose record is gone */
 };
 
 /* Filled by task.begin; the pointers must hold until it returns to the pool (the worker works on its own copy). */
@@ -26,19 +26,20 @@ struct worker_order {
 	enum worker_kind kind;
 	const struct settings *settings;
 	const struct spec *spec;
-	const struct record *rec;	/* NULL: HOST, TRASH */
-	const char *trash;		/* TRASH: name below state/workspaces */
-	const struct record *kept;	/* UP: take this down first (what a stop kept no longer fits). NULL = nothing */
-	bool first;			/* UP: nothing existed before, so a failure removes the files too */
-	unsigned int timeout_s;		/* grace for ws-init; 0 = settings */
+	const struct record *rec; /* NULL: HOST, TRASH */
+	const char *trash;        /* TRASH: name below state/workspaces */
+	const struct record *
+		kept; /* UP: take this down first (what a stop kept no longer fits). NULL = nothing */
+	bool first;   /* UP: nothing existed before, so a failure removes the files too */
+	unsigned int timeout_s; /* grace for ws-init; 0 = settings */
 	int initfd, filterfd;
 };
 
 struct worker_result {
-	struct err err;			/* code 0: done */
-	bool clean;			/* a failed UP left nothing behind */
+	struct err err; /* code 0: done */
+	bool clean;     /* a failed UP left nothing behind */
 	struct work_done done;
-	int pidfd;			/* ws-init or -1; closed by the pool unless taken (fd_take) */
+	int pidfd; /* ws-init or -1; closed by the pool unless taken (fd_take) */
 };
 
 /* One piece of work for one worker. Caller-owned; alive from worker_submit to `end`, and again if submitted from there. */
@@ -47,7 +48,7 @@ struct task {
 	void *ctx;
 	/* A worker is free: say what to do. -errno: `end` is not called, the task is over. */
 	int (*begin)(struct task *t, struct worker_order *o, struct err *e);
-	void (*refused)(struct task *t, const struct err *e);	/* begin or fork failed */
+	void (*refused)(struct task *t, const struct err *e); /* begin or fork failed */
 	void (*step)(struct task *t, const struct work_step *s);
 	void (*end)(struct task *t, struct worker_result *res);
 };
@@ -62,7 +63,8 @@ void worker_pool_limit(struct worker_pool *p, unsigned int limit);
 /* An fd that workers keep (at most 4): the lock on the run directory, so that it outlives a killed provisiond. */
 void worker_pool_keep(struct worker_pool *p, int fd);
 /* Told about every reaped child that is no worker. */
-void worker_pool_orphans(struct worker_pool *p, void (*fn)(void *ctx, const siginfo_t *si), void *ctx);
+void worker_pool_orphans(struct worker_pool *p, void (*fn)(void *ctx, const siginfo_t *si),
+			 void *ctx);
 unsigned int worker_pool_running(const struct worker_pool *p);
 /* Queue the task; `urgent` puts it before the others. `begin` may be called before this returns. */
 void worker_submit(struct worker_pool *p, struct task *t, bool urgent);

@@ -35,7 +35,8 @@ struct workspace *workspace_find_ip(struct registry *r, const struct ip *ip)
 	for (unsigned int i = 0; i < r->nlist; i++) {
 		const struct workspace *ws = r->list[i];
 
-		if (ws->has_record && (ip_equal(&ws->rec.control_ip, ip) || ip_equal(&ws->rec.control_ip6, ip)))
+		if (ws->has_record &&
+		    (ip_equal(&ws->rec.control_ip, ip) || ip_equal(&ws->rec.control_ip6, ip)))
 			return r->list[i];
 	}
 	spec = settings_find_ip(r->settings, ip);
@@ -63,7 +64,8 @@ const char *workspace_state(const struct workspace *ws)
 		return "damaged";
 	if (ws->has_record)
 		return record_state_text(ws->rec.state);
-	return record_state_text(ws->jobs && ws->jobs->req.kind == JOB_UP ? RECORD_CREATING : RECORD_ABSENT);
+	return record_state_text(ws->jobs && ws->jobs->req.kind == JOB_UP ? RECORD_CREATING
+									  : RECORD_ABSENT);
 }
 
 uint64_t workspace_leased(const struct workspace *ws)
@@ -125,18 +127,21 @@ static const char *only_workspace_of(const struct settings *s, const char *user)
 	return only;
 }
 
-static int choose_name(struct registry *r, const char *user, const char *wanted, const struct ip *dialled,
-		       char name[STR_NAME_MAX], struct err *e)
+static int choose_name(struct registry *r, const char *user, const char *wanted,
+		       const struct ip *dialled, char name[STR_NAME_MAX], struct err *e)
 {
 	const struct settings *s = r->settings;
 	const char *only;
 
-	if (dialled && (ip_in_net(dialled, &s->network.control_cidr) || ip_in_net(dialled, &s->network.control_cidr6))) {
+	if (dialled && (ip_in_net(dialled, &s->network.control_cidr) ||
+			ip_in_net(dialled, &s->network.control_cidr6))) {
 		struct workspace *ws = workspace_find_ip(r, dialled);
 		char text[IP_TEXT_MAX];
 
 		if (!ws || (wanted && wanted[0] && strcmp(wanted, ws->name)))
-			return err_set(e, ENOENT, "find workspace%s%s%s at '%s': no %sworkspace has this address (sshbay list)",
+			return err_set(e, ENOENT,
+				       "find workspace%s%s%s at '%s': no %sworkspace has this "
+				       "address (sshbay list)",
 				       ws ? " '" : "", ws ? wanted : "", ws ? "'" : "",
 				       ip_text(dialled, text, sizeof(text)), ws ? "such " : "");
 		return str_copy(name, STR_NAME_MAX, ws->name);
@@ -146,15 +151,17 @@ static int choose_name(struct registry *r, const char *user, const char *wanted,
 	if (!s->gate.create_on_login && !known(r, user)) {
 		only = only_workspace_of(s, user);
 		if (!only)
-			return err_set(e, EACCES, "find workspace for '%s': none is configured (gate.create = configured)",
+			return err_set(e, EACCES,
+				       "find workspace for '%s': none is configured (gate.create = "
+				       "configured)",
 				       user);
 		return str_copy(name, STR_NAME_MAX, only);
 	}
 	return str_copy(name, STR_NAME_MAX, user);
 }
 
-int workspace_choose(struct registry *r, const char *user, const char *wanted, const struct ip *dialled,
-		     char name[STR_NAME_MAX], struct err *e)
+int workspace_choose(struct registry *r, const char *user, const char *wanted,
+		     const struct ip *dialled, char name[STR_NAME_MAX], struct err *e)
 {
 	char shown[128];
 	struct spec spec;
@@ -173,9 +180,12 @@ int workspace_choose(struct registry *r, const char *user, const char *wanted, c
 		return ret;
 	settings_spec(r->settings, name, &spec);
 	/* One text for "no such" and "not yours": it must not tell which names exist. */
-	if (!settings_may_enter(&spec, user) || (!r->settings->gate.create_on_login && !known(r, name)))
-		return err_set(e, EACCES, "enter workspace '%s': no such workspace, or '%s' is not among its users", name,
-			       user);
+	if (!settings_may_enter(&spec, user) ||
+	    (!r->settings->gate.create_on_login && !known(r, name)))
+		return err_set(
+			e, EACCES,
+			"enter workspace '%s': no such workspace, or '%s' is not among its users",
+			name, user);
 	return 0;
 }
 
@@ -187,14 +197,16 @@ int workspace_connect(struct registry *r, struct workspace *ws, const char *user
 	int ret;
 
 	if (!ws->has_record || ws->rec.state != RECORD_RUNNING || ws->dead)
-		return err_set(e, ENOTCONN, "attach to '%s': it is %s", ws->name, ws->dead ? "stopping" : workspace_state(ws));
+		return err_set(e, ENOTCONN, "attach to '%s': it is %s", ws->name,
+			       ws->dead ? "stopping" : workspace_state(ws));
 	if (str_copy(bind.user, sizeof(bind.user), user))
 		return err_set(e, ENAMETOOLONG, "attach to '%s': name too long", ws->name);
 	workspace_spec(r, ws, &spec);
 	bind.sudo = spec.root;
 	fd = ns_connect(r->settings, ws->name, e);
 	if (fd == -EAGAIN)
-		return err_set(e, EAGAIN, "attach to '%s': the workspace does not answer", ws->name);
+		return err_set(e, EAGAIN, "attach to '%s': the workspace does not answer",
+			       ws->name);
 	if (fd < 0)
 		return err_wrap(e, "attach to '%s'", ws->name);
 	ret = msg_send(fd, &init_proto, INIT_BIND, &bind, NULL, 0, e);
@@ -216,8 +228,8 @@ static struct workspace *get_or_fail(struct registry *r, const char *name, struc
 	}
 	if (!ws && w) {
 		int ret = str_is_name(name, strlen(name))
-			? err_set(&e, ENOMEM, "find workspace '%s': out of memory", name)
-			: err_set(&e, EINVAL, "find workspace: not a workspace name");
+				  ? err_set(&e, ENOMEM, "find workspace '%s': out of memory", name)
+				  : err_set(&e, EINVAL, "find workspace: not a workspace name");
 
 		w->done(w, NULL, ret, &e);
 	}
@@ -233,7 +245,8 @@ void workspace_run(struct registry *r, const char *name, struct waiter *w)
 		job_queue(ws, &up, w);
 }
 
-void workspace_operate(struct registry *r, const char *name, const struct workspace_request *req, struct waiter *w)
+void workspace_operate(struct registry *r, const char *name, const struct workspace_request *req,
+		       struct waiter *w)
 {
 	static const struct job_request jobs[] = {
 		[WORKSPACE_CREATE] = { .kind = JOB_UP, .want = WANT_ABSENT },

@@ -16,13 +16,14 @@ struct workspace;
 enum workspace_op { WORKSPACE_CREATE, WORKSPACE_START, WORKSPACE_STOP, WORKSPACE_DESTROY };
 struct workspace_request {
 	enum workspace_op op;
-	bool purge;			/* DESTROY: the files, the id range and the record too */
-	unsigned int timeout_s;		/* STOP, DESTROY: grace of the processes inside; 0 = settings */
+	bool purge;             /* DESTROY: the files, the id range and the record too */
+	unsigned int timeout_s; /* STOP, DESTROY: grace of the processes inside; 0 = settings */
 };
 
 /* Someone who waits for an operation. `progress` may be NULL. After `done` the waiter is forgotten. */
 struct waiter {
-	void (*progress)(struct waiter *w, const char *step, const char *detail, uint64_t us, int up);
+	void (*progress)(struct waiter *w, const char *step, const char *detail, uint64_t us,
+			 int up);
 	void (*done)(struct waiter *w, struct workspace *ws, int ret, const struct err *e);
 	void *ctx;
 	struct waiter *next;
@@ -34,9 +35,10 @@ int registry_new(sd_event *loop, struct settings *settings, struct registry **ou
 void registry_free(struct registry *r);
 /* Descriptors for the workers, -1 = none. All borrowed for the life of the registry. */
 struct registry_files {
-	int init;			/* ws-init's image */
-	int filter;			/* seccomp programs (filter_build) */
-	int locks[2];			/* workers keep them, so that a killed provisiond's locks last until they are gone */
+	int init;   /* ws-init's image */
+	int filter; /* seccomp programs (filter_build) */
+	int locks
+		[2]; /* workers keep them, so that a killed provisiond's locks last until they are gone */
 };
 /* Begin to work: settle what recovery found, start `autostart` workspaces. */
 void registry_start(struct registry *r, const struct registry_files *files);
@@ -50,16 +52,16 @@ void registry_set_settings(struct registry *r, struct settings *settings);
 const struct settings *registry_settings(const struct registry *r);
 
 /* Choose for a login: by dialled pool address, by "user+workspace", or the user's default. NULL spec means refused. */
-int workspace_choose(struct registry *r, const char *user, const char *wanted, const struct ip *dialled,
-		     char name[STR_NAME_MAX], struct err *e);
+int workspace_choose(struct registry *r, const char *user, const char *wanted,
+		     const struct ip *dialled, char name[STR_NAME_MAX], struct err *e);
 struct workspace *workspace_find(struct registry *r, const char *name);
 struct workspace *workspace_find_ip(struct registry *r, const struct ip *ip);
 /* Never NULL; only its name means something while !workspace_exists (configured, not created). */
 const struct record *workspace_record(const struct workspace *ws);
 bool workspace_exists(const struct workspace *ws);
 const char *workspace_name(const struct workspace *ws);
-const char *workspace_state(const struct workspace *ws);	/* record_state_text(), or "damaged" */
-uint64_t workspace_leased(const struct workspace *ws);		/* NIC since, seconds since the epoch */
+const char *workspace_state(const struct workspace *ws); /* record_state_text(), or "damaged" */
+uint64_t workspace_leased(const struct workspace *ws);   /* NIC since, seconds since the epoch */
 /* Iterate: NULL starts; returns NULL at the end. Ordered by name. Includes configured, not yet created ones. */
 struct workspace *workspace_next(struct registry *r, struct workspace *after);
 void workspace_spec(struct registry *r, const struct workspace *ws, struct spec *out);
@@ -70,7 +72,8 @@ void workspace_spec(struct registry *r, const struct workspace *ws, struct spec 
  * it may be called before this returns.
  */
 void workspace_run(struct registry *r, const char *name, struct waiter *w);
-void workspace_operate(struct registry *r, const char *name, const struct workspace_request *req, struct waiter *w);
+void workspace_operate(struct registry *r, const char *name, const struct workspace_request *req,
+		       struct waiter *w);
 void waiter_cancel(struct waiter *w);
 
 /* A connected init socket bound to `user` (BIND sent, BOUND not awaited); empty user = control. fd or -errno. */
