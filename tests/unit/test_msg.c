@@ -126,12 +126,28 @@ static void refused(const struct msg_proto *p, const struct msg_row *row, const 
 		assert_int_equal(back[i], 0);
 }
 
+/* Well-formed but for one byte more than the field may have. */
+static void one_more(const struct msg_proto *p, const struct msg_row *row,
+		     const struct msg_field *f, size_t at, size_t n)
+{
+	uint32_t len = get_u32(wire + at), most = f->kind == MSG_STR ? f->max - 1 : f->max;
+	size_t tail = n - at - 4 - len;
+
+	memcpy(again, wire, n);
+	put_u32(wire + at, most + 1);
+	memset(wire + at + 4, 'x', most + 1);
+	memcpy(wire + at + 4 + most + 1, again + n - tail, tail);
+	refused(p, row, f, at + 4 + most + 1 + tail, "one byte above its maximum");
+	memcpy(wire, again, n);
+}
+
 static void bad_block(const struct msg_proto *p, const struct msg_row *row,
 		      const struct msg_field *f, size_t at, size_t n)
 {
 	uint32_t len = get_u32(wire + at), most = f->kind == MSG_STR ? f->max - 1 : f->max;
 	static const uint32_t huge[] = { 0x7fffffff, 0x80000000, 0xfffffffc, 0xffffffff };
 
+	one_more(p, row, f, at, n);
 	put_u32(wire + at, most + 1);
 	refused(p, row, f, n, "above its maximum");
 	for (int i = 0; i < 4; i++) {
