@@ -96,7 +96,10 @@ int msg_send(int sock, const struct msg_proto *p, uint32_t type, const void *bod
 	return n < 0 ? err_ret(e, (int)n, "send '%s'", row->name) : 0;
 }
 
-/* Take every descriptor that came, wanted or not, so that none is lost. */
+/*
+ * Take every descriptor that came, wanted or not, so that none stays open unseen. More than fit are as if the kernel had
+ * cut them: where nobody asked for credentials their room in the buffer holds descriptors.
+ */
 static void collect(struct msghdr *mh, struct msg *m)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c; c = CMSG_NXTHDR(mh, c)) {
@@ -116,10 +119,12 @@ static void collect(struct msghdr *mh, struct msg *m)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
-			if (m->nfds < MSG_FDS_MAX)
+			if (m->nfds < MSG_FDS_MAX) {
 				m->fds[m->nfds++] = fd;
-			else
+			} else {
 				fd_close(&fd);
+				mh->msg_flags |= MSG_CTRUNC;
+			}
 		}
 	}
 }
