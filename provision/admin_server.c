@@ -354,8 +354,11 @@ static const struct msg_route routes[] = {
 static void client_free(struct admin_client *c)
 {
 	while (c->operations) {
-		waiter_cancel(&c->operations->waiter);
-		forget_operation(c->operations);
+		struct operation *op = c->operations;
+
+		waiter_cancel(&op->waiter);
+		c->operations = op->next;
+		free(op);
 	}
 	admin_client_close(c);
 	c->server->nclients--;

@@ -72,8 +72,8 @@ struct workspace *registry_get(struct registry *r, const char *name)
 	str_copy(ws->name, sizeof(ws->name), name);
 	str_copy(ws->rec.name, sizeof(ws->rec.name), name);
 	memmove(r->list + at + 1, r->list + at, (r->nlist - at) * sizeof(r->list[0]));
-	r->list[at] = ws;
 	r->nlist++;
+	r->list[at] = ws;
 	return ws;
 }
 
