@@ -40,31 +40,36 @@ struct ctl_server {
 	sd_event_source *io;
 	struct peer *peers;
 	unsigned int npeers;
-	int socks[MSG_FDS_MAX];		/* TCP, shared with the listener */
-	unsigned int nplain, ntransparent;
+	struct net_listeners socks;	/* TCP, shared with the listener */
 	char complaint[ERR_TEXT_MAX];	/* last failure to open them: logged once */
 };
 
-static void close_socks(int *socks, unsigned int n)
+_Static_assert(SETTINGS_LISTEN_MAX + 2 <= MSG_FDS_MAX, "all sockets travel in one message");
+
+static unsigned int count(const struct net_listeners *l)
 {
-	for (unsigned int i = 0; i < n; i++)
-		fd_close(&socks[i]);
+	return l->nplain + l->ntransparent;
+}
+
+static void close_socks(struct net_listeners *l)
+{
+	for (unsigned int i = 0; i < count(l); i++)
+		fd_close(&l->fds[i]);
+	l->nplain = l->ntransparent = 0;
 }
 
 /* Open what the settings want, keeping what is open here or in the listener (`have`). */
 static int open_socks(struct ctl_server *c, const int *have, unsigned int nhave, struct err *e)
 {
-	unsigned int nplain, ntransparent, old = c->nplain + c->ntransparent;
-	int socks[MSG_FDS_MAX], ret;
+	unsigned int old = count(&c->socks);
+	struct net_listeners socks;
+	int ret;
 
-	ret = net_listen_again(registry_settings(c->reg), old ? c->socks : have, old ? old : nhave, socks, MSG_FDS_MAX,
-			       &nplain, &ntransparent, e);
+	ret = net_listen_again(registry_settings(c->reg), old ? c->socks.fds : have, old ? old : nhave, &socks, e);
 	if (ret < 0)
 		return ret;
-	close_socks(c->socks, old);
-	memcpy(c->socks, socks, sizeof(socks));
-	c->nplain = nplain;
-	c->ntransparent = ntransparent;
+	close_socks(&c->socks);
+	c->socks = socks;
 	c->complaint[0] = 0;
 	return 0;
 }
@@ -74,14 +79,15 @@ static int send_settings(struct peer *p, struct err *e)
 	const struct ctl_server *c = p->server;
 	const struct settings *s = registry_settings(c->reg);
 	struct ctl_settings m = {
-		.uid = s->gate.uid, .gid = s->gate.gid, .nplain = c->nplain, .ntransparent = c->ntransparent,
+		.uid = s->gate.uid, .gid = s->gate.gid, .nplain = c->socks.nplain,
+		.ntransparent = c->socks.ntransparent,
 		.grace_s = s->gate.login_grace, .startups_begin = s->gate.startups_begin,
 		.startups_rate = s->gate.startups_rate, .startups_full = s->gate.startups_full,
 		.per_source = s->gate.per_source, .source_v4_len = s->gate.source_v4_len,
 		.source_v6_len = s->gate.source_v6_len,
 	};
 
-	return msg_send(p->fd, &ctl_proto, CTL_SETTINGS, &m, c->socks, c->nplain + c->ntransparent, e);
+	return msg_send(p->fd, &ctl_proto, CTL_SETTINGS, &m, c->socks.fds, count(&c->socks), e);
 }
 
 static void peer_close(struct peer *p)
@@ -129,7 +135,7 @@ static int answer_start(void *ctx, struct msg *m, struct err *e)
 	if (start->version != CTL_VERSION)
 		return err_set(e, EPROTO, "serve 'sshd-gate': it speaks version %u, this is %u", start->version,
 			       CTL_VERSION);
-	if (c->nplain + c->ntransparent == 0)
+	if (count(&c->socks) == 0)
 		ret = open_socks(c, m->fds, m->nfds, e);
 	if (ret == 0)
 		ret = send_settings(p, e);
@@ -300,7 +306,7 @@ int ctl_server_reload(struct ctl_server *c, struct err *e)
 	int ret = permit_gate(c, e);
 
 	gate_server_reload(c->gate);
-	if (ret == 0 && c->nplain + c->ntransparent)
+	if (ret == 0 && count(&c->socks))
 		ret = open_socks(c, NULL, 0, e);
 	for (struct peer *p = c->peers; p; p = p->next) {
 		struct err why = { 0 };
@@ -320,7 +326,7 @@ void ctl_server_free(struct ctl_server *c)
 	while (c->peers)
 		peer_close(c->peers);
 	gate_server_free(c->gate);
-	close_socks(c->socks, c->nplain + c->ntransparent);
+	close_socks(&c->socks);
 	sd_event_source_disable_unref(c->io);
 	fd_close(&c->fd);
 	/* gate.sock stays: a listener that finds nobody there knows that provisiond is down. */

@@ -34,6 +34,11 @@ int net_hosts_rewrite(const struct settings *s, const struct record *const *reco
 /* The listening sockets for the gate: plain ones for settings->gate.listen, then one transparent per family. */
 int net_listen(const struct settings *s, int *fds, unsigned int cap, unsigned int *nplain, unsigned int *ntransparent,
 	       struct err *e);
-/* The same, but sockets of `have` that listen at a wanted address are duplicated instead of opened anew. */
-int net_listen_again(const struct settings *s, const int *have, unsigned int nhave, int *fds, unsigned int cap,
-		     unsigned int *nplain, unsigned int *ntransparent, struct err *e);
+/* The listening sockets of an instance: plain ones first. Owned by whoever holds the struct. */
+struct net_listeners {
+	int fds[SETTINGS_LISTEN_MAX + 2];
+	unsigned int nplain, ntransparent;
+};
+/* As net_listen; a socket of `have` that listens at a wanted address is duplicated instead of opened anew. */
+int net_listen_again(const struct settings *s, const int *have, unsigned int nhave, struct net_listeners *out,
+		     struct err *e);

@@ -111,36 +111,51 @@ static int reuse_or_open(const int *have, unsigned int nhave, const struct ippor
 	return open_one(at, transparent, e);
 }
 
+static unsigned int families(const struct settings *s)
+{
+	return s->network.control_cidr6.addr.family ? 2 : 1;
+}
+
 int net_listen(const struct settings *s, int *fds, unsigned int cap, unsigned int *nplain, unsigned int *ntransparent,
 	       struct err *e)
 {
-	return net_listen_again(s, NULL, 0, fds, cap, nplain, ntransparent, e);
-}
-
-int net_listen_again(const struct settings *s, const int *have, unsigned int nhave, int *fds, unsigned int cap,
-		     unsigned int *nplain, unsigned int *ntransparent, struct err *e)
-{
-	unsigned int families = s->network.control_cidr6.addr.family ? 2 : 1;
-	unsigned int n = 0, want = s->gate.nlisten + families;
-	struct ipport at;
-	int fd = 0;
+	unsigned int want = s->gate.nlisten + families(s);
+	struct net_listeners l;
+	int ret;
 
 	*nplain = *ntransparent = 0;
 	if (want > cap)
 		return err_set(e, E2BIG, "listen on '%u addresses': room for %u", want, cap);
+	ret = net_listen_again(s, NULL, 0, &l, e);
+	if (ret < 0)
+		return ret;
+	memcpy(fds, l.fds, want * sizeof(fds[0]));
+	*nplain = l.nplain;
+	*ntransparent = l.ntransparent;
+	return 0;
+}
+
+int net_listen_again(const struct settings *s, const int *have, unsigned int nhave, struct net_listeners *out,
+		     struct err *e)
+{
+	unsigned int n = 0, want = s->gate.nlisten + families(s);
+	struct ipport at;
+	int fd = 0;
+
+	out->nplain = out->ntransparent = 0;
 	while (n < want && fd >= 0) {
 		at = n < s->gate.nlisten ? s->gate.listen[n] :
 		     transparent_at(s, n == s->gate.nlisten ? AF_INET : AF_INET6);
 		fd = reuse_or_open(have, nhave, &at, n >= s->gate.nlisten, e);
 		if (fd >= 0)
-			fds[n++] = fd;
+			out->fds[n++] = fd;
 	}
 	if (fd < 0) {
 		while (n)
-			fd_close(&fds[--n]);
+			fd_close(&out->fds[--n]);
 		return fd;
 	}
-	*nplain = s->gate.nlisten;
-	*ntransparent = families;
+	out->nplain = s->gate.nlisten;
+	out->ntransparent = families(s);
 	return 0;
 }

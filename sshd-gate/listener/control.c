@@ -18,7 +18,7 @@
 
 #define CTL_VERSION 1
 #define BACKOFF_MIN_US 50000
-#define BACKOFF_MAX_US 1000000
+#define BACKOFF_MAX_US 250000
 #define HURRY_US 20000		/* not more often than this, however many clients ask */
 #define DROP_US 1000000		/* a dropped session may say good-bye for this long */
 

@@ -335,6 +335,17 @@ static void bad_ecdsa_is_refused(void **state)
 		{ "", 0 }, { "\x00", 1 }, { "\x00\x01", 2 }, { "\x80", 1 }, { "\xff\xff", 2 },
 	};
 
+	/* A good pair with a byte behind it. */
+	{
+		struct wire whole, name, raw;
+
+		make_sample(&kinds[1], &s);
+		whole = (struct wire){ s.sig, s.v.sig_len };
+		assert_true(wire_str(&whole, &name) && wire_str(&whole, &raw));
+		s.sig[4 + name.n + 3]++;
+		s.sig[s.v.sig_len++] = 0;
+		assert_int_equal(verify_signature(&s.v, NULL), -EINVAL);
+	}
 	make_sample(&kinds[1], &s);
 	s.key[s.v.key_len - 1] ^= 1;
 	assert_int_equal(verify_signature(&s.v, NULL), -EINVAL);

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A lab for provisiond's gate: the test is the session at the other end of the socket, honest or not, with a real key;
+ * registry, limits, key files and the audit log are played. Included by one test program at a time.
+ */
+#pragma once
+#include "gate_server.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <openssl/evp.h>
+
+#include "audit.h"
+#include "base/clk.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "provision/limits.h"
+#include "proto/gate.h"
+#include "sessions.h"
+#include "wire.h"
+
+/* --- what provisiond has beside the gate --- */
+
+struct workspace {
+	int exists;
+	int sessions;
+};
+
+static struct settings settings;
+static struct workspace the_workspace;
+static struct waiter *waiting;
+static int run_at_once, choose_error, connect_error, cancelled;
+static char chosen_user[STR_NAME_MAX], chosen_wanted[STR_NAME_MAX], bound_user[STR_NAME_MAX];
+static uint64_t oom_kills;
+static char audited[64 * 1024];
+static char listed_user[STR_NAME_MAX];	/* whose file holds our key */
+
+const struct settings *registry_settings(const struct registry *r)
+{
+	return &settings;
+}
+
+int workspace_choose(struct registry *r, const char *user, const char *wanted, const struct ip *dialled,
+		     char name[STR_NAME_MAX], struct err *e)
+{
+	(void)str_copy(chosen_user, sizeof(chosen_user), user);
+	(void)str_copy(chosen_wanted, sizeof(chosen_wanted), wanted ? wanted : "");
+	if (choose_error)
+		return err_set(e, EACCES, "enter workspace 'x': not yours");
+	return str_copy(name, STR_NAME_MAX, wanted && wanted[0] ? wanted : user);
+}
+
+struct workspace *workspace_find(struct registry *r, const char *name)
+{
+	return &the_workspace;
+}
+
+bool workspace_exists(const struct workspace *ws)
+{
+	return ws->exists;
+}
+
+void workspace_spec(struct registry *r, const struct workspace *ws, struct spec *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->memory = 128 << 20;
+}
+
+void workspace_run(struct registry *r, const char *name, struct waiter *w)
+{
+	waiting = w;
+	if (run_at_once) {
+		waiting = NULL;
+		w->done(w, &the_workspace, 0, NULL);
+	}
+}
+
+void waiter_cancel(struct waiter *w)
+{
+	cancelled += waiting == w;
+	waiting = NULL;
+}
+
+int workspace_connect(struct registry *r, struct workspace *ws, const char *user, struct err *e)
+{
+	int sv[2];
+
+	(void)str_copy(bound_user, sizeof(bound_user), user);
+	if (connect_error)
+		return err_set(e, ENOTCONN, "attach to 'x': it is stopping");
+	assert_int_equal(msg_pair(sv, e), 0);
+	close(sv[1]);
+	return sv[0];
+}
+
+void workspace_count_session(struct workspace *ws, int delta)
+{
+	ws->sessions += delta;
+}
+
+int limits_oom_kills(const struct settings *s, const char *name, uint64_t *kills, struct err *e)
+{
+	*kills = oom_kills;
+	return 0;
+}
+
+int keys_listed(const char *pattern, const char *user, const char *alg, const uint8_t *key, size_t len, struct err *e)
+{
+	if (strcmp(user, "untrusted") == 0)
+		return err_set(e, EPERM, "read keys of 'untrusted': writable by others");
+	return strcmp(user, listed_user) == 0;
+}
+
+void audit_write(const char *event, const struct audit_field *fields, unsigned int n)
+{
+	size_t used = strlen(audited);
+
+	used += (size_t)snprintf(audited + used, sizeof(audited) - used, "%s", event);
+	for (unsigned int i = 0; i < n && used < sizeof(audited) - 256; i++)
+		if (fields[i].text)
+			used += (size_t)snprintf(audited + used, sizeof(audited) - used, " %s=%s", fields[i].key,
+						 fields[i].text);
+	if (used < sizeof(audited) - 256)
+		snprintf(audited + used, sizeof(audited) - used, "\n");
+}
+
+/* --- the bed --- */
+
+static char dir[] = "/tmp/sshbay-gate-XXXXXX";
+static sd_event *loop;
+static struct hostkey *hostkey;
+static struct gate_server *server;
+static int owner, last_state = -1;
+static uint8_t last_id[CTL_ID_LEN], next_id;
+static EVP_PKEY *key;
+static uint8_t key_blob[51];
+
+static void state_fn(void *who, const uint8_t id[CTL_ID_LEN], enum ctl_state_kind kind)
+{
+	assert_ptr_equal(who, &owner);
+	memcpy(last_id, id, CTL_ID_LEN);
+	last_state = (int)kind;
+}
+
+struct session {
+	int fd;			/* session's end */
+	struct ctl_conn conn;
+	uint8_t hash[32];
+};
+
+static union {
+	struct gate_welcome welcome;
+	struct gate_signed sig;
+	struct gate_verdict verdict;
+	struct gate_progress progress;
+	struct gate_attached attached;
+	struct gate_refused refused;
+	struct gate_because because;
+} got;
+static struct msg got_msg;
+
+/* Let provisiond work until it has nothing to do. */
+static void spin(void)
+{
+	while (sd_event_run(loop, 20000) > 0)
+		;
+}
+
+/* Type of the next message to the session; 0 at the end of the stream, -1 when there is none. */
+static __attribute__((unused)) int next(struct session *s)
+{
+	int ret = msg_recv(s->fd, &gate_proto, &got, sizeof(got), &got_msg, NULL);
+
+	return ret > 0 ? (int)got_msg.type : ret == 0 ? 0 : -1;
+}
+
+static __attribute__((unused)) int ask(struct session *s, uint32_t type, const void *body)
+{
+	assert_int_equal(msg_send(s->fd, &gate_proto, type, body, NULL, 0, NULL), 0);
+	spin();
+	return next(s);
+}
+
+static void connect_as(struct session *s, uint32_t resumed, const struct ctl_conn *same)
+{
+	int sv[2];
+
+	if (same) {
+		s->conn = *same;
+	} else {
+		memset(&s->conn, 0, sizeof(s->conn));
+		s->conn.id.len = CTL_ID_LEN;
+		memset(s->conn.id.data, ++next_id, CTL_ID_LEN);
+	}
+	s->conn.resumed = resumed;
+	assert_int_equal(ip_parse_port("192.0.2.7:40000", &s->conn.peer, NULL), 0);
+	assert_int_equal(ip_parse_port("172.31.199.1:22", &s->conn.local, NULL), 0);
+	assert_int_equal(msg_pair(sv, NULL), 0);
+	s->fd = sv[0];
+	assert_int_equal(fd_nonblock(s->fd, 1), 0);
+	memset(s->hash, next_id, sizeof(s->hash));
+	(void)gate_server_add(server, &s->conn, sv[1], &owner, NULL);
+	spin();
+}
+
+static __attribute__((unused)) int sign(struct session *s, const uint8_t *hash)
+{
+	struct gate_sign req = { .hash = { .len = 32 } };
+
+	memcpy(req.hash.data, hash, 32);
+	return ask(s, GATE_SIGN, &req);
+}
+
+static __attribute__((unused)) void open_session(struct session *s)
+{
+	connect_as(s, 0, NULL);
+	assert_int_equal(next(s), GATE_WELCOME);
+	assert_int_equal(sign(s, s->hash), GATE_SIGNED);
+}
+
+static __attribute__((unused)) void fill_key(struct gate_key *k, const char *login)
+{
+	memset(k, 0, sizeof(*k));
+	(void)str_copy(k->login, sizeof(k->login), login);
+	(void)str_copy(k->alg, sizeof(k->alg), "ssh-ed25519");
+	k->key.len = sizeof(key_blob);
+	memcpy(k->key.data, key_blob, sizeof(key_blob));
+}
+
+/* A signature over what the session claims to be its session id. */
+static __attribute__((unused)) void fill_sig(struct gate_key *k, const uint8_t *id)
+{
+	uint8_t text[1024], sig[64];
+	struct wire_out o = { text, 0, sizeof(text), false }, out = { k->sig.data, 0, sizeof(k->sig.data), false };
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	size_t n = sizeof(sig);
+
+	wire_put_str(&o, id, 32);
+	wire_put(&o, "\x32", 1);
+	wire_put_str(&o, k->login, strlen(k->login));
+	wire_put_str(&o, "ssh-connection", 14);
+	wire_put_str(&o, "publickey", 9);
+	wire_put(&o, "\x01", 1);
+	wire_put_str(&o, k->alg, strlen(k->alg));
+	wire_put_str(&o, k->key.data, k->key.len);
+	assert_int_equal(EVP_DigestSignInit(ctx, NULL, NULL, NULL, key), 1);
+	assert_int_equal(EVP_DigestSign(ctx, sig, &n, text, o.n), 1);
+	EVP_MD_CTX_free(ctx);
+	wire_put_str(&out, "ssh-ed25519", 11);
+	wire_put_str(&out, sig, sizeof(sig));
+	k->sig.len = (uint32_t)out.n;
+}
+
+static __attribute__((unused)) int verify(struct session *s, const char *login, const uint8_t *id)
+{
+	struct gate_key k;
+
+	fill_key(&k, login);
+	fill_sig(&k, id);
+	return ask(s, GATE_VERIFY, &k);
+}
+
+static __attribute__((unused)) int probe(struct session *s, const char *login)
+{
+	struct gate_key k;
+
+	fill_key(&k, login);
+	return ask(s, GATE_PROBE, &k);
+}
+
+static __attribute__((unused)) void log_in(struct session *s, const char *login)
+{
+	open_session(s);
+	assert_int_equal(verify(s, login, s->hash), GATE_VERDICT);
+	assert_true(got.verdict.ok);
+	assert_int_equal(last_state, CTL_AUTHENTICATED);
+}
+
+static __attribute__((unused)) void assert_dropped(struct session *s)
+{
+	assert_int_equal(last_state, CTL_DROP);
+	assert_memory_equal(last_id, s->conn.id.data, CTL_ID_LEN);
+	while (next(s) > 0)
+		msg_close_fds(&got_msg);
+	assert_int_equal(next(s), 0);
+}
+
+static __attribute__((unused)) void count(void *ctx, const struct session_info *s)
+{
+	++*(int *)ctx;
+}
+
+static __attribute__((unused)) int listed(void)
+{
+	int n = 0;
+
+	sessions_each(count, &n);
+	return n;
+}
+
+static __attribute__((unused)) int saved_file(const struct session *s)
+{
+	char path[128], hex[33];
+	struct stat st;
+
+	str_hex(s->conn.id.data, CTL_ID_LEN, hex);
+	snprintf(path, sizeof(path), "%s/sessions/%s", dir, hex);
+	return stat(path, &st) == 0 && (st.st_mode & 07777) == 0600;
+}
+
+static __attribute__((unused)) void hang_up(struct session *s, uint32_t signal)
+{
+	struct ctl_closed c = { .id = { .len = CTL_ID_LEN }, .signal = signal };
+
+	fd_close(&s->fd);
+	spin();
+	memcpy(c.id.data, s->conn.id.data, CTL_ID_LEN);
+	gate_server_closed(server, &c);
+	assert_false(saved_file(s));
+}
+
+static int setup(void **state)
+{
+	struct wire_out o = { key_blob, 0, sizeof(key_blob), false };
+	uint8_t pub[32];
+	size_t n = sizeof(pub);
+	char path[128];
+	struct err e;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/host_key", dir);
+	assert_int_equal(hostkey_load(path, &hostkey, &e), 0);
+	assert_true(sd_event_new(&loop) >= 0);
+	key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	assert_int_equal(EVP_PKEY_get_raw_public_key(key, pub, &n), 1);
+	wire_put_str(&o, "ssh-ed25519", 11);
+	wire_put_str(&o, pub, 32);
+	assert_int_equal(o.n, sizeof(key_blob));
+	(void)str_copy(settings.storage.run, sizeof(settings.storage.run), dir);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char cmd[128];
+
+	hostkey_free(hostkey);
+	sd_event_unref(loop);
+	EVP_PKEY_free(key);
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	return system(cmd);
+}
+
+static void start(void)
+{
+	assert_int_equal(gate_server_new(loop, (struct registry *)&settings, hostkey, state_fn, &server, NULL), 0);
+}
+
+static int fresh(void **state)
+{
+	settings.gate.max_auth_tries = 6;
+	settings.gate.max_sessions = 10;
+	settings.gate.login_grace = 30;
+	settings.limits.connections_per_user = 3;
+	the_workspace = (struct workspace){ 0 };
+	waiting = NULL;
+	run_at_once = choose_error = connect_error = cancelled = 0;
+	oom_kills = 0;
+	audited[0] = 0;
+	last_state = -1;
+	(void)str_copy(listed_user, sizeof(listed_user), "alice");
+	start();
+	return 0;
+}
+
+static int finish(void **state)
+{
+	gate_server_free(server);
+	assert_int_equal(listed(), 0);
+	return 0;
+}
