@@ -102,7 +102,7 @@ static void complain_name(struct scan *s, const char *what, const char *name)
 	size_t i;
 
 	str_vis(name, strlen(name), shown, sizeof(shown));
-	for (i = 0; name[i] && i < sizeof(lower) - 1; i++)
+	for (i = 0; i < sizeof(lower) - 1 && name[i]; i++)
 		lower[i] = (char)tolower((unsigned char)name[i]);
 	lower[i] = '\0';
 	if (strcmp(name, lower) != 0 && section_ok(lower))
@@ -136,6 +136,9 @@ static void scan_section(struct scan *s, char *line)
 		if (strcmp(s->conf->sections[i].name, line + 1) == 0) {
 			problem(s, "", "section [%s] is there already in line %u", line + 1,
 				s->conf->sections[i].line);
+			/* Its keys are worth checking all the same. */
+			s->section = s->conf->sections[i].name;
+			s->below_bad = false;
 			return;
 		}
 	}

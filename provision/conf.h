@@ -8,9 +8,9 @@
 #include "base/err.h"
 #include <stddef.h>
 
-#define CONF_BYTES_MAX   (256 * 1024) /* size of a file */
-#define CONF_LINE_MAX    1000         /* bytes of a line; iniparser's own limit is 1023 */
-#define CONF_ENTRIES_MAX 2048         /* keys and sections of a file */
+#define CONF_BYTES_MAX   262144 /* size of a file */
+#define CONF_LINE_MAX    1000   /* bytes of a line; iniparser's own limit is 1023 */
+#define CONF_ENTRIES_MAX 2048   /* keys and sections of a file */
 
 struct conf_entry {
 	const char *section, *key, *value; /* owned by the struct conf; value may be "" */

@@ -21,7 +21,7 @@
 #include "base/str.h"
 #include "wire.h"
 
-#define FILE_MAX_BYTES (1024 * 1024)
+#define FILE_MAX_BYTES 1048576
 #define LINE_MAX_BYTES 16384 /* sshd's own limit is 8 KiB for the key, options come on top */
 #define LINKS_MAX      8
 
@@ -270,6 +270,8 @@ static void blame(const char *p, const char *end, char *buf, size_t size)
 		option = p;
 		n = option_name(p, end);
 	}
+	if (n == 0)
+		n = (size_t)(end - option);
 	str_vis(option, n < 32 ? n : 32, buf, size);
 }
 
@@ -419,9 +421,9 @@ int keys_listed(const char *pattern, const char *user, const char *alg, const ui
 		size_t len, struct err *e)
 {
 	const struct keys_wanted wanted = { alg, key, len };
-	struct keys_found found;
-	auto_free char *text = NULL;
+	struct keys_found found = { 0 };
 	auto_fd int fd = -1;
+	char *text = NULL;
 	char path[PATH_MAX];
 	size_t size = 0;
 	int ret;
@@ -436,9 +438,11 @@ int keys_listed(const char *pattern, const char *user, const char *alg, const ui
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	ret = read_text(fd, path, &text, &size, e);
+	if (ret == 0)
+		keys_find(text, size, &wanted, &found);
+	free(text);
 	if (ret < 0)
 		return ret;
-	keys_find(text, size, &wanted, &found);
 	if (found.line)
 		return 1;
 	if (found.refused)

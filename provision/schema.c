@@ -207,6 +207,8 @@ const struct schema_row schema_rows[] = {
 };
 /* clang-format on */
 const unsigned int schema_nrows = sizeof(schema_rows) / sizeof(schema_rows[0]);
+_Static_assert(sizeof(schema_rows) / sizeof(schema_rows[0]) <= SCHEMA_ROWS_MAX,
+	       "raise SCHEMA_ROWS_MAX");
 
 /* "workspace NAME" and "defaults" have the rows of "workspace". */
 static const char *rows_of(const char *section)
@@ -246,7 +248,7 @@ bool schema_is_section(const char *section)
 /* Levenshtein distance, counted up to words of 31 letters. */
 static unsigned int distance(const char *a, const char *b)
 {
-	unsigned int row[32], i, j, n = (unsigned int)strlen(b);
+	unsigned int row[32] = { 0 }, i, j, n = (unsigned int)strlen(b);
 
 	if (strlen(a) > 31 || n > 31)
 		return 100;

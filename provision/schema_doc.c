@@ -21,7 +21,8 @@ static const struct {
 	{ "limits", "What operations and users may take of the host." },
 	{ "log", "What is written down." },
 	{ "pool", "Devices that workspaces may lease." },
-	{ "workspace", "What one workspace is. In [defaults]: the values of those that do not say otherwise." },
+	{ "workspace",
+	  "What one workspace is. In [defaults]: the values of those that do not say otherwise." },
 };
 
 /* "", or " 1 to 100" as text of the kind of number the row holds. */

@@ -20,6 +20,7 @@
 #define C_BOOL(row, base) ((const bool *)((const char *)(base) + (row)->offset))
 #define C_TEXT(row, base) ((const char *)(base) + (row)->offset)
 
+#define MIB           UINT64_C(1048576)
 #define PATH_TEXT_MAX 512 /* leaves room for what is appended, and for the line in a dump */
 #define ALNUM         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
@@ -124,15 +125,15 @@ static int parse_megabytes(const struct schema_row *row, const char *text, void 
 		ret = in_range(row, text, v, e);
 	if (ret < 0)
 		return ret;
-	if (v % (1024 * 1024))
+	if (v % (MIB))
 		return err_set(e, EINVAL, "'%s' is not a multiple of 1M", text);
-	*U32(row, base) = (uint32_t)(v / (1024 * 1024));
+	*U32(row, base) = (uint32_t)(v / (MIB));
 	return 0;
 }
 
 static void print_megabytes(const struct schema_row *row, const void *base, char *buf, size_t size)
 {
-	num_size_text((uint64_t)*C_U32(row, base) * 1024 * 1024, buf, size);
+	num_size_text((uint64_t)*C_U32(row, base) * MIB, buf, size);
 }
 
 static int parse_seconds(const struct schema_row *row, const char *text, void *base, struct err *e)
@@ -275,7 +276,7 @@ static int parse_colons(const char *text, uint64_t max, uint32_t *out, unsigned 
 
 static int parse_startups(const struct schema_row *row, const char *text, void *base, struct err *e)
 {
-	uint32_t v[3];
+	uint32_t v[3] = { 0 };
 
 	if (parse_colons(text, row->max, v, 3, e) < 0)
 		return -EINVAL;
@@ -297,7 +298,7 @@ static void print_startups(const struct schema_row *row, const void *base, char 
 
 static int parse_prefixes(const struct schema_row *row, const char *text, void *base, struct err *e)
 {
-	uint32_t v[2];
+	uint32_t v[2] = { 0 };
 
 	if (parse_colons(text, 128, v, 2, e) < 0)
 		return -EINVAL;

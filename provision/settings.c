@@ -48,8 +48,10 @@ void settings_report_at(struct settings_loader *l, struct settings_place place, 
 	vsnprintf(reason, sizeof(reason), fmt, ap);
 	va_end(ap);
 	/* Values are printable and shown text is escaped by now; a path in a message may still be anything. */
-	for (p = reason; *p; p++)
-		*p = *p >= ' ' && *p <= '~' ? *p : '?';
+	for (p = reason; *p; p++) {
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	}
 	grown = reallocarray(l->problems, l->nproblems + 1, sizeof(*grown));
 	if (!grown) {
 		l->no_memory = true;
@@ -157,24 +159,19 @@ static struct settings_workspace *find_workspace(struct settings_loader *l, cons
 static struct settings_workspace *add_workspace(struct settings_loader *l, const char *name,
 						unsigned int file)
 {
-	struct settings_workspace *grown = reallocarray(l->workspaces, l->nworkspaces + 1,
-							sizeof(*grown)),
-				  *w;
+	struct settings_workspace *grown =
+		reallocarray(l->workspaces, l->nworkspaces + 1, sizeof(*grown));
+	struct settings_workspace *w;
 
-	if (grown)
-		l->workspaces = grown;
-	else
+	if (!grown)
 		return NULL;
-	w = &grown[l->nworkspaces];
+	l->workspaces = grown;
+	w = &grown[l->nworkspaces++];
 	memset(w, 0, sizeof(*w));
-	w->keys = calloc(schema_nrows, sizeof(*w->keys));
-	if (!w->keys)
-		return NULL;
 	w->spec = l->s->defaults;
 	w->file = file;
 	str_copy(w->spec.name, sizeof(w->spec.name), name);
 	str_copy(w->spec.file, sizeof(w->spec.file), l->files[file]);
-	l->nworkspaces++;
 	return w;
 }
 
@@ -349,14 +346,11 @@ static void loader_free(struct settings_loader *l)
 
 	for (i = 0; i < l->nfiles; i++)
 		free(l->files[i]);
-	for (i = 0; i < l->nworkspaces; i++)
-		free(l->workspaces[i].keys);
 	for (i = 0; i < l->nproblems; i++)
 		free(l->problems[i].text);
 	free(l->files);
 	free(l->workspaces);
 	free(l->problems);
-	free(l->keys);
 }
 
 static void take_workspaces(struct settings_loader *l)
@@ -391,13 +385,12 @@ static void load_all(struct settings_loader *l)
 
 int settings_load(const char *file, struct settings **out, struct settings_report *report)
 {
-	struct settings_loader l = { .s = calloc(1, sizeof(*l.s)),
-				     .keys = calloc(schema_nrows, sizeof(*l.keys)) };
+	struct settings_loader l = { .s = calloc(1, sizeof(*l.s)) };
 	int ret = 0;
 
 	*out = NULL;
 	*report = (struct settings_report){ 0 };
-	if (add_file(&l, file) == 0 && l.s && l.keys)
+	if (add_file(&l, file) == 0 && l.s)
 		load_all(&l);
 	else
 		l.no_memory = true;

@@ -4,6 +4,7 @@
  * files that come after each value has been read.
  */
 #pragma once
+#include "schema.h"
 #include "settings.h"
 
 /* Where the value of a row came from. */
@@ -14,10 +15,10 @@ struct settings_origin {
 
 struct settings_workspace {
 	struct spec spec;
-	unsigned int file;               /* index into loader->files */
-	unsigned int line;               /* of its section */
-	char section[STR_NAME_MAX + 12]; /* "workspace" or "workspace NAME" */
-	struct settings_origin *keys;    /* by row of schema_rows */
+	unsigned int file;                            /* index into loader->files */
+	unsigned int line;                            /* of its section */
+	char section[STR_NAME_MAX + 12];              /* "workspace" or "workspace NAME" */
+	struct settings_origin keys[SCHEMA_ROWS_MAX]; /* by row of schema_rows */
 };
 
 struct settings_problem {
@@ -29,7 +30,8 @@ struct settings_loader {
 	struct settings *s;
 	char **files; /* [0]: sshbay.ini */
 	unsigned int nfiles;
-	struct settings_origin *keys; /* of sshbay.ini, by row; workspace rows: of [defaults] */
+	struct settings_origin
+		keys[SCHEMA_ROWS_MAX]; /* of sshbay.ini, by row; workspace rows: of [defaults] */
 	struct settings_workspace *workspaces;
 	unsigned int nworkspaces;
 	struct settings_problem *problems;

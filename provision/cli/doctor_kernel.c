@@ -82,13 +82,14 @@ static int make_userns(void)
 	char path[64];
 	int ready[2], fd = -1;
 	pid_t pid;
-	char c;
+	unsigned char c;
+	int failed;
 
 	if (pipe2(ready, O_CLOEXEC) < 0)
 		return -1;
 	pid = fork();
 	if (pid == 0) {
-		c = unshare(CLONE_NEWUSER) < 0 ? (char)errno : 0;
+		c = unshare(CLONE_NEWUSER) < 0 ? (unsigned char)errno : 0;
 		(void)!write(ready[1], &c, 1);
 		pause();
 		_exit(0);
@@ -103,14 +104,14 @@ static int make_userns(void)
 	} else if (pid > 0) {
 		errno = c;
 	}
-	c = (char)errno;
+	failed = errno;
 	if (pid > 0) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 	}
 	close(ready[0]);
 	close(ready[1]);
-	errno = c;
+	errno = failed;
 	return fd;
 }
 

@@ -213,6 +213,7 @@ static void test_options(void **state)
 		{ "restrict,environment=\"A=b c\"", "environment" },
 		{ "pty=\"x\"", "pty" },
 		{ "cert-authority", "cert-authority" },
+		{ "=\"x\"", "=\"x\"" },
 	};
 	struct keys_found f;
 	char text[8192];
