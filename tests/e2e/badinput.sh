@@ -36,7 +36,7 @@ max_startups = 12abc
 [network]
 control_cidr = 172.31.199.0/99
 [defaults]
-memory = 64Q
+swap = 64Q
 image = bookworm
 image = other
 X
@@ -45,7 +45,7 @@ is "check exits 78" 78 $rc
 n=$(wc -l <"$WORK/good.ini")
 for want in "sshbay.ini:$((n + 1)): .*nosuchsection" "sshbay.ini:$((n + 4)): \[gate\] max_sesions: .*max_sessions" \
 	"sshbay.ini:$((n + 5)): \[gate\] login_grace: " "sshbay.ini:$((n + 6)): \[gate\] max_startups: " \
-	"sshbay.ini:$((n + 8)): \[network\] control_cidr: " "sshbay.ini:$((n + 10)): \[defaults\] memory: .*64Q" \
+	"sshbay.ini:$((n + 8)): \[network\] control_cidr: " "sshbay.ini:$((n + 10)): \[defaults\] swap: .*64Q" \
 	"sshbay.ini:$((n + 12)): \[defaults\] image: "; do
 	like "check reports $want" "$want" "$out"
 done
