@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 #include <termios.h>
+#include <utmp.h>
 
 static struct lab lab;
 
@@ -242,7 +243,13 @@ static void check_pty(int fd)
 	close(master);
 	for (int i = 0; i < 100 && strstr(run(fd, "who")->out, "alice"); i++)
 		usleep(10000);
-	ok(!strstr(run(fd, "who")->out, "alice"), "the login record ends");
+	ok(!strstr(run(fd, "who")->out, "alice"), "who shows it no more");
+	for (int i = 0; i < 100 && slurp(inside(&lab, "/run/utmp"))[0] != DEAD_PROCESS; i++)
+		usleep(10000);
+	ok(slurp(inside(&lab, "/run/utmp"))[0] == DEAD_PROCESS, "the login record is ended");
+	ok(stat(inside(&lab, "/var/log/wtmp"), &st) == 0 &&
+		   st.st_size == 2 * (off_t)sizeof(struct utmp),
+	   "wtmp has login and logout");
 	master = open_shell(fd, 10);
 	ok(master >= 0 && expect(master, "$"), "a second shell");
 	close(master);
@@ -388,6 +395,10 @@ static void check_dial_user(int fd)
 		   !strcmp(run(fd, "id -u; id -G; grep -E '^Cap(Eff|Prm)' /proc/self/status")->out,
 			   "1002\n1002\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"),
 	   "ids, groups and no capabilities");
+	close(root);
+	root = bind_as(&lab, "alice", 1);
+	ok(!strcmp(run(root, "id -G")->out, "1002 27\n"),
+	   "supplementary groups of a new connection");
 	close(listener);
 	close(root);
 }

@@ -99,6 +99,8 @@ static void check_hang(void)
 	usleep(200000);
 	helper = child_of(lab.init);
 	ok(helper > 0 && kill(helper, SIGSTOP) == 0, "a helper hangs");
+	ok(!strcmp(fds_of(helper), "0 1 2 3 4 5 "),
+	   "it holds its report, the root and the lock, no connection: %s", fds_of(helper));
 	close(lock);
 	ok(alive(), "others are served meanwhile");
 	r = next_reply(fd, 20000);
@@ -230,6 +232,26 @@ static void check_flood(void)
 	ok(alive(), "and after it left");
 }
 
+/* A peer that reads late gets every answer. */
+static void check_slow(void)
+{
+	enum { COUNT = 250 };
+	int fd = bind_as(&lab, "alice", 0), spawned = 0, exited = 0, type;
+
+	for (int i = 0; i < COUNT; i++)
+		ask(fd, INIT_SPAWN, spawn_request((uint32_t)i, INIT_EXEC, "exit 6"));
+	usleep(1500000);
+	while ((type = next_reply(fd, 3000)) > 0 && exited < COUNT) {
+		spawned += type == INIT_SPAWNED && reply_msg.nfds == 3;
+		exited += type == INIT_EXITED && reply.exited.status == 6;
+		if (exited == COUNT)
+			break;
+	}
+	ok(spawned == COUNT && exited == COUNT, "a peer that reads late gets all answers (%d, %d)",
+	   spawned, exited);
+	close(fd);
+}
+
 static void check_limit(void)
 {
 	static int fds[600];
@@ -357,6 +379,7 @@ int main(void)
 	check_hang();
 	check_garbage();
 	check_flood();
+	check_slow();
 	check_limit();
 	check_full_disk();
 	check_home();
