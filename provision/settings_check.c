@@ -374,26 +374,31 @@ static bool same_device(const char *a, const char *b)
 	return number ? strcasecmp(da, db) == 0 : strcmp(da, db) == 0;
 }
 
-static void check_address(struct settings_loader *l, const struct settings_workspace *w, const char *key,
-			  const struct ip *mine, const struct settings_workspace *other,
-			  const struct ip *theirs)
+/* Two workspaces; problems are reported at the second. */
+struct pair {
+	const struct settings_workspace *first, *second;
+};
+
+static void check_address(struct settings_loader *l, const struct pair *p, const char *key,
+			  const struct ip *first, const struct ip *second)
 {
 	char text[IP_TEXT_MAX];
 
-	if (mine->family && ip_equal(mine, theirs))
-		workspace_problem(l, w, key, "%s is the address of workspace '%s' already",
-				  ip_text(mine, text, sizeof(text)), other->spec.name);
+	if (second->family && ip_equal(first, second))
+		workspace_problem(l, p->second, key, "%s is the address of workspace '%s' already",
+				  ip_text(second, text, sizeof(text)), p->first->spec.name);
 }
 
 static void check_pair(struct settings_loader *l, const struct settings_workspace *a,
 		       const struct settings_workspace *w)
 {
 	const struct spec *s = &a->spec, *t = &w->spec;
+	const struct pair p = { a, w };
 
-	check_address(l, w, "control_ip", &t->control_ip, a, &s->control_ip);
-	check_address(l, w, "control_ip6", &t->control_ip6, a, &s->control_ip6);
-	check_address(l, w, "data_ip", &t->data_ip.addr, a, &s->data_ip.addr);
-	check_address(l, w, "data_ip6", &t->data_ip6.addr, a, &s->data_ip6.addr);
+	check_address(l, &p, "control_ip", &s->control_ip, &t->control_ip);
+	check_address(l, &p, "control_ip6", &s->control_ip6, &t->control_ip6);
+	check_address(l, &p, "data_ip", &s->data_ip.addr, &t->data_ip.addr);
+	check_address(l, &p, "data_ip6", &s->data_ip6.addr, &t->data_ip6.addr);
 	if (same_device(s->nic, t->nic))
 		workspace_problem(l, w, "nic", "'%s' is given to workspace '%s' already", t->nic,
 				  s->name);
