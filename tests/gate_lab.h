@@ -172,7 +172,7 @@ static struct msg got_msg;
 /* Let provisiond work until it has nothing to do. */
 static void spin(void)
 {
-	while (sd_event_run(loop, 20000) > 0)
+	while (sd_event_run(loop, 0) > 0)
 		;
 }
 

@@ -299,7 +299,7 @@ static void rsa_digest_is_bound(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		struct sample s;
 		uint8_t sig[1024], *p = s.sig;
-		struct wire w, name, raw;
+		struct wire w, name = { 0 }, raw = { 0 };
 		struct wire_out o = { s.sig, 0, sizeof(s.sig), false };
 
 		make_sample(&kinds[4], &s);
@@ -337,7 +337,7 @@ static void bad_ecdsa_is_refused(void **state)
 
 	/* A good pair with a byte behind it. */
 	{
-		struct wire whole, name, raw;
+		struct wire whole, name = { 0 }, raw = { 0 };
 
 		make_sample(&kinds[1], &s);
 		whole = (struct wire){ s.sig, s.v.sig_len };
