@@ -71,8 +71,8 @@ struct workspace *registry_get(struct registry *r, const char *name)
 	ws->pidfd = -1;
 	str_copy(ws->name, sizeof(ws->name), name);
 	str_copy(ws->rec.name, sizeof(ws->rec.name), name);
-	memmove(r->list + at + 1, r->list + at, (r->nlist - at) * sizeof(r->list[0]));
-	r->nlist++;
+	for (unsigned int i = r->nlist++; i > at; i--)
+		r->list[i] = r->list[i - 1];
 	r->list[at] = ws;
 	return ws;
 }
