@@ -46,6 +46,9 @@ struct gate_conn {
 	struct { uint32_t id; uint8_t kind; bool used; } channels[GATE_CHANNELS_MAX];
 	uint32_t audit_tokens, audit_lost;
 	uint64_t audit_us;
+	uint32_t turn_messages;		/* handled since turn_us */
+	uint64_t turn_us;
+	bool throttled;			/* not read from until the timer says so */
 };
 
 /* gate_server.c */

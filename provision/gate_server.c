@@ -18,6 +18,8 @@
 
 #define CONNS_MAX 8192
 #define MESSAGES_PER_TURN 4
+#define MESSAGES_PER_SPAN 100	/* ... and no more than these in SPAN_US; key exchanges alone cannot come faster */
+#define SPAN_US 100000
 #define LEAVE_US 2000000	/* a session that was told to leave has this long */
 #define LINGER_US 1000000	/* the listener says within this time how the process ended */
 #define GRACE_EXTRA_S 10	/* after login_grace the listener kills; this is for one that is gone */
@@ -103,6 +105,9 @@ static void set_timer(struct gate_conn *c, uint64_t us)
 void gate_server_doom(struct gate_conn *c)
 {
 	c->doomed = true;
+	if (c->throttled)
+		sd_event_source_set_enabled(c->io, SD_EVENT_ON);
+	c->throttled = false;
 	set_timer(c, LEAVE_US);
 }
 
@@ -135,12 +140,14 @@ static int on_timer(sd_event_source *src, uint64_t usec, void *userdata)
 {
 	struct gate_conn *c = userdata;
 
-	if (c->fd < 0)
+	if (c->fd < 0) {
 		conn_end(c, 0, false);
-	else if (c->doomed)
-		drop(c, "conn.drop", "did not leave");
-	else
-		drop(c, "conn.drop", "not authenticated in time");
+	} else if (c->throttled) {
+		c->throttled = false;
+		sd_event_source_set_enabled(c->io, SD_EVENT_ON);
+	} else {
+		drop(c, "conn.drop", c->doomed ? "did not leave" : "not authenticated in time");
+	}
 	return 0;
 }
 
@@ -188,14 +195,36 @@ static int receive(struct gate_conn *c, struct err *e)
 	return msg_dispatch(&gate_proto, &c->st, routes, sizeof(routes) / sizeof(routes[0]), c, &m, e);
 }
 
+/*
+ * One session must not keep provisiond busy. Before the login the number of its messages is limited; afterwards, when the
+ * timer has nothing else to do, a session that asks faster than any client can make it is read from more slowly.
+ */
+static void throttle(struct gate_conn *c)
+{
+	uint64_t now = clk_now_us();
+
+	if (now >= c->turn_us + SPAN_US) {
+		c->turn_us = now;
+		c->turn_messages = 0;
+	}
+	if (++c->turn_messages <= MESSAGES_PER_SPAN || c->st.phase != GATE_PHASE_OPEN || c->doomed)
+		return;
+	c->throttled = true;
+	sd_event_source_set_enabled(c->io, SD_EVENT_OFF);
+	set_timer(c, c->turn_us + SPAN_US - now);
+}
+
 static int on_io(sd_event_source *src, int fd, uint32_t revents, void *userdata)
 {
 	struct gate_conn *c = userdata;
 	struct err e = { 0 };
 	int ret = 0;
 
-	for (int n = 0; n < MESSAGES_PER_TURN && ret == 0; n++)
+	for (int n = 0; n < MESSAGES_PER_TURN && ret == 0 && !c->throttled; n++) {
 		ret = receive(c, &e);
+		if (ret == 0)
+			throttle(c);
+	}
 	if (ret == 0 || ret == -EAGAIN)
 		return 0;
 	if (ret == -ESHUTDOWN || ret == -EPIPE) {
