@@ -335,28 +335,35 @@ int limits_up(struct plan *p, struct err *e)
 	return r < 0 ? r : make_groups(p, pl, &g, &vs, e);
 }
 
+/* The list last: while it is there, what it names may be. */
+static int forget(const struct plan *p, struct err *e)
+{
+	/* The second is what path_write_atomic leaves when it is killed. */
+	static const char *const files[] = {"groups", ".groups.new"};
+	char path[PATH_MAX];
+
+	for (unsigned int i = 0; i < 2; i++)
+		if (str_format(path, sizeof(path), "%s/%s", p->dir, files[i]) < 0 ||
+		    (unlink(path) < 0 && errno != ENOENT))
+			return err_sys(e, "remove '%s'", path);
+	(void)rmdir(p->dir);
+	return 0;
+}
+
 int limits_down(struct plan *p, struct err *e)
 {
-	char path[PATH_MAX];
 	struct limits_groups g;
 	int r = limits_group_load(p->dir, &g, e);
 
-	if (r == -ENOENT) {
-		(void)rmdir(p->dir);
-		return 0;
-	}
+	if (r == -ENOENT)
+		return forget(p, e);
 	for (unsigned int i = 0; i < g.n && r == 0; i++) {
 		r = limits_group_remove(g.g[i].path, REMOVE_MS, e);
 		/* The instance's own group goes with its last workspace; EBUSY while it has others. */
 		*strrchr(g.g[i].path, '/') = '\0';
 		(void)rmdir(g.g[i].path);
 	}
-	if (r < 0)
-		return r;
-	if (str_format(path, sizeof(path), "%s/groups", p->dir) == 0 && unlink(path) < 0 && errno != ENOENT)
-		return err_sys(e, "remove '%s'", path);
-	(void)rmdir(p->dir);
-	return 0;
+	return r < 0 ? r : forget(p, e);
 }
 
 int limits_join(struct plan *p, struct err *e)

@@ -36,7 +36,7 @@
 /* The helper whose namespaces these are, until they are pinned. */
 struct holder {
 	void *stack;
-	pid_t pid;
+	pid_t worker, pid;
 	int pidfd;
 };
 
@@ -197,9 +197,11 @@ static int unpin(const struct plan *p, const char *kind, struct err *e)
 
 static int hold(void *arg)
 {
-	(void)arg;
+	pid_t worker = *(const pid_t *)arg;
+
+	/* The worker may have been killed before the request was made: then nobody will ever end this. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (;;)
+	while (getppid() == worker)
 		(void)pause();
 	return 0;
 }
@@ -211,9 +213,10 @@ static int holder_start(struct holder *h, struct err *e)
 		h->stack = NULL;
 		return err_sys(e, "start the namespace helper");
 	}
+	h->worker = getpid();
 	/* CLONE_VM: a fork would copy the page tables of provisiond only to wait and die. */
 	h->pid = clone(hold, (char *)h->stack + HOLDER_STACK,
-		       CLONE_VM | CLONE_NEWUSER | CLONE_NEWNET | CLONE_PIDFD | SIGCHLD, NULL, &h->pidfd);
+		       CLONE_VM | CLONE_NEWUSER | CLONE_NEWNET | CLONE_PIDFD | SIGCHLD, &h->worker, &h->pidfd);
 	if (h->pid < 0 && (errno == ENOSPC || errno == EUSERS))
 		return err_sys(e, "make namespaces (user.max_user_namespaces, user.max_net_namespaces)");
 	return h->pid < 0 ? err_sys(e, "make user and network namespaces") : 0;
@@ -275,7 +278,7 @@ static int take_from(struct plan *p, const struct holder *h, struct err *e)
 
 static int make(struct plan *p, struct err *e)
 {
-	struct holder h = {NULL, -1, -1};
+	struct holder h = {.pid = -1, .pidfd = -1};
 	int r = unpin(p, "net", e);
 
 	if (r == 0)

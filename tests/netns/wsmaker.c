@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Driver of the step table for the tests: plays the worker and the keeper of one record, without network steps.
- * usage: wsmaker -d DIR -i IMAGES [-n NAME] [-m BYTES] [-w SWAP] [-p PIDS] [-c CPUS] [-g GROUP] [-x] [-I ws-init] VERB
+ * usage: wsmaker -d DIR -i IMAGES [-n NAME] [-m BYTES] [-w SWAP] [-p PIDS] [-c CPUS] [-g GROUP] [-u ID_BASE] [-x] [-I ws-init] VERB
  *   up | up-to STEP (then SIGKILL oneself) | stop | down | purge | show | oom | time N | exec COMMAND...
  * The record stays in DIR/record between calls; `exec` runs as root inside, by ws-init, and exits as the command did.
  */
@@ -324,6 +324,7 @@ static void option(int o)
 	case 'm': spec.memory = n ? n : SETTINGS_UNLIMITED; break;
 	case 'w': spec.swap = strcmp(optarg, "unlimited") ? n : SETTINGS_UNLIMITED; break;
 	case 'p': spec.pids = (uint32_t)n; break;
+	case 'u': rec.id_base = n; break;
 	case 'x': spec.nesting = true; break;
 	default: exit(2);
 	}
@@ -335,7 +336,7 @@ int main(int argc, char **argv)
 	int o;
 
 	defaults();
-	while ((o = getopt(argc, argv, "+d:i:I:b:n:g:c:m:w:p:x")) != -1)
+	while ((o = getopt(argc, argv, "+d:i:I:b:n:g:c:m:w:p:u:x")) != -1)
 		option(o);
 	verb = argv[optind] ? argv[optind] : "";
 	if (!dir)
