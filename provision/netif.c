@@ -396,7 +396,7 @@ int netif_set_aside(struct netif *n, const char *name, struct err *e)
 	char aside[NETIF_NAME_MAX];
 	int ret;
 
-	if (str_copy(other.name, sizeof(other.name), name) || str_format(aside, sizeof(aside), "%s-old", name))
+	if (str_copy(other.name, sizeof(other.name), name) || str_format(aside, sizeof(aside), "%s-old%%d", name))
 		return err_set(e, ENAMETOOLONG, "set aside '%s': name too long", name);
 	ret = netif_index(n, &other, e);
 	if (ret)

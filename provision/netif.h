@@ -67,7 +67,7 @@ int netif_get(struct netif *n, const struct netif_dev *dev, struct netif_link *o
 /* Fill dev->index from dev->name, by ioctl. -ENODEV when there is none. */
 int netif_index(struct netif *n, struct netif_dev *dev, struct err *e);
 
-/* An interface called `name` becomes NAME-old, down: it is the tenant's, the name is ours. -ENODEV when there is none. */
+/* An interface called `name` becomes NAME-oldN, down: it is the tenant's, the name is ours. -ENODEV: there is none. */
 int netif_set_aside(struct netif *n, const char *name, struct err *e);
 
 /*

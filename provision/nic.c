@@ -235,32 +235,6 @@ static int move_in(struct trip *t, const struct plan *p, int index, struct err *
 	return netif_commit(t->host, e);
 }
 
-static int bring_in(struct trip *t, const struct plan *p, struct err *e)
-{
-	struct netif_dev dev = { .name = INSIDE };
-	int ret = find_on_host(t, p->rec, e);
-
-	if (ret)
-		return err_wrap(e, "move '%s' into workspace '%s'", p->rec->nic.name, p->rec->name);
-	ret = may_leave(t, p, e);
-	if (ret == 0)
-		ret = take_note(t, p, INSIDE_INDEX, e);
-	if (ret)
-		return ret;
-	ret = move_in(t, p, INSIDE_INDEX, e);
-	/* A pinned namespace may hold something of the tenant's with this name or number. */
-	if (ret == -EEXIST || ret == -EBUSY) {
-		(void)netif_set_aside(t->in, INSIDE, NULL);
-		ret = move_in(t, p, 0, e);
-	}
-	if (ret == 0)
-		ret = netif_index(t->in, &dev, e);
-	if (ret)
-		return err_wrap(e, "workspace '%s'", p->rec->name);
-	t->link.dev = dev;
-	return dev.index == t->note.index ? 0 : take_note(t, p, dev.index, e);
-}
-
 /* It stayed inside over a stop: whatever the tenant did to it, it starts as configured. */
 static int mend(struct trip *t, const struct record *rec, struct err *e)
 {
@@ -278,6 +252,31 @@ static int mend(struct trip *t, const struct record *rec, struct err *e)
 	if (other_mac)
 		netif_set(t->in, &t->link.dev, &mac);
 	return netif_commit(t->in, e);
+}
+
+static int bring_in(struct trip *t, const struct plan *p, struct err *e)
+{
+	struct netif_dev dev = { .name = INSIDE };
+	int ret = find_on_host(t, p->rec, e);
+
+	if (ret)
+		return err_wrap(e, "move '%s' into workspace '%s'", p->rec->nic.name, p->rec->name);
+	ret = may_leave(t, p, e);
+	if (ret == 0)
+		ret = take_note(t, p, INSIDE_INDEX, e);
+	if (ret)
+		return ret;
+	/* A pinned namespace may hold something of the tenant's with this name, or with this number. */
+	(void)netif_set_aside(t->in, INSIDE, NULL);
+	ret = move_in(t, p, INSIDE_INDEX, e);
+	if (ret == -EEXIST || ret == -EBUSY)
+		ret = is_inside(t) ? mend(t, p->rec, e) : move_in(t, p, 0, e);
+	if (ret == 0)
+		ret = netif_index(t->in, &dev, e);
+	if (ret)
+		return err_wrap(e, "workspace '%s'", p->rec->name);
+	t->link.dev = dev;
+	return dev.index == t->note.index ? 0 : take_note(t, p, dev.index, e);
 }
 
 static int configure(struct trip *t, const struct plan *p, struct err *e)
@@ -357,6 +356,19 @@ static int move_out(struct trip *t, const struct record *rec, const char *name, 
 	return netif_commit(t->in, e);
 }
 
+/* A name to arrive under: one that failed to get its own back may still have the first. */
+static int free_name(struct netif *host, const struct record *rec, struct netif_dev *dev, struct err *e)
+{
+	for (unsigned int i = 0; i < 16; i++) {
+		(void)str_format(dev->name, sizeof(dev->name), i ? "nic-%x.%u" : "nic-%x", rec->slot, i);
+		if (netif_index(host, dev, NULL) == -ENODEV) {
+			dev->index = 0;
+			return 0;
+		}
+	}
+	return err_set(e, EEXIST, "name '%s' for its way home: taken", dev->name);
+}
+
 static int bring_home(struct trip *t, const struct record *rec, struct err *e)
 {
 	struct netif_dev dev = {0};
@@ -372,7 +384,9 @@ static int bring_home(struct trip *t, const struct record *rec, struct err *e)
 	} while (ret == 0 && t->link.naltnames);
 	if (ret)
 		return ret;
-	(void)str_format(dev.name, sizeof(dev.name), "nic-%x", rec->slot);
+	ret = free_name(t->host, rec, &dev, e);
+	if (ret)
+		return ret;
 	ret = move_out(t, rec, dev.name, e);
 	return ret ? ret : netif_get(t->host, &dev, &t->link, e);
 }

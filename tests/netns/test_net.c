@@ -154,6 +154,7 @@ static void test_plain_traffic(void)
 	ok(ping(lan, "172.31.199.77", NULL) == 2, "from the LAN");
 	ok(ping(a, "172.31.199.77", NULL) == 2, "from a workspace");
 	ok(ping(a, "fd31:199::77", NULL) == 2 && ping(lan, "fd31:199::77", NULL) == 2, "over IPv6");
+	ok(sh(a, "test \"$(ip neigh show nud permanent | grep -c ee:ee:ee:ee:ee:ee)\" = 2") == 0, "the gateways are known without asking");
 	ok(sh(a, "ip neigh flush all nud permanent; ip -6 neigh flush all nud permanent; ip neigh flush all;"
 	      "test -z \"$(ip neigh)\"") == 0, "a tenant that flushed its neighbour table");
 	ok(ping(a, "172.31.199.2", NULL) == 0 && ping(a, "fd31:199::2", NULL) == 0, "still has a gateway");
@@ -303,7 +304,7 @@ static void test_restart(void)
 	ok(ping(plan_a.netns, "10.9.0.2", NULL) == 0, "and mends what the tenant broke");
 	sh(plan_a.netns, "ip link set eth0 down; ip link set eth0 name gone; ip link add eth0 type bridge");
 	did(net_up(&plan_a, &e), &e, "a restart when the tenant renamed eth0 and made another");
-	ok(ping(plan_a.netns, "10.9.0.2", NULL) == 0 && sh(plan_a.netns, "ip link show eth0-old >/dev/null") == 0,
+	ok(ping(plan_a.netns, "10.9.0.2", NULL) == 0 && sh(plan_a.netns, "ip link show eth0-old0 >/dev/null") == 0,
 	   "makes it anew and sets the other aside");
 	need(ip_nth(&set.network.control_cidr, 9, &rec_a.control_ip), "address");
 	did(net_up(&plan_a, &e), &e, "a restart with another address");
