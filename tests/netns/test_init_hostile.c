@@ -172,10 +172,11 @@ static void check_full_disk(void)
 {
 	int fd = bind_as(&lab, "root", 0);
 
+	run(fd, "rm -rf /home/alice");
 	run(fd, "dd if=/dev/zero of=/fill bs=64k 2>/dev/null; dd if=/dev/zero of=/fill2 bs=1k "
 		"2>/dev/null; cat /dev/zero >/fill3");
 	refused("erin", "No space left on device");
-	ok(alive(), "existing users log in on a full disk");
+	ok(alive(), "existing users log in on a full disk, without a home too");
 	ok(!strstr(slurp(inside(&lab, "/etc/passwd")), "erin"), "and nothing is half-made");
 	run(fd, "rm /fill*");
 	close(fd);
