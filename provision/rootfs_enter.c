@@ -83,7 +83,7 @@ int rootfs_stage(struct plan *p, struct rootfs_sources *src, struct err *e)
 	int r;
 
 	memset(src, 0xff, sizeof(*src));
-	for (unsigned int i = 0; devices_nodes[i].name && i < ROOTFS_DEVICES_MAX; i++) {
+	for (unsigned int i = 0; i < ROOTFS_DEVICES_MAX && devices_nodes[i].name; i++) {
 		if (devices_nodes[i].nesting && !p->spec->nesting)
 			continue;
 		r = open_device(&devices_nodes[i], e);
