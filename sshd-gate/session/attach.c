@@ -17,7 +17,7 @@
 
 /* A first login may wait for others in the queue of provisiond; a terminal sees the progress. */
 #define ATTACH_US (120ULL * 1000000)
-#define BIND_US (30ULL * 1000000)
+#define BIND_US   (30ULL * 1000000)
 
 bool attach_is_ready(const struct session *s)
 {
@@ -48,7 +48,7 @@ void attach_refused(struct session *s, const char *text)
 
 void attach_want(struct session *s, bool terminal)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 
 	if (s->attach != ATTACH_NONE)
 		return;
@@ -56,12 +56,13 @@ void attach_want(struct session *s, bool terminal)
 	s->attach_progress = terminal;
 	s->attach_until_us = clk_now_us() + ATTACH_US;
 	if (rpc_attach(s, terminal, &e) < 0)
-		attach_lost(s, "the workspace service is not running (systemctl status provisiond)");
+		attach_lost(s,
+			    "the workspace service is not running (systemctl status provisiond)");
 }
 
 void attach_again(struct session *s)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 
 	if (s->attach == ATTACH_ASKED && rpc_attach(s, s->attach_progress, &e) < 0)
 		attach_lost(s, e.text);
@@ -100,7 +101,8 @@ static void tell_ready(struct session *s)
 	if (!s->progress_shown)
 		return;
 	if (s->progress_ip[0])
-		(void)str_format(line, sizeof(line), "ready in %llu ms \302\267 next time also: ssh %s@%s", ms,
+		(void)str_format(line, sizeof(line),
+				 "ready in %llu ms \302\267 next time also: ssh %s@%s", ms,
 				 s->attached.user, s->progress_ip);
 	else
 		(void)str_format(line, sizeof(line), "ready in %llu ms", ms);
@@ -137,6 +139,6 @@ void attach_tick(struct session *s, uint64_t now)
 {
 	if (!s->attach_until_us || now < s->attach_until_us)
 		return;
-	attach_lost(s, s->attach == ATTACH_ASKED ? "no answer from the workspace service" :
-						   "no answer from inside the workspace");
+	attach_lost(s, s->attach == ATTACH_ASKED ? "no answer from the workspace service"
+						 : "no answer from inside the workspace");
 }

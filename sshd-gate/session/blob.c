@@ -27,7 +27,7 @@ static void put(struct writer *w, const void *data, size_t n)
 
 static void put_u32(struct writer *w, uint32_t v)
 {
-	uint8_t b[4] = {(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
+	uint8_t b[4] = { (uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v };
 
 	put(w, b, sizeof(b));
 }
@@ -46,9 +46,9 @@ static void put_text(struct writer *w, const char *s)
 /* PROTOCOL.key of OpenSSH: magic, cipher, kdf, options, count, public key, private section padded to 8. */
 static size_t host_key_binary(const uint8_t pub[32], uint8_t *out, size_t cap)
 {
-	uint8_t public_[128], private_[256], secret[64] = {0};
-	struct writer w = {out, cap, 0, false}, p = {public_, sizeof(public_), 0, false};
-	struct writer s = {private_, sizeof(private_), 0, false};
+	uint8_t public_[128], private_[256], secret[64] = { 0 };
+	struct writer w = { out, cap, 0, false }, p = { public_, sizeof(public_), 0, false };
+	struct writer s = { private_, sizeof(private_), 0, false };
 
 	put_text(&p, "ssh-ed25519");
 	put_string(&p, pub, 32);
@@ -89,7 +89,9 @@ int blob_host_key(const uint8_t pub[32], char *out, size_t cap)
 			return -ENOBUFS;
 	}
 	used = strlen(out);
-	return str_format(out + used, cap - used, "-----END OPENSSH PRIVATE KEY-----\n") < 0 ? -ENOBUFS : 0;
+	return str_format(out + used, cap - used, "-----END OPENSSH PRIVATE KEY-----\n") < 0
+		       ? -ENOBUFS
+		       : 0;
 }
 
 int blob_key_type(const uint8_t *key, size_t len, char *out, size_t cap)
@@ -127,7 +129,8 @@ static size_t der_length(const uint8_t *p, size_t n, size_t *len)
 }
 
 /* Tag, length and content of the next element; moves *p behind it. */
-static bool der_next(const uint8_t **p, const uint8_t *end, uint8_t tag, const uint8_t **body, size_t *len)
+static bool der_next(const uint8_t **p, const uint8_t *end, uint8_t tag, const uint8_t **body,
+		     size_t *len)
 {
 	size_t used;
 
@@ -145,7 +148,7 @@ static bool der_next(const uint8_t **p, const uint8_t *end, uint8_t tag, const u
 int blob_ecdsa(const uint8_t *der, size_t der_len, uint8_t *out, size_t cap, uint32_t *len)
 {
 	const uint8_t *p = der, *seq, *end;
-	struct writer w = {out, cap, 0, false};
+	struct writer w = { out, cap, 0, false };
 	size_t n;
 
 	if (!der_next(&p, der + der_len, 0x30, &seq, &n) || p != der + der_len)
@@ -155,7 +158,8 @@ int blob_ecdsa(const uint8_t *der, size_t der_len, uint8_t *out, size_t cap, uin
 		const uint8_t *v;
 
 		/* A DER INTEGER is an mpint: two's complement, shortest form, big endian. */
-		if (!der_next(&seq, end, 0x02, &v, &n) || !n || (v[0] & 0x80) || (n > 1 && !v[0] && !(v[1] & 0x80)))
+		if (!der_next(&seq, end, 0x02, &v, &n) || !n || (v[0] & 0x80) ||
+		    (n > 1 && !v[0] && !(v[1] & 0x80)))
 			return -EBADMSG;
 		if (n == 1 && !v[0])
 			n = 0;
@@ -182,7 +186,7 @@ static const char *algorithm(const char *type, int bits)
 int blob_signature(const char *type, const struct interpose_record *r, struct gate_key *k)
 {
 	const char *name = algorithm(type, r->digest_bits);
-	struct writer w = {k->sig.data, sizeof(k->sig.data), 0, false};
+	struct writer w = { k->sig.data, sizeof(k->sig.data), 0, false };
 	uint8_t ints[256];
 	uint32_t n;
 	int ret;

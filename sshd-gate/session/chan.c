@@ -21,11 +21,13 @@
 #include "spawn.h"
 #include "transport.h"
 
-#define OURS_FAILED 254		/* exit status of a refusal of ours (DESIGN section 8) */
-#define DRAIN_US 100000		/* a terminal's last output may trail its process' end */
-#define EOF_US 100000		/* a process that closed its output lives on: tell the client. Its last words follow otherwise */
+#define OURS_FAILED 254    /* exit status of a refusal of ours (DESIGN section 8) */
+#define DRAIN_US    100000 /* a terminal's last output may trail its process' end */
+#define EOF_US                                                                                     \
+	100000 /* a process that closed its output lives on: tell the client. Its last words follow otherwise */
 #define WHY_US 1000000
-#define BUFFERED_MAX (16 << 20)	/* a client that sends this much beyond its window is not a client */
+#define BUFFERED_MAX                                                                               \
+	(16 << 20) /* a client that sends this much beyond its window is not a client */
 
 static struct chan *by_ssh(struct session *s, const struct ssh_channel_struct *ssh)
 {
@@ -53,13 +55,14 @@ uint32_t chan_count(const struct session *s, enum chan_kind kind)
 }
 
 /* Callbacks of libssh: `user` is the session. */
-static int on_data(ssh_session ssh, ssh_channel channel, void *data, uint32_t len, int is_stderr, void *user)
+static int on_data(ssh_session ssh, ssh_channel channel, void *data, uint32_t len, int is_stderr,
+		   void *user)
 {
 	struct session *s = user;
 	struct chan *c = by_ssh(s, channel);
 
 	if (is_stderr || !c)
-		return (int)len;	/* nothing of ours reads it: gone */
+		return (int)len; /* nothing of ours reads it: gone */
 	c->have_data = true;
 	if (len > BUFFERED_MAX)
 		session_end(s, "client ignores its window");
@@ -246,7 +249,7 @@ void chan_exited(struct session *s, struct chan *c, const struct init_exited *x)
 {
 	c->exited = true;
 	c->exited_us = clk_now_us();
-	c->out.quiet = c->err.quiet = false;	/* what poll saw was before this */
+	c->out.quiet = c->err.quiet = false; /* what poll saw was before this */
 	c->status = x->status;
 	c->signal = x->signal;
 	c->core = x->core;
@@ -282,7 +285,8 @@ static void send_exit(struct session *s, struct chan *c)
 
 	c->exit_sent = true;
 	if (c->signal)
-		rc = ssh_channel_request_send_exit_signal(c->ssh, env_signal_name(c->signal), c->core != 0, "", "");
+		rc = ssh_channel_request_send_exit_signal(c->ssh, env_signal_name(c->signal),
+							  c->core != 0, "", "");
 	else
 		rc = ssh_channel_request_send_exit_status(c->ssh, (int)c->status);
 	if (rc == SSH_ERROR)
@@ -346,7 +350,8 @@ static void settle_stream(struct session *s, struct chan *c)
 /* The client closed the channel: no more output; its last input may still go to a pipe. */
 static void settle_closed(struct session *s, struct chan *c)
 {
-	bool keep = !c->pty && c->state == CHAN_RUNNING && c->in >= 0 && (c->have_data || c->in_rest.len);
+	bool keep = !c->pty && c->state == CHAN_RUNNING && c->in >= 0 &&
+		    (c->have_data || c->in_rest.len);
 
 	if (keep) {
 		pump_close_output(c);

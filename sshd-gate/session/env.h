@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ENV_VARS_MAX 64
-#define ENV_NAME_MAX 128
+#define ENV_VARS_MAX  64
+#define ENV_NAME_MAX  128
 #define ENV_VALUE_MAX 4096
 
 /* Does a space-separated list of patterns (* and ?) accept the name? */

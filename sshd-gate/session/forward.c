@@ -19,7 +19,7 @@
 #include "spawn.h"
 #include "transport.h"
 
-#define HOST_MAX 255	/* RFC 1035; also any literal */
+#define HOST_MAX 255 /* RFC 1035; also any literal */
 
 static void refuse(struct session *s, struct ssh_message_struct *m)
 {
@@ -134,7 +134,7 @@ static void forget(struct listen *l)
 	fd_close(&l->fd);
 	ssh_message_free(l->msg);
 	free(l->ask);
-	*l = (struct listen){.fd = -1};
+	*l = (struct listen){ .fd = -1 };
 }
 
 /* OpenSSH: "" and "*" mean every address, "localhost" the loopback ones. ws-init resolves the rest inside. */
@@ -159,7 +159,8 @@ static bool start_listen(struct session *s, ssh_message m)
 	l->ask->id = l->id;
 	l->ask->kind = INIT_TCP;
 	l->ask->port = l->port;
-	(void)str_copy(l->ask->host, sizeof(l->ask->host), *host && strcmp(host, "*") ? host : "::");
+	(void)str_copy(l->ask->host, sizeof(l->ask->host),
+		       *host && strcmp(host, "*") ? host : "::");
 	if (attach_is_ready(s))
 		spawn_listen(s, l);
 	else
@@ -175,7 +176,8 @@ static bool stop_listen(struct session *s, ssh_message m)
 	for (size_t i = 0; host && i < SESSION_LISTENS_MAX; i++) {
 		struct listen *l = &s->listens[i];
 
-		if (l->id && l->fd >= 0 && l->port == (uint32_t)port && strcmp(l->host, host) == 0) {
+		if (l->id && l->fd >= 0 && l->port == (uint32_t)port &&
+		    strcmp(l->host, host) == 0) {
 			forget(l);
 			return true;
 		}
@@ -240,7 +242,7 @@ static void open_step(struct session *s, struct chan *c)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
-	struct ipport from = {0};
+	struct ipport from = { 0 };
 	char text[64];
 	int rc;
 
@@ -260,7 +262,7 @@ static void open_step(struct session *s, struct chan *c)
 		rpc_channel(s, c, true);
 		return;
 	}
-	c->remote_closed = true;	/* refused: nothing to close on the other side */
+	c->remote_closed = true; /* refused: nothing to close on the other side */
 	c->state = CHAN_CLOSING;
 }
 

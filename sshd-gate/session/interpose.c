@@ -19,10 +19,10 @@
 
 #define RECORDS_MAX 16
 
-typedef int (*digest_sign_fn)(EVP_MD_CTX *ctx, unsigned char *sig, size_t *siglen, const unsigned char *data,
-			      size_t len);
-typedef int (*digest_verify_fn)(EVP_MD_CTX *ctx, const unsigned char *sig, size_t siglen, const unsigned char *data,
-				size_t len);
+typedef int (*digest_sign_fn)(EVP_MD_CTX *ctx, unsigned char *sig, size_t *siglen,
+			      const unsigned char *data, size_t len);
+typedef int (*digest_verify_fn)(EVP_MD_CTX *ctx, const unsigned char *sig, size_t siglen,
+				const unsigned char *data, size_t len);
 
 /* The process' own context of this file: these functions get no argument of ours. */
 static struct {
@@ -36,8 +36,8 @@ static struct {
 	bool overflow;
 	int socket;
 	size_t unsent;
-	size_t budget;		/* 0 = not counting */
-} self = {.socket = -1};
+	size_t budget; /* 0 = not counting */
+} self = { .socket = -1 };
 
 /* The libcrypto function that ours hides. */
 static void *real(const char *name)
@@ -85,7 +85,8 @@ bool interpose_overflow(void)
 	return self.overflow;
 }
 
-int EVP_DigestSign(EVP_MD_CTX *ctx, unsigned char *sig, size_t *siglen, const unsigned char *data, size_t len)
+int EVP_DigestSign(EVP_MD_CTX *ctx, unsigned char *sig, size_t *siglen, const unsigned char *data,
+		   size_t len)
 {
 	if (!self.sign)
 		return self.real_sign ? self.real_sign(ctx, sig, siglen, data, len) : 0;
@@ -105,7 +106,8 @@ static int digest_bits(EVP_MD_CTX *ctx)
 	return md ? EVP_MD_get_size(md) * 8 : 0;
 }
 
-int EVP_DigestVerify(EVP_MD_CTX *ctx, const unsigned char *sig, size_t siglen, const unsigned char *data, size_t len)
+int EVP_DigestVerify(EVP_MD_CTX *ctx, const unsigned char *sig, size_t siglen,
+		     const unsigned char *data, size_t len)
 {
 	struct interpose_record *r;
 
@@ -150,7 +152,7 @@ size_t interpose_unsent(void)
 
 void interpose_budget(size_t len)
 {
-	self.budget = 16 * len + (1 << 20);
+	self.budget = 4 * len + (256 << 10) + self.unsent;
 }
 
 /* libssh takes 0 for "nothing went out, try again when poll says so", and any error for the end of the connection. */
@@ -169,7 +171,8 @@ ssize_t send(int fd, const void *buf, size_t len, int flags)
 	self.unsent = n < 0 ? 0 : len - (size_t)n;
 	if (self.budget && n > 0) {
 		if ((size_t)n >= self.budget) {
-			log_warn("client asked for packets too small to be served: connection dropped");
+			log_warn("client asked for packets too small to be served: connection "
+				 "dropped");
 			_exit(1);
 		}
 		self.budget -= (size_t)n;
@@ -188,5 +191,5 @@ uint32_t gss_indicate_mechs(uint32_t *minor, void **set)
 
 	*minor = 0;
 	*set = empty;
-	return empty ? 0 : 13U << 16;	/* GSS_S_COMPLETE, GSS_S_FAILURE */
+	return empty ? 0 : 13U << 16; /* GSS_S_COMPLETE, GSS_S_FAILURE */
 }

@@ -13,15 +13,15 @@
 /* Sign `hash` into sig (64 bytes). 0 or -errno. */
 typedef int (*interpose_sign_fn)(void *ctx, const uint8_t *hash, size_t len, uint8_t sig[64]);
 
-#define INTERPOSE_SIG_MAX 1024	/* raw signature: RSA 8192 */
-#define INTERPOSE_DATA_MAX 80	/* what an sk key signs is 69 bytes; longer data is not kept */
+#define INTERPOSE_SIG_MAX  1024 /* raw signature: RSA 8192 */
+#define INTERPOSE_DATA_MAX 80   /* what an sk key signs is 69 bytes; longer data is not kept */
 
 /* What libssh wanted verified. */
 struct interpose_record {
 	uint32_t sig_len, data_len;
-	int digest_bits;		/* 160, 256, 384, 512; 0 = none (ed25519) */
+	int digest_bits; /* 160, 256, 384, 512; 0 = none (ed25519) */
 	uint8_t sig[INTERPOSE_SIG_MAX];
-	uint8_t data[INTERPOSE_DATA_MAX];	/* empty when it was longer */
+	uint8_t data[INTERPOSE_DATA_MAX]; /* empty when it was longer */
 };
 
 /* Resolve the real functions. Before any sandbox. -errno when one is missing. */

@@ -19,8 +19,9 @@
 #include "sandbox.h"
 #include "transport.h"
 
-#define MUTE_US 150000		/* a client that sent a request and hears nothing for this long gets a failure */
-#define REQUEST_BYTES_MIN 48	/* smaller unanswered packets are IGNORE, DEBUG or EXT_INFO */
+#define MUTE_US                                                                                    \
+	150000 /* a client that sent a request and hears nothing for this long gets a failure */
+#define REQUEST_BYTES_MIN 48 /* smaller unanswered packets are IGNORE, DEBUG or EXT_INFO */
 
 static void answered(struct session *s)
 {
@@ -75,7 +76,8 @@ static int export_key(ssh_message m, struct gate_key *k)
 	ssh_key key;
 
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"	/* no other call of 0.10 hands out the key */
+#pragma GCC diagnostic ignored                                                                     \
+	"-Wdeprecated-declarations" /* no other call of 0.10 hands out the key */
 	key = ssh_message_auth_pubkey(m);
 #pragma GCC diagnostic pop
 	if (!key || ssh_pki_export_pubkey_base64(key, &text) != SSH_OK)
@@ -108,7 +110,7 @@ static void publickey(struct session *s)
 	struct gate_key *k = s->auth_key;
 	enum ssh_publickey_state_e state;
 	char type[64];
-	struct err e = {0};
+	struct err e = { 0 };
 	int ret;
 
 #pragma GCC diagnostic push
@@ -199,7 +201,8 @@ void login_verdict(struct session *s, const struct gate_verdict *v)
 	if (!s->auth_type || !s->auth_msg)
 		return;
 	if (v->drop) {
-		transport_disconnect(s, v->reason[0] ? v->reason : "Too many authentication failures");
+		transport_disconnect(s,
+				     v->reason[0] ? v->reason : "Too many authentication failures");
 		return;
 	}
 	if (!v->ok) {

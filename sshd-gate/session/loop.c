@@ -27,7 +27,7 @@
 #include "spawn.h"
 #include "transport.h"
 
-#define FIXED 3		/* connection, provisiond, ws-init */
+#define FIXED     3 /* connection, provisiond, ws-init */
 #define POLLS_MAX (FIXED + SESSION_LISTENS_MAX + 3 * SESSION_CHANNELS_MAX)
 
 struct polls {
@@ -35,7 +35,7 @@ struct polls {
 	nfds_t n;
 	nfds_t listen_at[SESSION_LISTENS_MAX];
 	struct {
-		nfds_t at[3];		/* index in fds, 0 = not polled */
+		nfds_t at[3]; /* index in fds, 0 = not polled */
 		short ev[3];
 	} chans[SESSION_CHANNELS_MAX];
 };
@@ -54,7 +54,7 @@ void session_end(struct session *s, const char *fmt, ...)
 
 static nfds_t watch(struct polls *p, int fd, short events)
 {
-	p->fds[p->n] = (struct pollfd){.fd = events ? fd : -1, .events = events};
+	p->fds[p->n] = (struct pollfd){ .fd = events ? fd : -1, .events = events };
 	return p->n++;
 }
 
@@ -67,10 +67,12 @@ static void build(const struct session *s, struct polls *p)
 	(void)watch(p, s->prov, POLLIN);
 	(void)watch(p, s->init, (short)(POLLIN | (spawn_wants_write(s) ? POLLOUT : 0)));
 	for (size_t i = 0; i < SESSION_LISTENS_MAX; i++)
-		p->listen_at[i] = s->listens[i].id && s->listens[i].fd >= 0 ? watch(p, s->listens[i].fd, POLLIN) : 0;
+		p->listen_at[i] = s->listens[i].id && s->listens[i].fd >= 0
+					  ? watch(p, s->listens[i].fd, POLLIN)
+					  : 0;
 	for (uint32_t i = 0; i < s->nchans; i++) {
 		const struct chan *c = s->chans[i];
-		const int fds[3] = {c->in, c->out.fd, c->err.fd};
+		const int fds[3] = { c->in, c->out.fd, c->err.fd };
 
 		memset(&p->chans[i], 0, sizeof(p->chans[i]));
 		if (c->state != CHAN_RUNNING)
@@ -90,7 +92,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 /* Milliseconds until something must be done, -1 = never. */
 static int timeout(const struct session *s, uint64_t now)
 {
-	uint64_t next = chan_next(s), alive = s->heard_us + (uint64_t)s->welcome.alive_interval_s * 1000000;
+	uint64_t next = chan_next(s),
+		 alive = s->heard_us + (uint64_t)s->welcome.alive_interval_s * 1000000;
 
 	next = earlier(next, s->deadline_us);
 	next = earlier(next, s->auth_type ? s->ask_until_us : 0);
@@ -156,7 +159,7 @@ static void serve_client(struct session *s, bool readable, uint64_t now)
 static void polled_channels(struct session *s, const struct polls *p)
 {
 	for (uint32_t i = 0; i < s->nchans; i++) {
-		short seen[3] = {0};
+		short seen[3] = { 0 };
 
 		for (int k = 0; k < 3; k++)
 			if (p->chans[i].at[k])
@@ -223,7 +226,7 @@ static void loop(struct session *s)
 int session_run(int conn, int prov, const struct ipport *peer, const struct ipport *local)
 {
 	struct session *s = calloc(1, sizeof(*s));
-	struct err e = {0};
+	struct err e = { 0 };
 
 	if (!s)
 		return 1;

@@ -16,10 +16,10 @@
 #include "selftest.h"
 #include "zygote.h"
 
-#define SOCK 3
-#define EX_USAGE 2
-#define EX_SELFTEST 70	/* EX_SOFTWARE of sysexits(3): libssh does not reach us */
-#define EX_SANDBOX 71	/* EX_OSERR */
+#define SOCK        3
+#define EX_USAGE    2
+#define EX_SELFTEST 70 /* EX_SOFTWARE of sysexits(3): libssh does not reach us */
+#define EX_SANDBOX  71 /* EX_OSERR */
 
 static int usage(void)
 {
@@ -32,7 +32,7 @@ static int usage(void)
 static int serve(void)
 {
 	struct sandbox *sb = NULL;
-	struct err e = {0};
+	struct err e = { 0 };
 
 	if (sandbox_harden(&e) < 0) {
 		log_error("%s", e.text);

@@ -20,14 +20,14 @@
 #include "interpose.h"
 #include "transport.h"
 
-#define CHUNK_BULK (256 * 1024)
-#define CHUNK_SHARED (32 * 1024)
-#define SHARED_US 1000000	/* another channel was typed on this recently */
-#define TYPED_MAX 1024		/* a client that sends at most this much at once is typing */
-#define BULK_BYTES (1 << 20)
-#define PIPE_BYTES (1 << 20)
-#define WINDOW_BULK (4 << 20)	/* receive window of a bulk upload */
-#define WINDOW_CHANNELS_MAX 16	/* with more channels the default window does */
+#define CHUNK_BULK          (256 * 1024)
+#define CHUNK_SHARED        (32 * 1024)
+#define SHARED_US           1000000 /* another channel was typed on this recently */
+#define TYPED_MAX           1024    /* a client that sends at most this much at once is typing */
+#define BULK_BYTES          (1 << 20)
+#define PIPE_BYTES          (1 << 20)
+#define WINDOW_BULK         (4 << 20) /* receive window of a bulk upload */
+#define WINDOW_CHANNELS_MAX 16        /* with more channels the default window does */
 
 /* Where bytes pass through. Pages are touched only as far as they are used. */
 static uint8_t scratch[WINDOW_BULK];
@@ -35,7 +35,7 @@ static uint8_t scratch[WINDOW_BULK];
 static void rest_free(struct rest *r)
 {
 	free(r->data);
-	*r = (struct rest){0};
+	*r = (struct rest){ 0 };
 }
 
 /* Keep bytes behind those that are kept already. False: out of memory, the stream is broken. */
@@ -49,7 +49,7 @@ static bool rest_add(struct rest *r, const void *data, size_t len)
 		memcpy(p, r->data + r->off, r->len);
 	memcpy(p + r->len, data, len);
 	free(r->data);
-	*r = (struct rest){.data = p, .len = r->len + (uint32_t)len};
+	*r = (struct rest){ .data = p, .len = r->len + (uint32_t)len };
 	return true;
 }
 
@@ -68,7 +68,7 @@ void pump_text(struct out *o, const char *text, size_t len)
 
 void pump_attach(struct chan *c, int in, int out, int err)
 {
-	int fds[3] = {in, out, err};
+	int fds[3] = { in, out, err };
 
 	for (int i = 0; i < 3; i++)
 		if (fds[i] >= 0)
@@ -101,7 +101,8 @@ bool pump_drained(const struct chan *c)
 
 static short out_events(const struct session *s, const struct chan *c, const struct out *o)
 {
-	bool may = o->fd >= 0 && !o->rest.len && !s->write_pending && c->ssh && ssh_channel_window_size(c->ssh) > 0;
+	bool may = o->fd >= 0 && !o->rest.len && !s->write_pending && c->ssh &&
+		   ssh_channel_window_size(c->ssh) > 0;
 
 	return may ? POLLIN : 0;
 }
@@ -126,7 +127,7 @@ void pump_polled(struct chan *c, const short ev[3], const short revents[3])
 static void enlarge(int fd, bool *done)
 {
 	*done = true;
-	(void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES);	/* not a pipe, or no more allowed: as it was */
+	(void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES); /* not a pipe, or no more allowed: as it was */
 }
 
 /* Somebody types on another channel: small writes keep the echo quick. */
@@ -147,11 +148,12 @@ static uint32_t give(struct session *s, struct chan *c, struct out *o, const voi
 	int n;
 
 	interpose_budget(len);
-	n = o == &c->err ? ssh_channel_write_stderr(c->ssh, p, len) : ssh_channel_write(c->ssh, p, len);
+	n = o == &c->err ? ssh_channel_write_stderr(c->ssh, p, len)
+			 : ssh_channel_write(c->ssh, p, len);
 	transport_note_writes(s);
 	if (n >= 0)
 		return (uint32_t)n;
-	pump_close_output(c);	/* the client closed the channel; its CLOSE does the rest */
+	pump_close_output(c); /* the client closed the channel; its CLOSE does the rest */
 	return 0;
 }
 
@@ -187,7 +189,7 @@ static void out_run(struct session *s, struct chan *c, struct out *o, uint64_t n
 	o->ready = false;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n <= 0) {	/* EIO: the last process left the terminal */
+	if (n <= 0) { /* EIO: the last process left the terminal */
 		fd_close(&o->fd);
 		return;
 	}
@@ -195,7 +197,8 @@ static void out_run(struct session *s, struct chan *c, struct out *o, uint64_t n
 	if (o->bytes > BULK_BYTES && !o->bulk)
 		enlarge(o->fd, &o->bulk);
 	sent = give(s, c, o, scratch, (uint32_t)n);
-	if (sent < (uint32_t)n && o->fd >= 0 && !rest_add(&o->rest, scratch + sent, (uint32_t)n - sent))
+	if (sent < (uint32_t)n && o->fd >= 0 &&
+	    !rest_add(&o->rest, scratch + sent, (uint32_t)n - sent))
 		session_end(s, "out of memory");
 }
 
@@ -221,7 +224,8 @@ static size_t in_write(struct chan *c, const uint8_t *p, size_t len)
 /* Next bytes of the client into scratch. 0 = none. */
 static size_t in_read(struct session *s, struct chan *c)
 {
-	bool raise = c->in_bytes - c->raised_at >= BULK_BYTES && s->nchans <= WINDOW_CHANNELS_MAX && !c->eof_seen;
+	bool raise = c->in_bytes - c->raised_at >= BULK_BYTES && s->nchans <= WINDOW_CHANNELS_MAX &&
+		     !c->eof_seen;
 	int n;
 
 	/* A read that asks for more than the window holds makes libssh open it that far. */

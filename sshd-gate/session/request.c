@@ -37,7 +37,8 @@ static bool pty(struct chan *c, ssh_message m)
 {
 	const char *term = ssh_message_channel_request_pty_term(m);
 
-	if (c->state != CHAN_IDLE || c->pty || !term || str_copy(c->ask->term, sizeof(c->ask->term), term) < 0)
+	if (c->state != CHAN_IDLE || c->pty || !term ||
+	    str_copy(c->ask->term, sizeof(c->ask->term), term) < 0)
 		return false;
 	take_size(c->ask, m);
 	c->ask->flags |= INIT_PTY;
@@ -47,7 +48,7 @@ static bool pty(struct chan *c, ssh_message m)
 
 static void window_change(struct chan *c, ssh_message m)
 {
-	struct init_spawn size = {0};
+	struct init_spawn size = { 0 };
 	struct winsize w;
 
 	if (!c->pty)
@@ -57,22 +58,24 @@ static void window_change(struct chan *c, ssh_message m)
 		return;
 	}
 	take_size(&size, m);
-	w = (struct winsize){.ws_row = (unsigned short)size.rows,
-			     .ws_col = (unsigned short)size.cols,
-			     .ws_xpixel = (unsigned short)size.xpixel,
-			     .ws_ypixel = (unsigned short)size.ypixel};
+	w = (struct winsize){ .ws_row = (unsigned short)size.rows,
+			      .ws_col = (unsigned short)size.cols,
+			      .ws_xpixel = (unsigned short)size.xpixel,
+			      .ws_ypixel = (unsigned short)size.ypixel };
 	if (c->out.fd >= 0)
 		(void)ioctl(c->out.fd, TIOCSWINSZ, &w);
 }
 
 static bool env(const struct session *s, struct chan *c, ssh_message m)
 {
-	const char *name = ssh_message_channel_request_env_name(m), *value = ssh_message_channel_request_env_value(m);
+	const char *name = ssh_message_channel_request_env_name(m),
+		   *value = ssh_message_channel_request_env_value(m);
 
 	if (c->state != CHAN_IDLE || !name || !value || !env_accepts(s->welcome.accept_env, name))
 		return false;
 	/* Room for the entries of request_finish stays. */
-	return env_put(c->ask->env.data, &c->ask->env.len, sizeof(c->ask->env.data) - 512, name, value) == 0;
+	return env_put(c->ask->env.data, &c->ask->env.len, sizeof(c->ask->env.data) - 512, name,
+		       value) == 0;
 }
 
 void request_finish(const struct session *s, struct chan *c)
@@ -81,16 +84,21 @@ void request_finish(const struct session *s, struct chan *c)
 
 	(void)ip_text(&s->peer.addr, peer, sizeof(peer));
 	(void)ip_text(&s->local.addr, local, sizeof(local));
-	(void)str_format(text, sizeof(text), "%s %u %s %u", peer, s->peer.port, local, s->local.port);
-	(void)env_put(c->ask->env.data, &c->ask->env.len, sizeof(c->ask->env.data), "SSH_CONNECTION", text);
+	(void)str_format(text, sizeof(text), "%s %u %s %u", peer, s->peer.port, local,
+			 s->local.port);
+	(void)env_put(c->ask->env.data, &c->ask->env.len, sizeof(c->ask->env.data),
+		      "SSH_CONNECTION", text);
 	(void)str_format(text, sizeof(text), "%s %u %u", peer, s->peer.port, s->local.port);
-	(void)env_put(c->ask->env.data, &c->ask->env.len, sizeof(c->ask->env.data), "SSH_CLIENT", text);
+	(void)env_put(c->ask->env.data, &c->ask->env.len, sizeof(c->ask->env.data), "SSH_CLIENT",
+		      text);
 }
 
-static bool program(struct session *s, struct chan *c, enum init_spawn_kind kind, const char *command)
+static bool program(struct session *s, struct chan *c, enum init_spawn_kind kind,
+		    const char *command)
 {
-	static const uint32_t notice[] = {
-		[INIT_SHELL] = GATE_CHAN_SHELL, [INIT_EXEC] = GATE_CHAN_EXEC, [INIT_SUBSYSTEM] = GATE_CHAN_SUBSYSTEM};
+	static const uint32_t notice[] = { [INIT_SHELL] = GATE_CHAN_SHELL,
+					   [INIT_EXEC] = GATE_CHAN_EXEC,
+					   [INIT_SUBSYSTEM] = GATE_CHAN_SUBSYSTEM };
 	size_t len = command ? strlen(command) : 0;
 
 	if (c->state != CHAN_IDLE || len >= sizeof(c->ask->command.data))
@@ -133,7 +141,7 @@ static bool accept_request(struct session *s, struct chan *c, ssh_message m)
 	case SSH_CHANNEL_REQUEST_WINDOW_CHANGE:
 		window_change(c, m);
 		return true;
-	default:	/* x11-req and what we do not know */
+	default: /* x11-req and what we do not know */
 		return false;
 	}
 }

@@ -14,9 +14,9 @@
 #include "chan.h"
 #include "login.h"
 
-#define ANSWER_US 10000000		/* provisiond answers within this */
-#define REKEY_US 30000000		/* a restarting provisiond is waited for this long once logged in */
-#define BODY_MAX 8192
+#define ANSWER_US    10000000 /* provisiond answers within this */
+#define REKEY_US     30000000 /* a restarting provisiond is waited for this long once logged in */
+#define BODY_MAX     8192
 #define DEFERRED_MAX 64
 
 _Static_assert(sizeof(struct gate_welcome) <= BODY_MAX, "a welcome fits");
@@ -58,7 +58,7 @@ static int ask(struct session *s, uint32_t type, const void *body, struct err *e
 
 static int wait_readable(int fd, uint64_t until)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct pollfd p = { .fd = fd, .events = POLLIN };
 	uint64_t now = clk_now_us();
 
 	if (now >= until)
@@ -81,7 +81,8 @@ int rpc_welcome(struct session *s, struct err *e)
 	if (ret < 0)
 		return err_ret(e, ret, "await 'welcome of provisiond'");
 	if (!ret)
-		return err_set(e, EPIPE, "await 'welcome of provisiond': it closed the conversation");
+		return err_set(e, EPIPE,
+			       "await 'welcome of provisiond': it closed the conversation");
 	msg_close_fds(&m);
 	if (m.type != GATE_WELCOME)
 		return err_set(e, EPROTO, "await 'welcome of provisiond': got %s", m.row->name);
@@ -142,8 +143,8 @@ int rpc_sign(void *ctx, const uint8_t *hash, size_t len, uint8_t sig[64])
 {
 	struct session *s = ctx;
 	uint64_t until = clk_now_us() + (s->stage == STAGE_OPEN ? REKEY_US : ANSWER_US);
-	struct gate_sign q = {0};
-	struct err e = {0};
+	struct gate_sign q = { 0 };
+	struct err e = { 0 };
 	int ret;
 
 	if (len < 20 || len > sizeof(q.hash.data))
@@ -157,7 +158,8 @@ int rpc_sign(void *ctx, const uint8_t *hash, size_t len, uint8_t sig[64])
 			ret = sign_step(s, &q, sig, &e);
 	}
 	if (ret < 0) {
-		session_end(s, "no signature from provisiond: %s", e.text[0] ? e.text : strerror(-ret));
+		session_end(s, "no signature from provisiond: %s",
+			    e.text[0] ? e.text : strerror(-ret));
 		return ret;
 	}
 	return 0;
@@ -176,7 +178,7 @@ int rpc_ask_key(struct session *s, uint32_t type, struct err *e)
 
 int rpc_attach(struct session *s, bool progress, struct err *e)
 {
-	struct gate_attach q = {.progress = progress};
+	struct gate_attach q = { .progress = progress };
 
 	return ask(s, GATE_ATTACH, &q, e);
 }
@@ -190,7 +192,7 @@ void rpc_why(struct session *s)
 
 void rpc_channel(struct session *s, const struct chan *c, bool open)
 {
-	struct gate_channel n = {.id = c->id, .kind = c->what, .open = open};
+	struct gate_channel n = { .id = c->id, .kind = c->what, .open = open };
 	struct err e;
 
 	if (!open)
@@ -201,7 +203,7 @@ void rpc_channel(struct session *s, const struct chan *c, bool open)
 /* A new provisiond asks to hear the open questions again. */
 static void resumed(struct session *s)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	bool why = false;
 
 	log_detail("provisiond is back");
@@ -238,7 +240,7 @@ static void handle(struct session *s, struct msg *m)
 	case GATE_RESUMED:
 		resumed(s);
 		break;
-	case GATE_SIGNED:	/* an answer asked for twice around a restart */
+	case GATE_SIGNED: /* an answer asked for twice around a restart */
 		break;
 	default:
 		lost(s, "sent what it may not");
@@ -250,7 +252,7 @@ static void handle(struct session *s, struct msg *m)
 void rpc_readable(struct session *s)
 {
 	uint8_t body[BODY_MAX] __attribute__((aligned(8)));
-	struct err e = {0};
+	struct err e = { 0 };
 	struct msg m;
 	int ret = 1;
 

@@ -29,11 +29,11 @@
 #include "base/fd.h"
 #include "base/log.h"
 
-#define LOG_BYTES_MAX (1UL << 30)
-#define LOGIN_CPU_S 10
+#define LOG_BYTES_MAX     (1UL << 30)
+#define LOGIN_CPU_S       10
 #define ADDRESS_SPACE_MAX (512UL << 20)
-#define FDS_MAX 1024
-#define FILTER_MAX 1024		/* instructions */
+#define FDS_MAX           1024
+#define FILTER_MAX        1024 /* instructions */
 
 struct sandbox {
 	struct sock_fprog prog;
@@ -90,14 +90,14 @@ int sandbox_harden(struct err *e)
 /* The access rights that the running kernel's Landlock knows (landlock(7)). */
 static uint64_t landlock_rights(int abi)
 {
-	uint64_t fs = (1ULL << 13) - 1;	/* ABI 1: EXECUTE .. MAKE_SYM */
+	uint64_t fs = (1ULL << 13) - 1; /* ABI 1: EXECUTE .. MAKE_SYM */
 
 	if (abi >= 2)
-		fs |= 1ULL << 13;	/* REFER */
+		fs |= 1ULL << 13; /* REFER */
 	if (abi >= 3)
-		fs |= 1ULL << 14;	/* TRUNCATE */
+		fs |= 1ULL << 14; /* TRUNCATE */
 	if (abi >= 5)
-		fs |= 1ULL << 15;	/* IOCTL_DEV */
+		fs |= 1ULL << 15; /* IOCTL_DEV */
 	return fs;
 }
 
@@ -105,8 +105,9 @@ static int landlock(struct err *e)
 {
 	struct {
 		uint64_t fs, net, scoped;
-	} attr = {0};
-	int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	} attr = { 0 };
+	int abi =
+		(int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	auto_fd int fd = -1;
 
 	if (abi < 1) {
@@ -114,8 +115,8 @@ static int landlock(struct err *e)
 		return 0;
 	}
 	attr.fs = landlock_rights(abi);
-	attr.net = abi >= 4 ? 3 : 0;	/* BIND_TCP, CONNECT_TCP */
-	attr.scoped = abi >= 6 ? 3 : 0;	/* abstract unix sockets, signals */
+	attr.net = abi >= 4 ? 3 : 0;    /* BIND_TCP, CONNECT_TCP */
+	attr.scoped = abi >= 6 ? 3 : 0; /* abstract unix sockets, signals */
 	fd = (int)syscall(SYS_landlock_create_ruleset, &attr, abi >= 6 ? 24 : abi >= 4 ? 16 : 8, 0);
 	if (fd < 0)
 		return err_sys(e, "create 'Landlock ruleset'");
@@ -126,35 +127,80 @@ static int landlock(struct err *e)
 
 /* What a session needs (LIBRARIES: measured with a killing filter), and the few calls of the zygote. */
 static const int allowed[] = {
-	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),
-	SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(close), SCMP_SYS(shutdown),
-	SCMP_SYS(accept4), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt), SCMP_SYS(brk),
-	SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(getrandom),
-	SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(exit), SCMP_SYS(exit_group),
-	SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(getpid), SCMP_SYS(gettid),
-	SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid), SCMP_SYS(lseek), SCMP_SYS(fstat),
-	SCMP_SYS(clock_nanosleep), SCMP_SYS(restart_syscall), SCMP_SYS(sysinfo), SCMP_SYS(getrusage),
-	SCMP_SYS(prlimit64), SCMP_SYS(getrlimit), SCMP_SYS(setrlimit), SCMP_SYS(sched_yield), SCMP_SYS(rseq),
+	SCMP_SYS(read),
+	SCMP_SYS(write),
+	SCMP_SYS(readv),
+	SCMP_SYS(writev),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(sendto),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(close),
+	SCMP_SYS(shutdown),
+	SCMP_SYS(accept4),
+	SCMP_SYS(getsockname),
+	SCMP_SYS(getpeername),
+	SCMP_SYS(getsockopt),
+	SCMP_SYS(brk),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(futex),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(time),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(getuid),
+	SCMP_SYS(geteuid),
+	SCMP_SYS(getgid),
+	SCMP_SYS(getegid),
+	SCMP_SYS(lseek),
+	SCMP_SYS(fstat),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(sysinfo),
+	SCMP_SYS(getrusage),
+	SCMP_SYS(prlimit64),
+	SCMP_SYS(getrlimit),
+	SCMP_SYS(setrlimit),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(rseq),
 	/* the zygote's own; the child's filter takes them away */
-	SCMP_SYS(clone), SCMP_SYS(prctl), SCMP_SYS(seccomp),
+	SCMP_SYS(clone),
+	SCMP_SYS(prctl),
+	SCMP_SYS(seccomp),
 };
 
-static const int zygote_only[] = {SCMP_SYS(clone), SCMP_SYS(prctl), SCMP_SYS(seccomp)};
+static const int zygote_only[] = { SCMP_SYS(clone), SCMP_SYS(prctl), SCMP_SYS(seccomp) };
 
 /* Probed by libraries, harmless when refused. */
 static const struct {
 	int call, code;
 } refused[] = {
-	{SCMP_SYS(open), EACCES},      {SCMP_SYS(openat), EACCES},   {SCMP_SYS(openat2), EACCES},
-	{SCMP_SYS(access), EACCES},    {SCMP_SYS(faccessat), EACCES}, {SCMP_SYS(faccessat2), EACCES},
-	{SCMP_SYS(stat), EACCES},      {SCMP_SYS(lstat), EACCES},    {SCMP_SYS(readlink), EACCES},
-	{SCMP_SYS(readlinkat), EACCES}, {SCMP_SYS(uname), EPERM},     {SCMP_SYS(socket), EPERM},
-	{SCMP_SYS(socketpair), EPERM}, {SCMP_SYS(connect), EPERM},   {SCMP_SYS(bind), EPERM},
-	{SCMP_SYS(listen), EPERM},     {SCMP_SYS(kill), EPERM},	     {SCMP_SYS(tgkill), EPERM},
-	{SCMP_SYS(statx), EACCES},     {SCMP_SYS(getdents64), EACCES}, {SCMP_SYS(pipe2), EPERM},
+	{ SCMP_SYS(open), EACCES },      { SCMP_SYS(openat), EACCES },
+	{ SCMP_SYS(openat2), EACCES },   { SCMP_SYS(access), EACCES },
+	{ SCMP_SYS(faccessat), EACCES }, { SCMP_SYS(faccessat2), EACCES },
+	{ SCMP_SYS(stat), EACCES },      { SCMP_SYS(lstat), EACCES },
+	{ SCMP_SYS(readlink), EACCES },  { SCMP_SYS(readlinkat), EACCES },
+	{ SCMP_SYS(uname), EPERM },      { SCMP_SYS(socket), EPERM },
+	{ SCMP_SYS(socketpair), EPERM }, { SCMP_SYS(connect), EPERM },
+	{ SCMP_SYS(bind), EPERM },       { SCMP_SYS(listen), EPERM },
+	{ SCMP_SYS(kill), EPERM },       { SCMP_SYS(tgkill), EPERM },
+	{ SCMP_SYS(statx), EACCES },     { SCMP_SYS(getdents64), EACCES },
+	{ SCMP_SYS(pipe2), EPERM },
 };
 
-static int add(scmp_filter_ctx ctx, uint32_t action, int call, unsigned int n, const struct scmp_arg_cmp *args)
+static int add(scmp_filter_ctx ctx, uint32_t action, int call, unsigned int n,
+	       const struct scmp_arg_cmp *args)
 {
 	int ret = seccomp_rule_add_array(ctx, action, call, n, args);
 
@@ -165,13 +211,14 @@ static int add(scmp_filter_ctx ctx, uint32_t action, int call, unsigned int n, c
 /* Calls that are fine with some arguments only. */
 static int add_by_argument(scmp_filter_ctx ctx)
 {
-	static const int fcntls[] = {F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD_CLOEXEC,
-				     F_SETPIPE_SZ, F_GETPIPE_SZ};
-	static const unsigned int ioctls[] = {TIOCSWINSZ, TIOCGWINSZ, FIONREAD};
+	static const int fcntls[] = { F_GETFL,         F_SETFL,      F_GETFD,     F_SETFD,
+				      F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ };
+	static const unsigned int ioctls[] = { TIOCSWINSZ, TIOCGWINSZ, FIONREAD };
 	int ret = 0;
 
 	for (size_t i = 0; !ret && i < sizeof(fcntls) / sizeof(*fcntls); i++)
-		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, &SCMP_A1(SCMP_CMP_EQ, (uint64_t)fcntls[i]));
+		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+			  &SCMP_A1(SCMP_CMP_EQ, (uint64_t)fcntls[i]));
 	for (size_t i = 0; !ret && i < sizeof(ioctls) / sizeof(*ioctls); i++)
 		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 			  &SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, ioctls[i]));
@@ -179,13 +226,17 @@ static int add_by_argument(scmp_filter_ctx ctx)
 		ret = add(ctx, SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), 1,
 			  &SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, TCGETS));
 	if (!ret)
-		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+			  &SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (!ret)
-		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, &SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (!ret)	/* TCP options and keepalive, nothing of SOL_PACKET or netfilter */
-		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1, &SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP));
+		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+			  &SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (!ret) /* TCP options and keepalive, nothing of SOL_PACKET or netfilter */
+		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1,
+			  &SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP));
 	if (!ret)
-		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1, &SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET));
+		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1,
+			  &SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET));
 	/* fstat(2) as glibc writes it: an empty path */
 	if (!ret)
 		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
@@ -217,12 +268,12 @@ static int zygote_filter(struct err *e)
 static int child_filter(struct sandbox *sb, struct err *e)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
-	int pipes[2] = {-1, -1}, ret = ctx && pipe2(pipes, O_CLOEXEC) == 0 ? 0 : -ENOMEM;
+	int pipes[2] = { -1, -1 }, ret = ctx && pipe2(pipes, O_CLOEXEC) == 0 ? 0 : -ENOMEM;
 	ssize_t n = -1;
 
 	for (size_t i = 0; !ret && i < sizeof(zygote_only) / sizeof(*zygote_only); i++)
 		ret = add(ctx, SCMP_ACT_KILL_PROCESS, zygote_only[i], 0, NULL);
-	if (!ret)	/* a few hundred bytes: the pipe takes them at once */
+	if (!ret) /* a few hundred bytes: the pipe takes them at once */
 		ret = seccomp_export_bpf(ctx, pipes[1]);
 	seccomp_release(ctx);
 	if (!ret)

@@ -6,7 +6,7 @@
 #pragma once
 #include "base/err.h"
 
-struct sandbox;		/* the child's filter, ready to load */
+struct sandbox; /* the child's filter, ready to load */
 
 /* Not dumpable, no new privileges, limits, signals that a log write must survive. First thing in the process. */
 int sandbox_harden(struct err *e);

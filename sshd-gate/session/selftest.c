@@ -25,8 +25,8 @@
 
 struct both {
 	ssh_session server, client;
-	ssh_key user;			/* the client's key */
-	uint8_t seed[32], pub[32];	/* host key */
+	ssh_key user;              /* the client's key */
+	uint8_t seed[32], pub[32]; /* host key */
 	bool keyed, connected, verified;
 };
 
@@ -79,7 +79,8 @@ static void serve(struct both *b)
 		if (ssh_message_type(m) == SSH_REQUEST_SERVICE) {
 			ssh_message_service_reply_success(m);
 		} else if (ssh_message_type(m) == SSH_REQUEST_AUTH &&
-			   ssh_message_subtype(m) == SSH_AUTH_METHOD_PUBLICKEY && interpose_take(&r)) {
+			   ssh_message_subtype(m) == SSH_AUTH_METHOD_PUBLICKEY &&
+			   interpose_take(&r)) {
 			b->verified = r.sig_len == 64 && r.digest_bits == 0;
 			ssh_message_auth_reply_success(m, 0);
 		} else {
@@ -129,14 +130,18 @@ static int handshake(struct both *b, struct err *e)
 		ret = step(b);
 	interpose_hook(NULL, NULL);
 	if (ret < 0)
-		return err_set(e, EPROTO, "test 'handshake with self': client says '%s', server '%s'",
+		return err_set(e, EPROTO,
+			       "test 'handshake with self': client says '%s', server '%s'",
 			       ssh_get_error(b->client), ssh_get_error(b->server));
-	return ret ? 0 : err_set(e, ETIMEDOUT, "test 'handshake with self': no end after %d s", LIMIT_US / 1000000);
+	return ret ? 0
+		   : err_set(e, ETIMEDOUT, "test 'handshake with self': no end after %d s",
+			     LIMIT_US / 1000000);
 }
 
 static int prove(struct both *b, struct err *e)
 {
-	struct transport_setup setup = {.kex = "curve25519-sha256", .ciphers = "aes128-gcm@openssh.com"};
+	struct transport_setup setup = { .kex = "curve25519-sha256",
+					 .ciphers = "aes128-gcm@openssh.com" };
 	unsigned int signs, verifies;
 	int sv[2], ret;
 
@@ -153,14 +158,16 @@ static int prove(struct both *b, struct err *e)
 		ret = handshake(b, e);
 	interpose_counts(&signs, &verifies);
 	if (!ret && (!signs || !verifies || !b->verified))
-		ret = err_set(e, ENOSYS, "test 'interposed %s': libssh did not call it (wrong library or build)",
-			      signs ? "EVP_DigestVerify" : "EVP_DigestSign");
+		ret = err_set(
+			e, ENOSYS,
+			"test 'interposed %s': libssh did not call it (wrong library or build)",
+			signs ? "EVP_DigestVerify" : "EVP_DigestSign");
 	return ret;
 }
 
 int selftest_run(struct err *e)
 {
-	struct both b = {0};
+	struct both b = { 0 };
 	int ret = interpose_setup();
 
 	if (ret < 0)

@@ -15,124 +15,128 @@ struct ssh_session_struct;
 struct ssh_channel_struct;
 struct ssh_message_struct;
 
-#define SESSION_CHANNELS_MAX 192	/* channels of every kind, those that wait for the client's CLOSE included */
-#define SESSION_DIALS_MAX 64		/* forwarded connections among them */
-#define SESSION_LISTENS_MAX 16		/* -R ports */
-#define SESSION_AUTH_PACKETS_MAX 256	/* packets a client may send between the key exchange and its login */
+#define SESSION_CHANNELS_MAX                                                                       \
+	192 /* channels of every kind, those that wait for the client's CLOSE included */
+#define SESSION_DIALS_MAX   64 /* forwarded connections among them */
+#define SESSION_LISTENS_MAX 16 /* -R ports */
+#define SESSION_AUTH_PACKETS_MAX                                                                   \
+	256 /* packets a client may send between the key exchange and its login */
 
 enum session_stage { STAGE_KEX, STAGE_AUTH, STAGE_OPEN };
 enum session_attach { ATTACH_NONE, ATTACH_ASKED, ATTACH_BINDING, ATTACH_READY };
 
 enum chan_kind { CHAN_SESSION, CHAN_DIAL, CHAN_REMOTE };
 enum chan_state {
-	CHAN_IDLE,			/* open, nothing asked for yet */
-	CHAN_WAITING,			/* asked; ws-init's answer is not here yet */
-	CHAN_RUNNING,			/* fds are there */
-	CHAN_CLOSING,			/* our CLOSE is sent, the client's is awaited */
+	CHAN_IDLE,    /* open, nothing asked for yet */
+	CHAN_WAITING, /* asked; ws-init's answer is not here yet */
+	CHAN_RUNNING, /* fds are there */
+	CHAN_CLOSING, /* our CLOSE is sent, the client's is awaited */
 };
 
 /* Bytes that could not be written on yet. */
 struct rest {
-	uint8_t *data;			/* owned */
+	uint8_t *data; /* owned */
 	uint32_t off, len;
 };
 
 /* One direction workspace -> client. */
 struct out {
-	int fd;				/* owned; -1 when at its end or not there */
-	bool ready;			/* poll saw something to read */
-	bool quiet;			/* poll was asked and saw nothing */
-	bool bulk;			/* the pipe was enlarged */
+	int fd;     /* owned; -1 when at its end or not there */
+	bool ready; /* poll saw something to read */
+	bool quiet; /* poll was asked and saw nothing */
+	bool bulk;  /* the pipe was enlarged */
 	uint64_t bytes;
 	struct rest rest;
 };
 
 struct chan {
-	uint32_t id;			/* ours, never reused on a connection; also the spawn id towards ws-init */
+	uint32_t id; /* ours, never reused on a connection; also the spawn id towards ws-init */
 	enum chan_kind kind;
 	enum chan_state state;
 	struct ssh_channel_struct *ssh;
-	struct ssh_message_struct *open_msg;	/* DIAL: the unanswered open request, owned */
-	void *callbacks;		/* struct ssh_channel_callbacks_struct, owned */
+	struct ssh_message_struct *open_msg; /* DIAL: the unanswered open request, owned */
+	void *callbacks;                     /* struct ssh_channel_callbacks_struct, owned */
 
-	struct init_spawn *ask;		/* SESSION: what was requested so far; freed when sent */
-	struct init_address *dial;	/* DIAL: as above */
-	bool sent;			/* the request is with ws-init */
-	uint32_t what;			/* enum gate_channel_kind */
+	struct init_spawn *ask;    /* SESSION: what was requested so far; freed when sent */
+	struct init_address *dial; /* DIAL: as above */
+	bool sent;                 /* the request is with ws-init */
+	uint32_t what;             /* enum gate_channel_kind */
 	bool pty, announced, terminal_text;
 
 	struct out out, err;
-	int in;				/* owned; a duplicate of out.fd for a terminal or socket */
-	bool in_blocked;		/* full at the last try: poll for room */
-	bool in_dead;			/* nobody reads: discard */
-	bool have_data;			/* libssh holds bytes for us */
-	bool eof_seen;			/* the client sent EOF */
+	int in;          /* owned; a duplicate of out.fd for a terminal or socket */
+	bool in_blocked; /* full at the last try: poll for room */
+	bool in_dead;    /* nobody reads: discard */
+	bool have_data;  /* libssh holds bytes for us */
+	bool eof_seen;   /* the client sent EOF */
 	bool in_bulk;
-	uint64_t in_bytes, raised_at;	/* window raised when in_bytes was this */
+	uint64_t in_bytes, raised_at; /* window raised when in_bytes was this */
 	struct rest in_rest;
-	uint64_t active_us;		/* last small exchange, for the choice of chunk */
+	uint64_t active_us; /* last small exchange, for the choice of chunk */
 
 	bool exited, exit_sent, eof_sent, why_asked;
 	uint32_t status, signal, core;
 	uint64_t exited_us, why_until_us;
-	uint64_t drained_us;		/* its output ended, 0 = not yet */
+	uint64_t drained_us; /* its output ended, 0 = not yet */
 
 	bool remote_closed;
 };
 
 struct listen {
-	int fd;				/* owned, -1 = free slot or not answered yet */
-	uint32_t id;			/* towards ws-init, 0 = free */
+	int fd;      /* owned, -1 = free slot or not answered yet */
+	uint32_t id; /* towards ws-init, 0 = free */
 	uint32_t port;
 	char host[256];
-	struct ssh_message_struct *msg;	/* the unanswered request, owned */
+	struct ssh_message_struct *msg; /* the unanswered request, owned */
 	struct init_address *ask;
 	bool sent;
 };
 
 struct session {
-	int linger;			/* duplicate of the connection: TCP options, and reading off after a disconnect */
-	int prov;			/* conversation with provisiond, -1 after its end */
-	int init;			/* conversation with ws-init, -1 before the attach */
+	int linger; /* duplicate of the connection: TCP options, and reading off after a disconnect */
+	int prov;   /* conversation with provisiond, -1 after its end */
+	int init;   /* conversation with ws-init, -1 before the attach */
 	struct ipport peer, local;
 	struct gate_welcome welcome;
 
 	struct ssh_session_struct *ssh;
-	void *counters;			/* transport.c's */
+	void *counters; /* transport.c's */
 	enum session_stage stage;
 	bool ending;
-	char why[GATE_TEXT_MAX];	/* reason of the end */
-	uint64_t deadline_us;		/* end of the grace time, 0 = none */
-	uint64_t heard_us;		/* last byte from the client */
-	uint64_t alive_us;		/* next keepalive */
+	char why[GATE_TEXT_MAX]; /* reason of the end */
+	uint64_t deadline_us;    /* end of the grace time, 0 = none */
+	uint64_t heard_us;       /* last byte from the client */
+	uint64_t alive_us;       /* next keepalive */
 	uint32_t alive_missed;
-	uint64_t packets_seen;		/* of the transport, when messages were last drained */
+	uint64_t packets_seen; /* of the transport, when messages were last drained */
 
 	char login[GATE_LOGIN_MAX];
 	bool login_set, banner_sent;
-	bool auth_begun;		/* the client asked for ssh-userauth */
-	struct ssh_message_struct *auth_msg;	/* waits for a verdict, owned */
-	struct ssh_message_struct *auth_spare;	/* an answered one, kept to send a failure that libssh forgot */
-	struct gate_key *auth_key;	/* the question behind auth_msg */
-	uint32_t auth_type;		/* GATE_PROBE or GATE_VERIFY, 0 = nothing asked */
-	uint64_t ask_until_us;		/* provisiond must have answered by then */
-	uint64_t auth_packets, auth_bytes;	/* of the transport, as last seen */
-	uint64_t mute_us;		/* when to answer for libssh, 0 = nothing owed */
+	bool auth_begun;                     /* the client asked for ssh-userauth */
+	struct ssh_message_struct *auth_msg; /* waits for a verdict, owned */
+	struct ssh_message_struct
+		*auth_spare;       /* an answered one, kept to send a failure that libssh forgot */
+	struct gate_key *auth_key; /* the question behind auth_msg */
+	uint32_t auth_type;        /* GATE_PROBE or GATE_VERIFY, 0 = nothing asked */
+	uint64_t ask_until_us;     /* provisiond must have answered by then */
+	uint64_t auth_packets, auth_bytes; /* of the transport, as last seen */
+	uint64_t mute_us;                  /* when to answer for libssh, 0 = nothing owed */
 
 	enum session_attach attach;
 	bool attach_progress, progress_shown, motd_due;
 	char progress_ip[64];
 	uint64_t attach_until_us;
 	struct gate_attached attached;
-	struct msg_queue *deferred;	/* messages of provisiond that came while a signature was awaited */
+	struct msg_queue
+		*deferred; /* messages of provisiond that came while a signature was awaited */
 
 	uint32_t next_id;
 	uint32_t nchans;
 	struct chan *chans[SESSION_CHANNELS_MAX];
 	struct listen listens[SESSION_LISTENS_MAX];
-	uint32_t round;			/* where the pump starts */
-	bool channel_ran;		/* the first one is running: delayed ACKs may rule again */
-	bool write_pending;		/* libssh could not send everything yet */
+	uint32_t round;     /* where the pump starts */
+	bool channel_ran;   /* the first one is running: delayed ACKs may rule again */
+	bool write_pending; /* libssh could not send everything yet */
 };
 
 /* The connection is over; the first reason stays. Safe to call from libssh callbacks. */

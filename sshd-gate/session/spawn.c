@@ -35,7 +35,7 @@ static void lost(struct session *s, const char *why)
 	s->attach = ATTACH_NONE;
 	for (uint32_t i = 0; i < s->nchans; i++) {
 		struct chan *c = s->chans[i];
-		struct init_exited killed = {.id = c->id, .signal = 9};
+		struct init_exited killed = { .id = c->id, .signal = 9 };
 
 		if (c->kind != CHAN_SESSION || c->exited)
 			continue;
@@ -50,7 +50,7 @@ static void lost(struct session *s, const char *why)
 /* 1 = sent, 0 = later. */
 static int tell(struct session *s, uint32_t type, const void *body)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	int ret;
 
 	if (s->init < 0)
@@ -108,7 +108,7 @@ void spawn_writable(struct session *s)
 
 void spawn_signal(struct session *s, const struct chan *c, int number)
 {
-	struct init_signal q = {.id = c->id, .signal = (uint32_t)number};
+	struct init_signal q = { .id = c->id, .signal = (uint32_t)number };
 
 	if (c->state == CHAN_RUNNING && !c->exited)
 		(void)tell(s, INIT_SIGNAL, &q);
@@ -225,7 +225,7 @@ static void handle(struct session *s, struct msg *m)
 void spawn_readable(struct session *s)
 {
 	uint8_t body[BODY_MAX] __attribute__((aligned(8)));
-	struct err e = {0};
+	struct err e = { 0 };
 	struct msg m;
 	int ret = 1;
 

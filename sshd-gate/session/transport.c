@@ -22,11 +22,12 @@
 #include "interpose.h"
 #include "rpc.h"
 
-#define USER_KEY_TYPES                                                                                                 \
-	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256"
-#define READ_SIZE 4096			/* of libssh: a shorter read means that the socket is dry */
-#define UNSENT_MAX (1 << 20)		/* stop reading while the client takes no answers */
-#define LINGER_MS 1000
+#define USER_KEY_TYPES                                                                             \
+	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,"    \
+	"rsa-sha2-256"
+#define READ_SIZE  4096      /* of libssh: a shorter read means that the socket is dry */
+#define UNSENT_MAX (1 << 20) /* stop reading while the client takes no answers */
+#define LINGER_MS  1000
 
 struct counters {
 	struct ssh_counter_struct socket, raw;
@@ -89,14 +90,16 @@ static int options(ssh_session ssh, const struct transport_setup *t)
 	return 0;
 }
 
-int transport_accept(const struct transport_setup *t, int fd, struct ssh_session_struct **out, struct err *e)
+int transport_accept(const struct transport_setup *t, int fd, struct ssh_session_struct **out,
+		     struct err *e)
 {
 	ssh_bind b = ssh_bind_new();
 	ssh_session ssh = ssh_new();
 	int ret = -EIO;
 
 	if (!b || !ssh || configure(b, t) < 0 || options(ssh, t) < 0)
-		(void)err_set(e, EINVAL, "set up 'SSH transport': %s", b ? ssh_get_error(b) : "out of memory");
+		(void)err_set(e, EINVAL, "set up 'SSH transport': %s",
+			      b ? ssh_get_error(b) : "out of memory");
 	else if (ssh_bind_accept_fd(b, ssh, fd) != SSH_OK)
 		(void)err_set(e, EIO, "set up 'SSH transport': %s", ssh_get_error(b));
 	else
@@ -114,10 +117,10 @@ int transport_accept(const struct transport_setup *t, int fd, struct ssh_session
 
 int transport_start(struct session *s, int conn, struct err *e)
 {
-	struct transport_setup t = {.kex = s->welcome.kex,
-				    .ciphers = s->welcome.ciphers,
-				    .macs = s->welcome.macs,
-				    .rekey_mb = s->welcome.rekey_mb};
+	struct transport_setup t = { .kex = s->welcome.kex,
+				     .ciphers = s->welcome.ciphers,
+				     .macs = s->welcome.macs,
+				     .rekey_mb = s->welcome.rekey_mb };
 	struct counters *c = calloc(1, sizeof(*c));
 	int on = 1, ret;
 
@@ -255,7 +258,7 @@ void transport_keepalive(struct session *s, uint64_t now)
 void transport_disconnect(struct session *s, const char *text)
 {
 	char junk[4096];
-	struct pollfd p = {.fd = s->linger, .events = POLLIN};
+	struct pollfd p = { .fd = s->linger, .events = POLLIN };
 	uint64_t until = clk_now_us() + LINGER_MS * 1000;
 
 	session_end(s, "%s", text);
@@ -264,6 +267,7 @@ void transport_disconnect(struct session *s, const char *text)
 	ssh_disconnect(s->ssh);
 	/* Closing with unread input would reset the connection and could cost the client our words. */
 	(void)shutdown(s->linger, SHUT_WR);
-	while (clk_now_us() < until && poll(&p, 1, LINGER_MS) == 1 && recv(s->linger, junk, sizeof(junk), 0) > 0)
+	while (clk_now_us() < until && poll(&p, 1, LINGER_MS) == 1 &&
+	       recv(s->linger, junk, sizeof(junk), 0) > 0)
 		;
 }

@@ -8,12 +8,13 @@
 
 struct transport_setup {
 	uint8_t host_key[32];
-	const char *kex, *ciphers, *macs;	/* comma lists; NULL or "" = libssh's own */
-	uint32_t rekey_mb;			/* 0 = libssh's own */
+	const char *kex, *ciphers, *macs; /* comma lists; NULL or "" = libssh's own */
+	uint32_t rekey_mb;                /* 0 = libssh's own */
 };
 
 /* A libssh server session on `fd` (consumed on success), non-blocking, nothing sent yet. */
-int transport_accept(const struct transport_setup *t, int fd, struct ssh_session_struct **out, struct err *e);
+int transport_accept(const struct transport_setup *t, int fd, struct ssh_session_struct **out,
+		     struct err *e);
 
 /* As above for a session, from the welcome; installs the signature hook and counters. */
 int transport_start(struct session *s, int conn, struct err *e);

@@ -16,10 +16,11 @@
 #include "proto/ctl.h"
 #include "session.h"
 
-static _Noreturn void session(int sock, const struct sandbox *sb, const struct zygote_spawn *q, struct msg *m)
+static _Noreturn void session(int sock, const struct sandbox *sb, const struct zygote_spawn *q,
+			      struct msg *m)
 {
 	int conn = fd_take(&m->fds[0]), prov = fd_take(&m->fds[1]);
-	struct err e = {0};
+	struct err e = { 0 };
 
 	close(sock);
 	if (sandbox_child(sb, &e) < 0) {
@@ -32,7 +33,7 @@ static _Noreturn void session(int sock, const struct sandbox *sb, const struct z
 static int spawn(int sock, const struct sandbox *sb, struct msg *m, struct err *e)
 {
 	const struct zygote_spawn *q = m->body;
-	struct zygote_spawned a = {.serial = q->serial};
+	struct zygote_spawned a = { .serial = q->serial };
 	long pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
 
 	if (pid == 0)
@@ -59,7 +60,8 @@ int zygote_serve(int sock, const struct sandbox *sb, struct err *e)
 			break;
 		if (m.type != ZYGOTE_SPAWN || m.nfds != 2) {
 			msg_close_fds(&m);
-			return err_set(e, EPROTO, "serve 'listener': it sent %s with %u fds", m.row->name, m.nfds);
+			return err_set(e, EPROTO, "serve 'listener': it sent %s with %u fds",
+				       m.row->name, m.nfds);
 		}
 		ret = spawn(sock, sb, &m, e);
 	}

@@ -30,13 +30,13 @@
 #include "proto/gate.h"
 #include "proto/init.h"
 
-#define CONNS_MAX 1024
+#define CONNS_MAX  1024
 #define SPAWNS_MAX 4096
-#define KEYS_MAX 16
+#define KEYS_MAX   16
 
 struct conn {
-	int gate, init;		/* our ends; -1 = free / not attached */
-	int mute;		/* provisiond plays dead */
+	int gate, init; /* our ends; -1 = free / not attached */
+	int mute;       /* provisiond plays dead */
 	uint8_t sid[64];
 	uint32_t sid_len;
 	pid_t pid;
@@ -69,9 +69,10 @@ static _Noreturn void die(const char *what)
 	exit(1);
 }
 
-static void send_msg(int fd, const struct msg_proto *p, uint32_t type, const void *body, const int *fds, uint32_t n)
+static void send_msg(int fd, const struct msg_proto *p, uint32_t type, const void *body,
+		     const int *fds, uint32_t n)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 
 	if (msg_send(fd, p, type, body, fds, n, &e) < 0)
 		fprintf(stderr, "fakegate: %s\n", e.text);
@@ -107,7 +108,8 @@ static void load_keys(const char *path)
 static int known(const struct gate_key *k)
 {
 	for (unsigned int i = 0; i < f.nkeys; i++)
-		if (f.keys[i].len == k->key.len && memcmp(f.keys[i].blob, k->key.data, k->key.len) == 0)
+		if (f.keys[i].len == k->key.len &&
+		    memcmp(f.keys[i].blob, k->key.data, k->key.len) == 0)
 			return 1;
 	return 0;
 }
@@ -115,15 +117,15 @@ static int known(const struct gate_key *k)
 /* With provisiond's own verification: the session's signature blobs must satisfy it. */
 static int verify(const struct conn *c, const struct gate_key *k)
 {
-	struct verify_request v = {.session_id = c->sid,
-				   .session_id_len = c->sid_len,
-				   .login = k->login,
-				   .alg = k->alg,
-				   .key = k->key.data,
-				   .key_len = k->key.len,
-				   .sig = k->sig.data,
-				   .sig_len = k->sig.len};
-	struct err e = {0};
+	struct verify_request v = { .session_id = c->sid,
+				    .session_id_len = c->sid_len,
+				    .login = k->login,
+				    .alg = k->alg,
+				    .key = k->key.data,
+				    .key_len = k->key.len,
+				    .sig = k->sig.data,
+				    .sig_len = k->sig.len };
+	struct err e = { 0 };
 
 	return known(k) && verify_signature(&v, &e) == 0;
 }
@@ -132,7 +134,7 @@ static void sign(struct conn *c, const struct gate_sign *q)
 {
 	EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, f.seed, 32);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	struct gate_signed a = {.sig.len = 64};
+	struct gate_signed a = { .sig.len = 64 };
 	size_t len = 64;
 
 	if (!c->sid_len) {
@@ -149,8 +151,9 @@ static void sign(struct conn *c, const struct gate_sign *q)
 
 static void progress(struct conn *c)
 {
-	static const struct gate_progress steps[] = {
-		{"workspace", "alice", 0}, {"rootfs", "bookworm", 3000}, {"network", "172.31.199.3", 2000}};
+	static const struct gate_progress steps[] = { { "workspace", "alice", 0 },
+						      { "rootfs", "bookworm", 3000 },
+						      { "network", "172.31.199.3", 2000 } };
 
 	for (size_t i = 0; i < 3; i++)
 		send_msg(c->gate, &gate_proto, GATE_PROGRESS, &steps[i], NULL, 0);
@@ -158,9 +161,11 @@ static void progress(struct conn *c)
 
 static void attach(struct conn *c, const struct gate_attach *q)
 {
-	struct gate_attached a = {.workspace = "alice", .user = "alice", .created = 1, .took_us = 12000};
-	struct gate_refused r = {0};
-	struct init_bound b = {.home = "/root", .shell = "/bin/sh"};
+	struct gate_attached a = {
+		.workspace = "alice", .user = "alice", .created = 1, .took_us = 12000
+	};
+	struct gate_refused r = { 0 };
+	struct init_bound b = { .home = "/root", .shell = "/bin/sh" };
 	struct err e;
 	int sv[2];
 
@@ -183,8 +188,8 @@ static void attach(struct conn *c, const struct gate_attach *q)
 
 static void gate_message(struct conn *c, struct msg *m)
 {
-	struct gate_verdict v = {0};
-	struct gate_because b = {0};
+	struct gate_verdict v = { 0 };
+	struct gate_because b = { 0 };
 
 	switch (m->type) {
 	case GATE_SIGN:
@@ -192,7 +197,8 @@ static void gate_message(struct conn *c, struct msg *m)
 		break;
 	case GATE_PROBE:
 	case GATE_VERIFY:
-		v.ok = m->type == GATE_PROBE ? (uint32_t)known(m->body) : (uint32_t)verify(c, m->body);
+		v.ok = m->type == GATE_PROBE ? (uint32_t)known(m->body)
+					     : (uint32_t)verify(c, m->body);
 		send_msg(c->gate, &gate_proto, GATE_VERDICT, &v, NULL, 0);
 		break;
 	case GATE_ATTACH:
@@ -238,7 +244,7 @@ static _Noreturn void child(const struct init_spawn *q)
 
 static pid_t spawn_pty(const struct init_spawn *q, int fds[3])
 {
-	struct winsize w = {(unsigned short)q->rows, (unsigned short)q->cols, 0, 0};
+	struct winsize w = { (unsigned short)q->rows, (unsigned short)q->cols, 0, 0 };
 	pid_t pid = forkpty(&fds[0], NULL, NULL, &w);
 
 	if (pid == 0)
@@ -273,14 +279,14 @@ static pid_t spawn_pipes(const struct init_spawn *q, int fds[3])
 
 static void do_spawn(struct conn *c, const struct init_spawn *q)
 {
-	struct init_spawned a = {.id = q->id};
-	int fds[3] = {-1, -1, -1}, pty = q->flags & INIT_PTY;
+	struct init_spawned a = { .id = q->id };
+	int fds[3] = { -1, -1, -1 }, pty = q->flags & INIT_PTY;
 	pid_t pid = pty ? spawn_pty(q, fds) : spawn_pipes(q, fds);
 
 	a.pid = (uint32_t)pid;
 	for (size_t i = 0; i < SPAWNS_MAX; i++)
 		if (!f.spawns[i].pid) {
-			f.spawns[i] = (struct spawn){pid, q->id, c->init};
+			f.spawns[i] = (struct spawn){ pid, q->id, c->init };
 			break;
 		}
 	send_msg(c->init, &init_proto, INIT_SPAWNED, &a, fds, pty ? 1 : 3);
@@ -290,7 +296,7 @@ static void do_spawn(struct conn *c, const struct init_spawn *q)
 
 static void init_failed(struct conn *c, uint32_t id, const char *what)
 {
-	struct init_failed a = {.id = id, .code = (uint32_t)errno};
+	struct init_failed a = { .id = id, .code = (uint32_t)errno };
 
 	snprintf(a.text, sizeof(a.text), "%s: %s", what, strerror(errno));
 	send_msg(c->init, &init_proto, INIT_FAILED, &a, NULL, 0);
@@ -298,8 +304,10 @@ static void init_failed(struct conn *c, uint32_t id, const char *what)
 
 static void do_open(struct conn *c, const struct init_address *q, int listening)
 {
-	struct addrinfo hint = {.ai_socktype = SOCK_STREAM, .ai_flags = listening ? AI_PASSIVE : 0}, *ai = NULL;
-	struct init_opened a = {.id = q->id};
+	struct addrinfo hint = { .ai_socktype = SOCK_STREAM,
+				 .ai_flags = listening ? AI_PASSIVE : 0 },
+			*ai = NULL;
+	struct init_opened a = { .id = q->id };
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
 	char port[8];
@@ -310,8 +318,9 @@ static void do_open(struct conn *c, const struct init_address *q, int listening)
 		fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	ok = fd >= 0 && (listening ? bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, 16) == 0 :
-				     connect(fd, ai->ai_addr, ai->ai_addrlen) == 0);
+	ok = fd >= 0 &&
+	     (listening ? bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, 16) == 0
+			: connect(fd, ai->ai_addr, ai->ai_addrlen) == 0);
 	if (ai)
 		freeaddrinfo(ai);
 	if (!ok) {
@@ -319,7 +328,8 @@ static void do_open(struct conn *c, const struct init_address *q, int listening)
 	} else {
 		getsockname(fd, (struct sockaddr *)&ss, &len);
 		a.port = ntohs(((struct sockaddr_in *)&ss)->sin_port);
-		send_msg(c->init, &init_proto, listening ? INIT_LISTENING : INIT_DIALED, &a, &fd, 1);
+		send_msg(c->init, &init_proto, listening ? INIT_LISTENING : INIT_DIALED, &a, &fd,
+			 1);
 	}
 	fd_close(&fd);
 }
@@ -368,8 +378,8 @@ static void start_zygote(const char *path)
 
 static void new_connection(void)
 {
-	struct zygote_spawn q = {0};
-	struct zygote_spawned a = {0};
+	struct zygote_spawn q = { 0 };
+	struct zygote_spawned a = { 0 };
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
 	struct conn *c = f.conns;
@@ -387,7 +397,7 @@ static void new_connection(void)
 		c++;
 	if (c == f.conns + CONNS_MAX || msg_pair(sv, &e) < 0)
 		die("msg_pair");
-	*c = (struct conn){.gate = sv[0], .init = -1};
+	*c = (struct conn){ .gate = sv[0], .init = -1 };
 	fds[0] = fd;
 	fds[1] = sv[1];
 	send_msg(c->gate, &gate_proto, GATE_WELCOME, &f.welcome, NULL, 0);
@@ -406,7 +416,7 @@ static int report_exit(pid_t pid, int status)
 {
 	for (size_t i = 0; i < SPAWNS_MAX; i++) {
 		struct spawn *s = &f.spawns[i];
-		struct init_exited x = {.id = s->id};
+		struct init_exited x = { .id = s->id };
 		struct err e;
 
 		if (s->pid != pid)
@@ -437,7 +447,8 @@ static void reap(void)
 		f.cpu_us += (uint64_t)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000000 +
 			    (uint64_t)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
 		if (WIFSIGNALED(status)) {
-			fprintf(stderr, "fakegate: session %d died of signal %d\n", (int)pid, WTERMSIG(status));
+			fprintf(stderr, "fakegate: session %d died of signal %d\n", (int)pid,
+				WTERMSIG(status));
 			f.crashed++;
 		}
 	}
@@ -454,10 +465,11 @@ static void on_signal(void)
 			/* provisiond comes back: ask everything again */
 			for (size_t i = 0; i < CONNS_MAX; i++)
 				if (f.conns[i].gate >= 0)
-					send_msg(f.conns[i].gate, &gate_proto, GATE_RESUMED, NULL, NULL, 0);
+					send_msg(f.conns[i].gate, &gate_proto, GATE_RESUMED, NULL,
+						 NULL, 0);
 		} else {
-			printf("sessions %u crashed %u cpu_us %llu signs %u\n", f.sessions, f.crashed,
-			       (unsigned long long)f.cpu_us, f.signs);
+			printf("sessions %u crashed %u cpu_us %llu signs %u\n", f.sessions,
+			       f.crashed, (unsigned long long)f.cpu_us, f.signs);
 			exit(0);
 		}
 	}
@@ -478,10 +490,10 @@ static void conn_readable(struct conn *c, int init)
 		struct gate_key k;
 		char room[sizeof(struct init_spawn)];
 	} body;
-	struct err e = {0};
+	struct err e = { 0 };
 	struct msg m;
-	int ret = init ? msg_recv(c->init, &init_proto, &body, sizeof(body), &m, &e) :
-			 msg_recv(c->gate, &gate_proto, &body, sizeof(body), &m, &e);
+	int ret = init ? msg_recv(c->init, &init_proto, &body, sizeof(body), &m, &e)
+		       : msg_recv(c->gate, &gate_proto, &body, sizeof(body), &m, &e);
 
 	if (ret == -EAGAIN)
 		return;
@@ -506,11 +518,11 @@ static void loop(void)
 	static struct pollfd p[2 + 2 * CONNS_MAX];
 
 	for (;;) {
-		p[0] = (struct pollfd){f.listener, POLLIN, 0};
-		p[1] = (struct pollfd){f.signals, POLLIN, 0};
+		p[0] = (struct pollfd){ f.listener, POLLIN, 0 };
+		p[1] = (struct pollfd){ f.signals, POLLIN, 0 };
 		for (size_t i = 0; i < CONNS_MAX; i++) {
-			p[2 + 2 * i] = (struct pollfd){f.conns[i].gate, POLLIN, 0};
-			p[3 + 2 * i] = (struct pollfd){f.conns[i].init, POLLIN, 0};
+			p[2 + 2 * i] = (struct pollfd){ f.conns[i].gate, POLLIN, 0 };
+			p[3 + 2 * i] = (struct pollfd){ f.conns[i].init, POLLIN, 0 };
 		}
 		if (poll(p, 2 + 2 * CONNS_MAX, -1) < 0)
 			continue;
@@ -529,7 +541,7 @@ static void loop(void)
 
 static void setup(int port)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 	EVP_PKEY *key;
 	sigset_t set;
 	size_t len = 32;
@@ -562,27 +574,57 @@ int main(int argc, char **argv)
 	const char *keys = NULL, *session = NULL;
 	int port = 2222, o;
 
-	f.welcome = (struct gate_welcome){.auth_tries = 6, .max_sessions = 10, .grace_s = 30, .alive_count = 3};
-	snprintf(f.welcome.kex, sizeof(f.welcome.kex), "curve25519-sha256,curve25519-sha256@libssh.org");
+	f.welcome = (struct gate_welcome){
+		.auth_tries = 6, .max_sessions = 10, .grace_s = 30, .alive_count = 3
+	};
+	snprintf(f.welcome.kex, sizeof(f.welcome.kex),
+		 "curve25519-sha256,curve25519-sha256@libssh.org");
 	snprintf(f.welcome.ciphers, sizeof(f.welcome.ciphers),
-		 "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes256-ctr,aes128-ctr");
-	snprintf(f.welcome.macs, sizeof(f.welcome.macs), "hmac-sha2-256-etm@openssh.com,hmac-sha2-256");
+		 "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,"
+		 "aes256-ctr,aes128-ctr");
+	snprintf(f.welcome.macs, sizeof(f.welcome.macs),
+		 "hmac-sha2-256-etm@openssh.com,hmac-sha2-256");
 	snprintf(f.welcome.accept_env, sizeof(f.welcome.accept_env), "LANG LC_*");
 	while ((o = getopt(argc, argv, "p:k:s:r:gm:w:b:n:a:R:G:")) != -1) {
 		switch (o) {
-		case 'p': port = atoi(optarg); break;
-		case 'k': keys = optarg; break;
-		case 's': session = optarg; break;
-		case 'r': f.refuse = optarg; break;
-		case 'g': f.progress = "yes"; break;
-		case 'm': f.motd = optarg; break;
-		case 'w': f.why = optarg; break;
-		case 'b': snprintf(f.welcome.banner, sizeof(f.welcome.banner), "%s\n", optarg); break;
-		case 'n': f.welcome.max_sessions = (uint32_t)atoi(optarg); break;
-		case 'a': f.welcome.alive_interval_s = (uint32_t)atoi(optarg); break;
-		case 'R': f.welcome.rekey_mb = (uint32_t)atoi(optarg); break;
-		case 'G': f.welcome.grace_s = (uint32_t)atoi(optarg); break;
-		default: return 2;
+		case 'p':
+			port = atoi(optarg);
+			break;
+		case 'k':
+			keys = optarg;
+			break;
+		case 's':
+			session = optarg;
+			break;
+		case 'r':
+			f.refuse = optarg;
+			break;
+		case 'g':
+			f.progress = "yes";
+			break;
+		case 'm':
+			f.motd = optarg;
+			break;
+		case 'w':
+			f.why = optarg;
+			break;
+		case 'b':
+			snprintf(f.welcome.banner, sizeof(f.welcome.banner), "%s\n", optarg);
+			break;
+		case 'n':
+			f.welcome.max_sessions = (uint32_t)atoi(optarg);
+			break;
+		case 'a':
+			f.welcome.alive_interval_s = (uint32_t)atoi(optarg);
+			break;
+		case 'R':
+			f.welcome.rekey_mb = (uint32_t)atoi(optarg);
+			break;
+		case 'G':
+			f.welcome.grace_s = (uint32_t)atoi(optarg);
+			break;
+		default:
+			return 2;
 		}
 	}
 	if (!keys || !session)

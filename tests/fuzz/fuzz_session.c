@@ -36,7 +36,8 @@ static void fuzz_blob(const uint8_t *data, size_t size)
 {
 	static struct interpose_record r;
 	static struct gate_key k;
-	static const char *const types[] = { "ssh-rsa", "ssh-ed25519", "ecdsa-sha2-nistp521", "sk-ssh-ed25519@openssh.com" };
+	static const char *const types[] = { "ssh-rsa", "ssh-ed25519", "ecdsa-sha2-nistp521",
+					     "sk-ssh-ed25519@openssh.com" };
 	char type[64];
 	uint8_t out[256];
 	uint32_t len;

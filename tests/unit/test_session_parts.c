@@ -32,7 +32,8 @@ static void accepts(void **state)
 	assert_true(env_accepts("*A*B*", "xxAyyBzz"));
 	assert_false(env_accepts("*A*B", "xxAyyBzz"));
 	/* Backtracking must stay cheap. */
-	assert_false(env_accepts("*a*a*a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+	assert_false(env_accepts("*a*a*a*a*a*a*a*a*a*a*b",
+				 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
 }
 
 static void puts_env(void **state)
@@ -91,8 +92,10 @@ static void ecdsa(void **state)
 {
 	static const uint8_t good[] = { 0x30, 0x07, 2, 1, 5, 2, 2, 0, 0x80 };
 	static const uint8_t want[] = { 0, 0, 0, 1, 5, 0, 0, 0, 2, 0, 0x80 };
-	static const uint8_t negative[] = { 0x30, 6, 2, 1, 0x85, 2, 1, 1 }, padded[] = { 0x30, 7, 2, 2, 0, 5, 2, 1, 1 };
-	static const uint8_t trailing[] = { 0x30, 6, 2, 1, 5, 2, 1, 1, 0 }, three[] = { 0x30, 9, 2, 1, 5, 2, 1, 1, 2, 1, 1 };
+	static const uint8_t negative[] = { 0x30, 6, 2, 1, 0x85, 2, 1, 1 },
+			     padded[] = { 0x30, 7, 2, 2, 0, 5, 2, 1, 1 };
+	static const uint8_t trailing[] = { 0x30, 6, 2, 1, 5, 2, 1, 1, 0 },
+			     three[] = { 0x30, 9, 2, 1, 5, 2, 1, 1, 2, 1, 1 };
 	uint8_t out[64];
 	uint32_t len = 0;
 
@@ -110,7 +113,8 @@ static void ecdsa(void **state)
 
 static void key_types(void **state)
 {
-	static const uint8_t key[] = { 0, 0, 0, 7, 's', 's', 'h', '-', 'r', 's', 'a' }, nul[] = { 0, 0, 0, 2, 'a', 0 };
+	static const uint8_t key[] = { 0, 0, 0, 7, 's', 's', 'h', '-', 'r', 's', 'a' },
+			     nul[] = { 0, 0, 0, 2, 'a', 0 };
 	char type[16];
 
 	assert_int_equal(blob_key_type(key, sizeof(key), type, sizeof(type)), 0);
@@ -199,9 +203,11 @@ static void send_never_blocks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(accepts),   cmocka_unit_test(puts_env),   cmocka_unit_test(signals),
-		cmocka_unit_test(ecdsa),     cmocka_unit_test(key_types),  cmocka_unit_test(signatures),
-		cmocka_unit_test(host_key),  cmocka_unit_test(interposition), cmocka_unit_test(send_never_blocks),
+		cmocka_unit_test(accepts),           cmocka_unit_test(puts_env),
+		cmocka_unit_test(signals),           cmocka_unit_test(ecdsa),
+		cmocka_unit_test(key_types),         cmocka_unit_test(signatures),
+		cmocka_unit_test(host_key),          cmocka_unit_test(interposition),
+		cmocka_unit_test(send_never_blocks),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
