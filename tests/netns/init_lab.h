@@ -224,6 +224,7 @@ static inline void lab_start(struct lab *l, const char *options)
 		close(unshared[1]);
 		need(read(go[0], &c, 1) == 1 && setresgid(0, 0, 0) == 0 && setresuid(0, 0, 0) == 0,
 		     "become root");
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* again: a change of ids clears it */
 		pid = fork();
 		if (pid == 0)
 			lab_inside(l->dir, listener, program, options);
