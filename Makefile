@@ -60,7 +60,8 @@ CGROUP     := -lcgroup
 
 .DEFAULT_GOAL := all
 .PHONY: all
-all: $(PROGS) $(BIN)/sftp/sftp-server
+all: $(PROGS) $(BIN)/sftp/sftp-server ## the programs, under build/bin
+	@:
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -200,4 +201,4 @@ clean: ## remove what was built
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
--include $(shell find $(B) -name "*.d" 2>/dev/null)
+-include $(shell find $(B) -path $(B)/demo -prune -o -type f -name "*.d" -print 2>/dev/null)
