@@ -20,9 +20,11 @@
 
 /* Documentation/admin-guide/devices.txt */
 const struct devices_node devices_nodes[] = {
-	{"null", 1, 3, true, false},	{"zero", 1, 5, true, false},	{"full", 1, 7, true, false},
-	{"random", 1, 8, true, false},	{"urandom", 1, 9, true, false}, {"tty", 5, 0, true, false},
-	{"net/tun", 10, 200, false, false}, {"fuse", 10, 229, false, true}, {NULL, 0, 0, false, false},
+	{ "null", 1, 3, true, false },        { "zero", 1, 5, true, false },
+	{ "full", 1, 7, true, false },        { "random", 1, 8, true, false },
+	{ "urandom", 1, 9, true, false },     { "tty", 5, 0, true, false },
+	{ "net/tun", 10, 200, false, false }, { "fuse", 10, 229, false, true },
+	{ NULL, 0, 0, false, false },
 };
 
 static int open_dev(const struct plan *p, struct err *e)
@@ -50,7 +52,8 @@ static int check_node(int dev, const struct devices_node *n, struct err *e)
 	if (fstat(fd, &st) < 0)
 		return err_sys(e, "look at '/dev/%s'", n->name);
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(n->major, n->minor))
-		return err_set(e, ENODEV, "look at '/dev/%s': not device %u:%u", n->name, n->major, n->minor);
+		return err_set(e, ENODEV, "look at '/dev/%s': not device %u:%u", n->name, n->major,
+			       n->minor);
 	return 0;
 }
 
@@ -78,7 +81,8 @@ static int check_others(int dirfd, const char *where, struct err *e)
 		if (fstatat(dirfd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		if (S_ISBLK(st.st_mode) || (S_ISCHR(st.st_mode) && !known(st.st_rdev)))
-			return err_set(e, ENODEV, "look at '%s/%s': a device that was not given", where,
+			return err_set(e, ENODEV, "look at '%s/%s': a device that was not given",
+				       where,
 				       str_vis(d->d_name, strlen(d->d_name), vis, sizeof(vis)));
 	}
 	return 0;
@@ -109,7 +113,8 @@ int devices_up(struct plan *p, struct err *e)
 	if (r == 0)
 		r = check_others(dev, "/dev", e);
 	if (r == 0)
-		net = path_open_in_root(dev, "net", O_RDONLY | O_DIRECTORY, RESOLVE_NO_SYMLINKS, &ignored);
+		net = path_open_in_root(dev, "net", O_RDONLY | O_DIRECTORY, RESOLVE_NO_SYMLINKS,
+					&ignored);
 	if (net >= 0)
 		r = check_others(net, "/dev/net", e);
 	return r < 0 ? err_wrap(e, "check the devices of '%s'", p->rec->name) : 0;

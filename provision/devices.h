@@ -9,10 +9,10 @@
 #include <sys/types.h>
 
 struct devices_node {
-	const char *name;		/* below /dev */
+	const char *name; /* below /dev */
 	unsigned int major, minor;
-	bool needed;			/* the workspace does not start without it */
-	bool nesting;			/* only with nesting = yes */
+	bool needed;  /* the workspace does not start without it */
+	bool nesting; /* only with nesting = yes */
 };
 /* The nodes every workspace gets; name NULL ends the table. */
 extern const struct devices_node devices_nodes[];

@@ -23,56 +23,83 @@
 #include "base/num.h"
 #include "base/path.h"
 
-#define LOW32	     0xffffffffULL
+#define LOW32        0xffffffffULL
 #define SIOCETHTOOL_ 0x8946 /* linux/sockios.h; the header clashes with net/if.h users */
-#define NETLINK_SOCK 16	    /* AF_NETLINK */
+#define NETLINK_SOCK 16     /* AF_NETLINK */
 
 struct denied {
 	const char *call;
 	int code;
-	bool nesting;		/* allowed with nesting = yes */
+	bool nesting; /* allowed with nesting = yes */
 };
 
 static const struct denied calls[] = {
 	/* kernel code and kernel state */
-	{"init_module", EPERM, false},	     {"finit_module", EPERM, false},	{"delete_module", EPERM, false},
-	{"kexec_load", EPERM, false},	     {"kexec_file_load", EPERM, false}, {"bpf", EPERM, false},
-	{"swapon", EPERM, false},	     {"swapoff", EPERM, false},		{"acct", EPERM, false},
-	{"quotactl", EPERM, false},	     {"quotactl_fd", EPERM, false},	{"nfsservctl", EPERM, false},
-	{"lookup_dcookie", EPERM, false},    {"iopl", EPERM, false},		{"ioperm", EPERM, false},
-	{"vm86", EPERM, false},		     {"vm86old", EPERM, false},		{"uselib", EPERM, false},
-	{"ustat", EPERM, false},	     {"sysfs", EPERM, false},		{"_sysctl", EPERM, false},
-	{"settimeofday", EPERM, false},	     {"clock_settime", EPERM, false},	{"clock_settime64", EPERM, false},
-	{"stime", EPERM, false},	     {"syslog", EPERM, false},		{"vhangup", EPERM, false},
-	{"kcmp", EPERM, false},
+	{ "init_module", EPERM, false },
+	{ "finit_module", EPERM, false },
+	{ "delete_module", EPERM, false },
+	{ "kexec_load", EPERM, false },
+	{ "kexec_file_load", EPERM, false },
+	{ "bpf", EPERM, false },
+	{ "swapon", EPERM, false },
+	{ "swapoff", EPERM, false },
+	{ "acct", EPERM, false },
+	{ "quotactl", EPERM, false },
+	{ "quotactl_fd", EPERM, false },
+	{ "nfsservctl", EPERM, false },
+	{ "lookup_dcookie", EPERM, false },
+	{ "iopl", EPERM, false },
+	{ "ioperm", EPERM, false },
+	{ "vm86", EPERM, false },
+	{ "vm86old", EPERM, false },
+	{ "uselib", EPERM, false },
+	{ "ustat", EPERM, false },
+	{ "sysfs", EPERM, false },
+	{ "_sysctl", EPERM, false },
+	{ "settimeofday", EPERM, false },
+	{ "clock_settime", EPERM, false },
+	{ "clock_settime64", EPERM, false },
+	{ "stime", EPERM, false },
+	{ "syslog", EPERM, false },
+	{ "vhangup", EPERM, false },
+	{ "kcmp", EPERM, false },
 	/* escapes and surfaces with a history */
-	{"open_by_handle_at", EPERM, false}, {"userfaultfd", EPERM, false},	{"io_uring_setup", ENOSYS, false},
-	{"io_uring_enter", ENOSYS, false},   {"io_uring_register", ENOSYS, false},
+	{ "open_by_handle_at", EPERM, false },
+	{ "userfaultfd", EPERM, false },
+	{ "io_uring_setup", ENOSYS, false },
+	{ "io_uring_enter", ENOSYS, false },
+	{ "io_uring_register", ENOSYS, false },
 	/* not namespaced */
-	{"add_key", ENOSYS, false},	     {"request_key", ENOSYS, false},	{"keyctl", ENOSYS, false},
+	{ "add_key", ENOSYS, false },
+	{ "request_key", ENOSYS, false },
+	{ "keyctl", ENOSYS, false },
 	/* nested containers; ENOSYS makes libraries fall back to a call whose flags can be seen here */
-	{"clone3", ENOSYS, true},	     {"fsopen", ENOSYS, true},		{"fsconfig", ENOSYS, true},
-	{"fspick", ENOSYS, true},
+	{ "clone3", ENOSYS, true },
+	{ "fsopen", ENOSYS, true },
+	{ "fsconfig", ENOSYS, true },
+	{ "fspick", ENOSYS, true },
 };
 
 static const int families[] = {
-	AF_ALG, AF_VSOCK, AF_KEY, AF_RDS, AF_TIPC, AF_CAN, AF_BLUETOOTH, AF_NFC, AF_X25, AF_AX25, AF_NETROM, AF_ROSE,
+	AF_ALG,       AF_VSOCK, AF_KEY, AF_RDS,  AF_TIPC,   AF_CAN,
+	AF_BLUETOOTH, AF_NFC,   AF_X25, AF_AX25, AF_NETROM, AF_ROSE,
 };
 
 static const struct {
 	int protocol;
 	bool nesting;
 } netlinks[] = {
-	{6, false},	/* NETLINK_XFRM */
-	{9, false},	/* NETLINK_AUDIT */
-	{12, true},	/* NETLINK_NETFILTER */
-	{18, false},	/* NETLINK_SCSITRANSPORT */
-	{20, false},	/* NETLINK_RDMA */
+	{ 6, false },  /* NETLINK_XFRM */
+	{ 9, false },  /* NETLINK_AUDIT */
+	{ 12, true },  /* NETLINK_NETFILTER */
+	{ 18, false }, /* NETLINK_SCSITRANSPORT */
+	{ 20, false }, /* NETLINK_RDMA */
 };
 
-static const unsigned long ioctls[] = {TIOCSTI, TIOCLINUX, SIOCETHTOOL_};
+static const unsigned long ioctls[] = { TIOCSTI, TIOCLINUX, SIOCETHTOOL_ };
 
-static int deny_value(scmp_filter_ctx c, const char *call, unsigned int arg, uint64_t value, int code)
+static int deny_value(scmp_filter_ctx c, const char *call, unsigned int arg, uint64_t value,
+		      int code)
 {
 	int nr = seccomp_syscall_resolve_name(call);
 
@@ -97,7 +124,7 @@ static int deny_calls(scmp_filter_ctx c, bool nesting)
 
 static int deny_sockets(scmp_filter_ctx c, bool nesting)
 {
-	static const char *const makers[] = {"socket", "socketpair"};
+	static const char *const makers[] = { "socket", "socketpair" };
 	int r = 0;
 
 	for (unsigned int k = 0; k < 2; k++)
@@ -106,9 +133,10 @@ static int deny_sockets(scmp_filter_ctx c, bool nesting)
 	for (unsigned int i = 0; i < sizeof(netlinks) / sizeof(netlinks[0]) && r == 0; i++) {
 		if (nesting && netlinks[i].nesting)
 			continue;
-		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 2,
-				     SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, LOW32, NETLINK_SOCK),
-				     SCMP_CMP64(2, SCMP_CMP_MASKED_EQ, LOW32, (uint64_t)netlinks[i].protocol));
+		r = seccomp_rule_add(
+			c, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 2,
+			SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, LOW32, NETLINK_SOCK),
+			SCMP_CMP64(2, SCMP_CMP_MASKED_EQ, LOW32, (uint64_t)netlinks[i].protocol));
 	}
 	return r;
 }
@@ -143,7 +171,9 @@ static bool perf_is_tame(void)
 	uint64_t v;
 	size_t len;
 
-	if (path_read(AT_FDCWD, "/proc/sys/kernel/perf_event_paranoid", text, sizeof(text), &len, &e) < 0 || len < 2)
+	if (path_read(AT_FDCWD, "/proc/sys/kernel/perf_event_paranoid", text, sizeof(text), &len,
+		      &e) < 0 ||
+	    len < 2)
 		return false;
 	text[len - 1] = '\0';
 	return num_u64(text, 0, 100, &v, NULL) == 0 && v >= 2;
@@ -151,14 +181,15 @@ static bool perf_is_tame(void)
 
 static int deny_rest(scmp_filter_ctx c, bool nesting)
 {
-	static const char *const makers[] = {"clone", "unshare"};
+	static const char *const makers[] = { "clone", "unshare" };
 	int r = 0;
 
 	for (unsigned int i = 0; i < sizeof(ioctls) / sizeof(ioctls[0]) && r == 0; i++)
 		r = deny_value(c, "ioctl", 1, ioctls[i], EPERM);
 	for (unsigned int i = 0; i < 2 && r == 0 && !nesting; i++)
-		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), seccomp_syscall_resolve_name(makers[i]), 1,
-				     SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER));
+		r = seccomp_rule_add(
+			c, SCMP_ACT_ERRNO(EPERM), seccomp_syscall_resolve_name(makers[i]), 1,
+			SCMP_CMP64(0, SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER));
 	if (r == 0 && !perf_is_tame())
 		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(perf_event_open), 0);
 	return r < 0 ? r : deny_personality(c);
@@ -185,7 +216,7 @@ static int fill(scmp_filter_ctx c, bool nesting)
 
 /* The memfd starts with this; as long as one instruction, so that what follows is aligned. */
 struct head {
-	uint32_t usual, nesting;	/* bytes */
+	uint32_t usual, nesting; /* bytes */
 };
 _Static_assert(sizeof(struct head) == sizeof(struct sock_filter), "programs must stay aligned");
 
@@ -209,7 +240,7 @@ static int append(int fd, bool nesting, uint32_t *bytes)
 int filter_build(struct err *e)
 {
 	auto_fd int fd = memfd_create("sshbay-filter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	struct head h = {0, 0};
+	struct head h = { 0, 0 };
 	int r;
 
 	if (fd < 0)
@@ -221,7 +252,8 @@ int filter_build(struct err *e)
 		r = append(fd, true, &h.nesting);
 	if (r == 0 && pwrite(fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h))
 		r = -EIO;
-	if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+	if (r == 0 &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
 		r = -errno;
 	return r < 0 ? err_ret(e, r, "build the system call filter") : fd_take(&fd);
 }
@@ -252,11 +284,13 @@ int filter_load(int fd, bool nesting, struct err *e)
 	if (at == MAP_FAILED)
 		return err_sys(e, "load the system call filter");
 	h = (const void *)at;
-	if ((uint64_t)st.st_size != sizeof(*h) + (uint64_t)h->usual + h->nesting || h->usual % sizeof(*h) ||
-	    h->nesting % sizeof(*h) || h->usual / sizeof(*h) > BPF_MAXINSNS || h->nesting / sizeof(*h) > BPF_MAXINSNS)
+	if ((uint64_t)st.st_size != sizeof(*h) + (uint64_t)h->usual + h->nesting ||
+	    h->usual % sizeof(*h) || h->nesting % sizeof(*h) ||
+	    h->usual / sizeof(*h) > BPF_MAXINSNS || h->nesting / sizeof(*h) > BPF_MAXINSNS)
 		r = err_set(e, EINVAL, "load the system call filter: bad size");
 	else
-		r = load(at + sizeof(*h) + (nesting ? h->usual : 0), nesting ? h->nesting : h->usual, e);
+		r = load(at + sizeof(*h) + (nesting ? h->usual : 0),
+			 nesting ? h->nesting : h->usual, e);
 	(void)munmap(at, (size_t)st.st_size);
 	return r;
 }

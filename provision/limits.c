@@ -19,10 +19,10 @@
 #include "limits_group.h"
 #include "limits_v2.h"
 
-#define CREATE_TRIES 5	    /* another worker may remove the empty parent between two of our mkdirs */
+#define CREATE_TRIES 5 /* another worker may remove the empty parent between two of our mkdirs */
 #define REMOVE_MS    3000
 
-static const char *const controllers[] = {"memory", "pids", "cpu", "cpuset"};
+static const char *const controllers[] = { "memory", "pids", "cpu", "cpuset" };
 #define NCONTROLLERS (sizeof(controllers) / sizeof(controllers[0]))
 
 /* One value to write. */
@@ -48,7 +48,8 @@ static void quiet(void *ctx, int level, const char *fmt, va_list ap)
 
 static const char *reason(int r)
 {
-	return r == ECGOTHER && cgroup_get_last_errno() ? strerror(cgroup_get_last_errno()) : cgroup_strerror(r);
+	return r == ECGOTHER && cgroup_get_last_errno() ? strerror(cgroup_get_last_errno())
+							: cgroup_strerror(r);
 }
 
 /* libcgroup keeps what it learned in the process; a worker inherits it from provisiond. */
@@ -79,7 +80,8 @@ static int find(const char *controller, struct place *pl, struct err *e)
 	if (str_copy(pl->mount, sizeof(pl->mount), mount) < 0)
 		return err_set(e, ENAMETOOLONG, "find controller '%s': path too long", controller);
 	pl->v2 = limits_group_is_v2(pl->mount);
-	r = limits_group_base(pl->v2 ? LIMITS_UNIFIED : controller, pl->mount, pl->base, sizeof(pl->base), e);
+	r = limits_group_base(pl->v2 ? LIMITS_UNIFIED : controller, pl->mount, pl->base,
+			      sizeof(pl->base), e);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	pl->there = r == 0;
@@ -111,12 +113,15 @@ static void add(struct values *vs, const char *controller, const char *file, con
 
 static int lacking(const struct plan *p, const char *what, const char *controller, struct err *e)
 {
-	return err_set(e, EOPNOTSUPP, "limit %s of '%s': no %s controller is mounted (set %s = unlimited, or mount it)", what,
-		       p->rec->name, controller, what);
+	return err_set(
+		e, EOPNOTSUPP,
+		"limit %s of '%s': no %s controller is mounted (set %s = unlimited, or mount it)",
+		what, p->rec->name, controller, what);
 }
 
 /* The swap limit of v2 is written by limits_v2_swap: whether its file exists shows only in the new group. */
-static int memory_values(const struct plan *p, const struct place *pl, struct values *vs, struct err *e)
+static int memory_values(const struct plan *p, const struct place *pl, struct values *vs,
+			 struct err *e)
 {
 	const struct spec *s = p->spec;
 	char probe[PATH_MAX];
@@ -141,18 +146,21 @@ static int memory_values(const struct plan *p, const struct place *pl, struct va
 	if (s->swap == SETTINGS_UNLIMITED)
 		return 0;
 	if (accounts && s->memory != SETTINGS_UNLIMITED)
-		add(vs, "memory", "memory.memsw.limit_in_bytes", "%llu", (unsigned long long)(s->memory + s->swap));
+		add(vs, "memory", "memory.memsw.limit_in_bytes", "%llu",
+		    (unsigned long long)(s->memory + s->swap));
 	else if (s->swap == 0)
 		add(vs, "memory", "memory.swappiness", "0");
 	else
-		return err_set(e, EOPNOTSUPP, "limit swap of '%s': %s (set swap = 0 or unlimited)", p->rec->name,
-			       accounts ? "cgroup v1 limits memory and swap together, and memory is unlimited"
+		return err_set(e, EOPNOTSUPP, "limit swap of '%s': %s (set swap = 0 or unlimited)",
+			       p->rec->name,
+			       accounts ? "cgroup v1 limits memory and swap together, and memory "
+					  "is unlimited"
 					: "this kernel does not account swap");
 	return 0;
 }
 
-static int cpu_values(const struct plan *p, const struct place *cpu, const struct place *set, struct values *vs,
-		      struct err *e)
+static int cpu_values(const struct plan *p, const struct place *cpu, const struct place *set,
+		      struct values *vs, struct err *e)
 {
 	struct limits_cpu c;
 	int r = limits_cpu_parse(p->spec->cpus, &c, e);
@@ -176,7 +184,8 @@ static int cpu_values(const struct plan *p, const struct place *cpu, const struc
 			return lacking(p, "cpus", "cpuset", e);
 		add(vs, "cpuset", "cpuset.cpus", "%s", c.list);
 		/* v1 takes no process into a set without memory nodes. */
-		if (!set->v2 && limits_cpu_inherit(set->base, p->settings->limits.cgroup, mems, sizeof(mems), e) < 0)
+		if (!set->v2 && limits_cpu_inherit(set->base, p->settings->limits.cgroup, mems,
+						   sizeof(mems), e) < 0)
 			return err_wrap(e, "limit cpus of '%s'", p->rec->name);
 		if (!set->v2)
 			add(vs, "cpuset", "cpuset.mems", "%s", mems);
@@ -184,7 +193,8 @@ static int cpu_values(const struct plan *p, const struct place *cpu, const struc
 	return 0;
 }
 
-static int all_values(const struct plan *p, const struct place *pl, struct values *vs, struct err *e)
+static int all_values(const struct plan *p, const struct place *pl, struct values *vs,
+		      struct err *e)
 {
 	int r = memory_values(p, &pl[0], vs, e);
 
@@ -198,19 +208,21 @@ static int all_values(const struct plan *p, const struct place *pl, struct value
 	return cpu_values(p, &pl[2], &pl[3], vs, e);
 }
 
-static int list_add(const struct plan *p, struct limits_groups *g, const char *controller, const char *base,
-		    struct err *e)
+static int list_add(const struct plan *p, struct limits_groups *g, const char *controller,
+		    const char *base, struct err *e)
 {
 	struct limits_group *to = &g->g[g->n++];
 
 	(void)str_copy(to->controller, sizeof(to->controller), controller);
-	if (str_format(to->path, sizeof(to->path), "%s/%s/%s", base, p->settings->limits.cgroup, p->rec->name) < 0)
+	if (str_format(to->path, sizeof(to->path), "%s/%s/%s", base, p->settings->limits.cgroup,
+		       p->rec->name) < 0)
 		return err_set(e, ENAMETOOLONG, "limit '%s': group path too long", p->rec->name);
 	return 0;
 }
 
 /* The groups to make: one for v2, and one per v1 controller that is wanted or useful for counting and killing. */
-static int list_groups(const struct plan *p, const struct place *pl, struct limits_groups *g, struct err *e)
+static int list_groups(const struct plan *p, const struct place *pl, struct limits_groups *g,
+		       struct err *e)
 {
 	const char *unified = limits_group_unified();
 	char base[PATH_MAX];
@@ -243,15 +255,16 @@ static const char *below_mount(const char *path, const char *mount)
 	return path + strspn(path, "/");
 }
 
-static int create(const struct plan *p, const char *name, const char *controller, const struct values *vs,
-		  struct err *e)
+static int create(const struct plan *p, const char *name, const char *controller,
+		  const struct values *vs, struct err *e)
 {
 	bool v2 = !strcmp(controller, LIMITS_UNIFIED);
 	int r = ECGFAIL;
 
 	for (int try = 0; try < CREATE_TRIES && r != 0; try++) {
 		struct cgroup *g = cgroup_new_cgroup(name);
-		struct cgroup_controller *c = g && !v2 ? cgroup_add_controller(g, controller) : NULL;
+		struct cgroup_controller *c =
+			g && !v2 ? cgroup_add_controller(g, controller) : NULL;
 
 		for (unsigned int i = 0; g && i < vs->n; i++) {
 			const struct value *v = &vs->v[i];
@@ -269,8 +282,10 @@ static int create(const struct plan *p, const char *name, const char *controller
 		if (r != ECGOTHER || cgroup_get_last_errno() != ENOENT)
 			break;
 	}
-	return r ? err_set(e, r == ECGOTHER && cgroup_get_last_errno() ? cgroup_get_last_errno() : EIO,
-			   "limit '%s': make %s group '%s': %s", p->rec->name, controller, name, reason(r))
+	return r ? err_set(e,
+			   r == ECGOTHER && cgroup_get_last_errno() ? cgroup_get_last_errno() : EIO,
+			   "limit '%s': make %s group '%s': %s", p->rec->name, controller, name,
+			   reason(r))
 		 : 0;
 }
 
@@ -278,7 +293,7 @@ static int make_groups(const struct plan *p, const struct place *pl, const struc
 		       const struct values *vs, struct err *e)
 {
 	const struct limits_group *v2 = limits_group_find(g, LIMITS_UNIFIED);
-	struct values on_v2 = {0};
+	struct values on_v2 = { 0 };
 	char enable[64] = "";
 	int r = 0;
 
@@ -289,11 +304,12 @@ static int make_groups(const struct plan *p, const struct place *pl, const struc
 			if (pl[i].v2 && !strcmp(vs->v[k].controller, controllers[i]))
 				on_v2.v[on_v2.n++] = vs->v[k];
 		if (on_v2.n > before)
-			(void)str_format(enable + strlen(enable), sizeof(enable) - strlen(enable), "+%s ",
-					 controllers[i]);
+			(void)str_format(enable + strlen(enable), sizeof(enable) - strlen(enable),
+					 "+%s ", controllers[i]);
 	}
 	if (v2 && on_v2.n)
-		r = create(p, below_mount(v2->path, limits_group_unified()), LIMITS_UNIFIED, &on_v2, e);
+		r = create(p, below_mount(v2->path, limits_group_unified()), LIMITS_UNIFIED, &on_v2,
+			   e);
 	if (r == 0 && v2)
 		r = limits_v2_delegate(p, v2->path, enable, e);
 	if (r == 0 && v2 && pl[0].v2)
@@ -304,8 +320,8 @@ static int make_groups(const struct plan *p, const struct place *pl, const struc
 		if (&g->g[i] == v2)
 			continue;
 		if (cgroup_get_subsys_mount_point(g->g[i].controller, &mount) != 0 || !mount)
-			return err_set(e, ENOENT, "limit '%s': the %s controller has gone", p->rec->name,
-				       g->g[i].controller);
+			return err_set(e, ENOENT, "limit '%s': the %s controller has gone",
+				       p->rec->name, g->g[i].controller);
 		r = create(p, below_mount(g->g[i].path, mount), g->g[i].controller, vs, e);
 	}
 	return r;
@@ -315,7 +331,7 @@ int limits_up(struct plan *p, struct err *e)
 {
 	struct place pl[NCONTROLLERS];
 	struct limits_groups g;
-	struct values vs = {0};
+	struct values vs = { 0 };
 	int r = ready(e);
 
 	for (unsigned int i = 0; i < NCONTROLLERS && r == 0; i++)
@@ -339,7 +355,7 @@ int limits_up(struct plan *p, struct err *e)
 static int forget(const struct plan *p, struct err *e)
 {
 	/* The second is what path_write_atomic leaves when it is killed. */
-	static const char *const files[] = {"groups", ".groups.new"};
+	static const char *const files[] = { "groups", ".groups.new" };
 	char path[PATH_MAX];
 
 	for (unsigned int i = 0; i < 2; i++)
@@ -400,9 +416,11 @@ int limits_payload(struct plan *p, struct err *e)
 		return r;
 	v2 = limits_group_find(&g, LIMITS_UNIFIED);
 	if (!v2)
-		return err_set(e, ENOENT, "open the payload group of '%s': no v2 hierarchy", p->rec->name);
+		return err_set(e, ENOENT, "open the payload group of '%s': no v2 hierarchy",
+			       p->rec->name);
 	if (str_format(path, sizeof(path), "%s/payload", v2->path) < 0)
-		return err_set(e, ENAMETOOLONG, "open the payload group of '%s': path too long", p->rec->name);
+		return err_set(e, ENAMETOOLONG, "open the payload group of '%s': path too long",
+			       p->rec->name);
 	return path_open_dir(path, e);
 }
 
@@ -414,7 +432,8 @@ int limits_kill(struct plan *p, struct err *e)
 	return r == -ENOENT ? 0 : r < 0 ? r : limits_group_kill(&g, e);
 }
 
-static int load_of(const struct settings *s, const char *name, struct limits_groups *g, struct err *e)
+static int load_of(const struct settings *s, const char *name, struct limits_groups *g,
+		   struct err *e)
 {
 	char dir[PATH_MAX];
 
@@ -463,8 +482,8 @@ int limits_path(const struct settings *s, const char *name, char *buf, size_t si
 
 int limits_describe(char *buf, size_t size, struct err *e)
 {
-	static const char *const known[] = {"cpu", "cpuset", "memory", "pids", "freezer"};
-	char text[2][160] = {"", ""};
+	static const char *const known[] = { "cpu", "cpuset", "memory", "pids", "freezer" };
+	char text[2][160] = { "", "" };
 	int r = ready(e);
 
 	for (unsigned int i = 0; i < sizeof(known) / sizeof(known[0]) && r == 0; i++) {
@@ -474,11 +493,14 @@ int limits_describe(char *buf, size_t size, struct err *e)
 		r = find(known[i], &pl, e);
 		to = text[pl.v2];
 		if (pl.there)
-			(void)str_format(to + strlen(to), sizeof(text[0]) - strlen(to), " %s", known[i]);
+			(void)str_format(to + strlen(to), sizeof(text[0]) - strlen(to), " %s",
+					 known[i]);
 	}
 	if (r < 0)
 		return r;
 	(void)str_format(buf, size, "v1:%s; v2:%s", text[0][0] ? text[0] : " none",
-			 text[1][0] ? text[1] : limits_group_unified() ? " mounted, no controllers" : " none");
+			 text[1][0]               ? text[1]
+			 : limits_group_unified() ? " mounted, no controllers"
+						  : " none");
 	return 0;
 }

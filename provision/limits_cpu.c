@@ -39,7 +39,8 @@ static int next_range(const char **s, uint64_t *lo, uint64_t *hi, struct err *e)
 		r = dash ? num_u64(dash, 0, CPU_MAX - 1, hi, e) : (*hi = *lo, 0);
 	if (r < 0)
 		return r;
-	return *hi < *lo ? err_set(e, EINVAL, "'%s-%s' runs backwards", part, dash ? dash : part) : 1;
+	return *hi < *lo ? err_set(e, EINVAL, "'%s-%s' runs backwards", part, dash ? dash : part)
+			 : 1;
 }
 
 static bool in_list(const char *list, uint64_t cpu)
@@ -62,7 +63,8 @@ static unsigned int count(const char *list)
 	return n;
 }
 
-int limits_cpu_parse_against(const char *text, const char *online, struct limits_cpu *out, struct err *e)
+int limits_cpu_parse_against(const char *text, const char *online, struct limits_cpu *out,
+			     struct err *e)
 {
 	const char *s = text;
 	uint64_t lo, hi;
@@ -76,17 +78,21 @@ int limits_cpu_parse_against(const char *text, const char *online, struct limits
 		if (r < 0)
 			return r;
 		if (lo > count(online))
-			return err_set(e, EINVAL, "%s is more than there are (online: %s)", text, online);
+			return err_set(e, EINVAL, "%s is more than there are (online: %s)", text,
+				       online);
 		out->count = (unsigned int)lo;
 		return 0;
 	}
 	while ((r = next_range(&s, &lo, &hi, e)) > 0)
 		for (uint64_t c = lo; c <= hi; c++)
 			if (!in_list(online, c))
-				return err_set(e, EINVAL, "%u is not online (online: %s)", (unsigned int)c, online);
+				return err_set(e, EINVAL, "%u is not online (online: %s)",
+					       (unsigned int)c, online);
 	if (r < 0)
 		return r;
-	return str_copy(out->list, sizeof(out->list), text) < 0 ? err_set(e, EINVAL, "list is too long") : 0;
+	return str_copy(out->list, sizeof(out->list), text) < 0
+		       ? err_set(e, EINVAL, "list is too long")
+		       : 0;
 }
 
 static int read_word(const char *path, char *buf, size_t size, struct err *e)
@@ -113,7 +119,8 @@ int limits_cpu_parse(const char *text, struct limits_cpu *out, struct err *e)
 }
 
 /* Fill parent/file from base/file when it is empty. */
-static int copy_down(const char *base, const char *parent, const char *file, char *value, struct err *e)
+static int copy_down(const char *base, const char *parent, const char *file, char *value,
+		     struct err *e)
 {
 	char from[PATH_MAX], to[PATH_MAX];
 	int r;

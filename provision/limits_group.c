@@ -23,7 +23,7 @@
 #include "base/str.h"
 
 #define KILL_ROUNDS 200
-#define ROUND_MS 5
+#define ROUND_MS    5
 
 bool limits_group_is_v2(const char *mountpoint)
 {
@@ -34,7 +34,7 @@ bool limits_group_is_v2(const char *mountpoint)
 
 const char *limits_group_unified(void)
 {
-	static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+	static const char *const places[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
 
 	for (unsigned int i = 0; i < 2; i++)
 		if (limits_group_is_v2(places[i]))
@@ -71,7 +71,8 @@ static int own_group(const char *controller, char *buf, size_t size, struct err 
 		path[strcspn(path, "\n")] = '\0';
 		if (v2 ? !strncmp(line, "0:", 2) : listed(list + 1, controller))
 			return str_copy(buf, size, path) < 0
-				       ? err_set(e, ENAMETOOLONG, "find our own %s group: path too long", controller)
+				       ? err_set(e, ENAMETOOLONG,
+						 "find our own %s group: path too long", controller)
 				       : 0;
 	}
 	return err_set(e, ENOENT, "find our own %s group: not in /proc/self/cgroup", controller);
@@ -84,7 +85,8 @@ static bool ends_with(const char *s, const char *end)
 	return n >= m && !strcmp(s + n - m, end);
 }
 
-int limits_group_base(const char *controller, const char *mountpoint, char *buf, size_t size, struct err *e)
+int limits_group_base(const char *controller, const char *mountpoint, char *buf, size_t size,
+		      struct err *e)
 {
 	char own[PATH_MAX];
 	struct stat st;
@@ -116,7 +118,8 @@ int limits_group_load(const char *dir, struct limits_groups *out, struct err *e)
 	r = path_read(AT_FDCWD, path, text, sizeof(text), &len, e);
 	if (r < 0)
 		return r;
-	for (char *l = strtok_r(text, "\n", &save); l && out->n < LIMITS_GROUPS_MAX; l = strtok_r(NULL, "\n", &save)) {
+	for (char *l = strtok_r(text, "\n", &save); l && out->n < LIMITS_GROUPS_MAX;
+	     l = strtok_r(NULL, "\n", &save)) {
 		struct limits_group *g = &out->g[out->n];
 		char *sp = strchr(l, ' ');
 
@@ -137,8 +140,10 @@ int limits_group_save(const char *dir, const struct limits_groups *g, struct err
 	size_t len = 0;
 
 	for (unsigned int i = 0; i < g->n; i++) {
-		if (str_format(text + len, sizeof(text) - len, "%s %s\n", g->g[i].controller, g->g[i].path) < 0)
-			return err_set(e, ENAMETOOLONG, "list the groups of '%s': paths too long", dir);
+		if (str_format(text + len, sizeof(text) - len, "%s %s\n", g->g[i].controller,
+			       g->g[i].path) < 0)
+			return err_set(e, ENAMETOOLONG, "list the groups of '%s': paths too long",
+				       dir);
 		len += strlen(text + len);
 	}
 	if (str_format(path, sizeof(path), "%s/groups", dir) < 0)
@@ -213,7 +218,7 @@ static int kill_members(const char *group)
 
 static void pause_ms(unsigned int ms)
 {
-	struct timespec t = {ms / 1000, (long)(ms % 1000) * 1000000};
+	struct timespec t = { ms / 1000, (long)(ms % 1000) * 1000000 };
 
 	nanosleep(&t, NULL);
 }
@@ -294,7 +299,8 @@ int limits_group_remove(const char *path, unsigned int ms, struct err *e)
 	return r < 0 ? err_ret(e, r, "remove group '%s'", path) : 0;
 }
 
-int limits_group_counter(const char *path, const char *file, const char *key, unsigned long long *out, struct err *e)
+int limits_group_counter(const char *path, const char *file, const char *key,
+			 unsigned long long *out, struct err *e)
 {
 	char name[PATH_MAX], text[4096], *save = NULL;
 	size_t len, n = strlen(key);

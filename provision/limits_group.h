@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #define LIMITS_GROUPS_MAX 8
-#define LIMITS_UNIFIED "unified"	/* stands for the v2 hierarchy in a list of groups */
+#define LIMITS_UNIFIED    "unified" /* stands for the v2 hierarchy in a list of groups */
 
 struct limits_group {
 	char controller[16];
@@ -28,7 +28,8 @@ bool limits_group_is_v2(const char *mountpoint);
  * Our own group of `controller` (LIMITS_UNIFIED for v2) below `mountpoint`, as a full path; a systemd unit's group is
  * replaced by the slice around it.
  */
-int limits_group_base(const char *controller, const char *mountpoint, char *buf, size_t size, struct err *e);
+int limits_group_base(const char *controller, const char *mountpoint, char *buf, size_t size,
+		      struct err *e);
 /* dir/groups. -ENOENT when there is no such file. */
 int limits_group_load(const char *dir, struct limits_groups *out, struct err *e);
 int limits_group_save(const char *dir, const struct limits_groups *g, struct err *e);
@@ -38,4 +39,5 @@ int limits_group_kill(const struct limits_groups *g, struct err *e);
 /* rmdir the group and every group below it, waiting up to `ms` for dying processes. No such group: 0. */
 int limits_group_remove(const char *path, unsigned int ms, struct err *e);
 /* Value of a "key value" line of a cgroup file. */
-int limits_group_counter(const char *path, const char *file, const char *key, unsigned long long *out, struct err *e);
+int limits_group_counter(const char *path, const char *file, const char *key,
+			 unsigned long long *out, struct err *e);

@@ -11,8 +11,8 @@
 #include "base/path.h"
 #include "base/str.h"
 
-#define MAKE_TRIES 5	  /* another worker may remove the empty parent between two of our mkdirs */
-#define DEPTH_MAX  "32"	  /* nested groups that a tenant may make */
+#define MAKE_TRIES 5    /* another worker may remove the empty parent between two of our mkdirs */
+#define DEPTH_MAX  "32" /* nested groups that a tenant may make */
 #define GROUPS_MAX "1024"
 
 static int make_dir(const char *path, struct err *e)
@@ -35,7 +35,8 @@ static int give(const char *payload, const char *file, uid_t owner, struct err *
 
 	if (str_format(path, sizeof(path), "%s%s%s", payload, file[0] ? "/" : "", file) < 0)
 		return err_set(e, ENAMETOOLONG, "delegate group '%s': path too long", payload);
-	return chown(path, owner, owner) < 0 && errno != ENOENT ? err_sys(e, "delegate '%s'", path) : 0;
+	return chown(path, owner, owner) < 0 && errno != ENOENT ? err_sys(e, "delegate '%s'", path)
+								: 0;
 }
 
 static int make_both(const char *group, const char *payload, struct err *e)
@@ -59,7 +60,8 @@ static int make_both(const char *group, const char *payload, struct err *e)
 int limits_v2_delegate(const struct plan *p, const char *group, const char *enable, struct err *e)
 {
 	/* Exactly the files of cgroups(7), "Cgroups delegation". */
-	static const char *const files[] = {"", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"};
+	static const char *const files[] = { "", "cgroup.procs", "cgroup.threads",
+					     "cgroup.subtree_control" };
 	uid_t owner = (uid_t)p->rec->id_base;
 	char payload[PATH_MAX];
 	struct err ignored;
@@ -96,8 +98,11 @@ int limits_v2_swap(const struct plan *p, const char *group, struct err *e)
 	(void)str_format(text, sizeof(text), "%llu", (unsigned long long)p->spec->swap);
 	r = put(group, "memory.swap.max", text, e);
 	if (r == -ENOENT)
-		return host_swaps() ? err_set(e, EOPNOTSUPP, "limit swap of '%s': this kernel does not account swap "
-					      "(set swap = unlimited)", p->rec->name)
-				    : 0;
+		return host_swaps()
+			       ? err_set(e, EOPNOTSUPP,
+					 "limit swap of '%s': this kernel does not account swap "
+					 "(set swap = unlimited)",
+					 p->rec->name)
+			       : 0;
 	return r;
 }

@@ -44,7 +44,7 @@ struct holder {
 
 static int make_private(const char *dir)
 {
-	struct mount_attr a = {.propagation = MS_PRIVATE};
+	struct mount_attr a = { .propagation = MS_PRIVATE };
 
 	return mount_setattr(AT_FDCWD, dir, 0, &a, sizeof(a)) < 0 ? -errno : 0;
 }
@@ -81,7 +81,8 @@ static int private_place(const struct plan *p, struct err *e)
 	int r;
 
 	if (str_format(dir, sizeof(dir), "%s/ws", p->settings->storage.run) < 0)
-		return err_set(e, ENAMETOOLONG, "make '%s/ws' private: path too long", p->settings->storage.run);
+		return err_set(e, ENAMETOOLONG, "make '%s/ws' private: path too long",
+			       p->settings->storage.run);
 	/* EINVAL: not a mount point. Anything else: it is one, and it is private now. */
 	if (make_private(dir) == 0)
 		return 0;
@@ -118,7 +119,8 @@ int ns_host_down(const struct settings *s, struct err *e)
 static int pin_path(const struct plan *p, const char *kind, char *buf, struct err *e)
 {
 	return str_format(buf, PATH_MAX, "%s/%s", p->dir, kind) < 0
-		       ? err_set(e, ENAMETOOLONG, "pin '%s' of '%s': path too long", kind, p->rec->name)
+		       ? err_set(e, ENAMETOOLONG, "pin '%s' of '%s': path too long", kind,
+				 p->rec->name)
 		       : 0;
 }
 
@@ -141,8 +143,8 @@ static bool belongs(int netns, int userns)
 	auto_fd int owner = ioctl(netns, NS_GET_USERNS);
 	struct stat a, b;
 
-	return owner >= 0 && fstat(owner, &a) == 0 && fstat(userns, &b) == 0 && a.st_ino == b.st_ino &&
-	       a.st_dev == b.st_dev;
+	return owner >= 0 && fstat(owner, &a) == 0 && fstat(userns, &b) == 0 &&
+	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
 static bool reopen(struct plan *p)
@@ -208,7 +210,8 @@ static int hold(void *arg)
 
 static int holder_start(struct holder *h, struct err *e)
 {
-	h->stack = mmap(NULL, HOLDER_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	h->stack = mmap(NULL, HOLDER_STACK, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	if (h->stack == MAP_FAILED) {
 		h->stack = NULL;
 		return err_sys(e, "start the namespace helper");
@@ -216,9 +219,11 @@ static int holder_start(struct holder *h, struct err *e)
 	h->worker = getpid();
 	/* CLONE_VM: a fork would copy the page tables of provisiond only to wait and die. */
 	h->pid = clone(hold, (char *)h->stack + HOLDER_STACK,
-		       CLONE_VM | CLONE_NEWUSER | CLONE_NEWNET | CLONE_PIDFD | SIGCHLD, &h->worker, &h->pidfd);
+		       CLONE_VM | CLONE_NEWUSER | CLONE_NEWNET | CLONE_PIDFD | SIGCHLD, &h->worker,
+		       &h->pidfd);
 	if (h->pid < 0 && (errno == ENOSPC || errno == EUSERS))
-		return err_sys(e, "make namespaces (user.max_user_namespaces, user.max_net_namespaces)");
+		return err_sys(
+			e, "make namespaces (user.max_user_namespaces, user.max_net_namespaces)");
 	return h->pid < 0 ? err_sys(e, "make user and network namespaces") : 0;
 }
 
@@ -241,7 +246,8 @@ static int write_map(pid_t pid, const char *kind, const struct record *r, struct
 	char path[64], map[64];
 
 	(void)str_format(path, sizeof(path), "/proc/%d/%s", (int)pid, kind);
-	(void)str_format(map, sizeof(map), "0 %llu %u\n", (unsigned long long)r->id_base, r->id_count);
+	(void)str_format(map, sizeof(map), "0 %llu %u\n", (unsigned long long)r->id_base,
+			 r->id_count);
 	return path_write_sys(path, map, e);
 }
 
@@ -278,7 +284,7 @@ static int take_from(struct plan *p, const struct holder *h, struct err *e)
 
 static int make(struct plan *p, struct err *e)
 {
-	struct holder h = {.pid = -1, .pidfd = -1};
+	struct holder h = { .pid = -1, .pidfd = -1 };
 	int r = unpin(p, "net", e);
 
 	if (r == 0)
@@ -302,9 +308,10 @@ int ns_up(struct plan *p, struct err *e)
 		r = private_place(p, e);
 	if (r < 0)
 		return err_wrap(e, "make namespaces of '%s'", p->rec->name);
-	if (p->rec->id_base < 65536 || p->rec->id_count == 0 || p->rec->id_base + p->rec->id_count > UINT32_MAX)
-		return err_set(e, ERANGE, "make namespaces of '%s': id range %llu+%u is not usable", p->rec->name,
-			       (unsigned long long)p->rec->id_base, p->rec->id_count);
+	if (p->rec->id_base < 65536 || p->rec->id_count == 0 ||
+	    p->rec->id_base + p->rec->id_count > UINT32_MAX)
+		return err_set(e, ERANGE, "make namespaces of '%s': id range %llu+%u is not usable",
+			       p->rec->name, (unsigned long long)p->rec->id_base, p->rec->id_count);
 	if (!reopen(p))
 		r = make(p, e);
 	if (r < 0)
@@ -318,7 +325,7 @@ int ns_up(struct plan *p, struct err *e)
 
 int ns_down(struct plan *p, struct err *e)
 {
-	static const char *const files[] = {"init.sock", "hosts"};
+	static const char *const files[] = { "init.sock", "hosts" };
 	char path[PATH_MAX];
 	struct err second;
 	int r = unpin(p, "net", e), r2 = unpin(p, "user", r < 0 ? &second : e);

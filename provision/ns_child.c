@@ -32,20 +32,21 @@
 #include "rootfs.h"
 
 #define HELPER_STACK (256 * 1024)
-#define HIGH_FD	     16 /* what must not be in the way of fds 0..3 */
+#define HIGH_FD      16 /* what must not be in the way of fds 0..3 */
 
 struct start {
 	struct plan *p;
-	int payload;			/* v2 group, or -1 */
-	int errfd;			/* closed by exec: the end of the pipe is success */
+	int payload; /* v2 group, or -1 */
+	int errfd;   /* closed by exec: the end of the pipe is success */
 	pid_t pid;
 	struct rootfs_sources src;
 };
 
 /* Dropped from the bounding set (THREATS 5.1). SYS_BOOT stays: reboot(2) in a pid namespace ends that namespace. */
 static const int dropped[] = {
-	CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_TIME,	  CAP_MAC_ADMIN,  CAP_MAC_OVERRIDE, CAP_SYSLOG,
-	CAP_BPF,	CAP_PERFMON,   CAP_AUDIT_CONTROL, CAP_WAKE_ALARM, CAP_BLOCK_SUSPEND,
+	CAP_SYS_MODULE,    CAP_SYS_RAWIO,  CAP_SYS_TIME,      CAP_MAC_ADMIN,
+	CAP_MAC_OVERRIDE,  CAP_SYSLOG,     CAP_BPF,           CAP_PERFMON,
+	CAP_AUDIT_CONTROL, CAP_WAKE_ALARM, CAP_BLOCK_SUSPEND,
 };
 
 /* --- the child, in the workspace --- */
@@ -64,7 +65,7 @@ static int become_root(struct err *e)
 /* No state of provisiond may shape what runs inside: signals, session, keyring, names. */
 static int fresh_state(const struct plan *p, struct err *e)
 {
-	struct sigaction sa = {.sa_handler = SIG_DFL};
+	struct sigaction sa = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
 	for (int s = 1; s < NSIG; s++)
@@ -159,10 +160,11 @@ static void tell(int fd, const struct err *e)
 
 static void child(struct start *s)
 {
-	static char name[] = "ws-init", path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	static char name[] = "ws-init",
+		    path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	static char kind[] = "container=sshbay";
-	char *argv[] = {name, NULL}, *envp[] = {path, kind, NULL};
-	struct err e = {0};
+	char *argv[] = { name, NULL }, *envp[] = { path, kind, NULL };
+	struct err e = { 0 };
 
 	if (enter(s, &e) == 0) {
 		(void)syscall(SYS_execveat, s->p->initfd, "", argv, envp, AT_EMPTY_PATH);
@@ -176,7 +178,7 @@ static void child(struct start *s)
 
 static void limit(int what, rlim_t soft, rlim_t hard)
 {
-	struct rlimit now, want = {soft, hard};
+	struct rlimit now, want = { soft, hard };
 
 	if (setrlimit(what, &want) == 0 || getrlimit(what, &now) < 0)
 		return;
@@ -202,7 +204,8 @@ static int make_child(struct start *s, struct err *e)
 {
 	/* CLONE_PARENT: the worker's child, so that it is reaped there and by provisiond after that. */
 	struct clone_args a = {
-		.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_PARENT,
+		.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
+			 CLONE_NEWCGROUP | CLONE_PARENT,
 	};
 	long pid;
 
@@ -241,7 +244,7 @@ static int help(struct start *s, struct err *e)
 static int helper(void *arg)
 {
 	struct start *s = arg;
-	struct err e = {0};
+	struct err e = { 0 };
 
 	if (help(s, &e) < 0)
 		tell(s->errfd, &e);
@@ -250,7 +253,8 @@ static int helper(void *arg)
 
 static int run_helper(struct start *s, struct err *e)
 {
-	void *stack = mmap(NULL, HELPER_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	void *stack = mmap(NULL, HELPER_STACK, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	pid_t pid;
 	int r = 0;
 
@@ -281,7 +285,7 @@ static int listen_to(int fd, struct err *e)
 
 int ns_child_start(struct plan *p, pid_t *pid, struct err *e)
 {
-	struct start s = {.p = p, .payload = -1, .errfd = -1, .pid = -1};
+	struct start s = { .p = p, .payload = -1, .errfd = -1, .pid = -1 };
 	auto_fd int payload = limits_payload(p, e), from = -1, to = -1;
 	int ends[2], r;
 

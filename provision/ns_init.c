@@ -28,13 +28,13 @@
 #include "ns_talk.h"
 #include "proto/msg.h"
 
-#define IMAGE_MAX     (32 << 20)
-#define BACKLOG	      128
-#define GRACE_S	      1	  /* beyond the time ws-init gives its processes, for its own end */
-#define CONNECT_S     2	  /* to talk to a ws-init that is to be stopped */
-#define GONE_S	      20  /* from SIGKILL to the end of the pid namespace */
+#define IMAGE_MAX (32 << 20)
+#define BACKLOG   128
+#define GRACE_S   1  /* beyond the time ws-init gives its processes, for its own end */
+#define CONNECT_S 2  /* to talk to a ws-init that is to be stopped */
+#define GONE_S    20 /* from SIGKILL to the end of the pid namespace */
 #ifndef MFD_EXEC
-#define MFD_EXEC 0x0010U  /* kernel 6.3 */
+#define MFD_EXEC 0x0010U /* kernel 6.3 */
 #endif
 
 /* --- the image --- */
@@ -54,8 +54,9 @@ static int check_static(const char *path, const uint8_t *at, size_t size, struct
 	const Elf64_Ehdr *eh = (const void *)at;
 	const Elf64_Phdr *ph;
 
-	if (size < sizeof(*eh) || memcmp(eh->e_ident, ELFMAG, SELFMAG) || eh->e_ident[EI_CLASS] != ELFCLASS64 ||
-	    eh->e_phentsize != sizeof(*ph) || eh->e_phoff % 8 || eh->e_phoff > size ||
+	if (size < sizeof(*eh) || memcmp(eh->e_ident, ELFMAG, SELFMAG) ||
+	    eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_phentsize != sizeof(*ph) ||
+	    eh->e_phoff % 8 || eh->e_phoff > size ||
 	    (size - eh->e_phoff) / sizeof(*ph) < eh->e_phnum)
 		return err_set(e, ENOEXEC, "load '%s': not a 64-bit ELF program", path);
 	ph = (const void *)(at + eh->e_phoff);
@@ -142,7 +143,8 @@ int ns_init_up(struct plan *p, struct err *e)
 	int r;
 
 	if (p->userns < 0 || p->netns < 0 || p->rootfd < 0 || p->initfd < 0)
-		return err_set(e, EINVAL, "start ws-init of '%s': an earlier step is missing", p->rec->name);
+		return err_set(e, EINVAL, "start ws-init of '%s': an earlier step is missing",
+			       p->rec->name);
 	r = open_listener(p, e);
 	if (r < 0)
 		return r;
@@ -156,7 +158,8 @@ int ns_init_up(struct plan *p, struct err *e)
 
 int ns_ready_up(struct plan *p, struct err *e)
 {
-	unsigned int limit = p->settings->limits.start_timeout ? p->settings->limits.start_timeout : 30;
+	unsigned int limit =
+		p->settings->limits.start_timeout ? p->settings->limits.start_timeout : 30;
 	auto_fd int sock = ns_talk_open(p, limit, e);
 	int r = sock < 0 ? sock : ns_talk_setup(p, sock, limit, e);
 
@@ -172,7 +175,8 @@ static int find_init(const struct plan *p)
 	struct err ignored;
 	int fd;
 
-	if (p->rec->init_pid == 0 || proc_boot_id(boot, &ignored) < 0 || strcmp(boot, p->rec->boot_id))
+	if (p->rec->init_pid == 0 || proc_boot_id(boot, &ignored) < 0 ||
+	    strcmp(boot, p->rec->boot_id))
 		return -1;
 	fd = proc_open((pid_t)p->rec->init_pid, p->rec->init_start, &ignored);
 	return fd < 0 ? -1 : fd;
@@ -183,7 +187,7 @@ static bool gone_within(int pidfd, unsigned int seconds)
 	uint64_t end = clk_now_us() + (uint64_t)seconds * 1000000;
 
 	for (;;) {
-		struct pollfd f = {.fd = pidfd, .events = POLLIN};
+		struct pollfd f = { .fd = pidfd, .events = POLLIN };
 		uint64_t now = clk_now_us();
 		int n = poll(&f, 1, now >= end ? 0 : (int)((end - now + 999) / 1000));
 
@@ -216,8 +220,10 @@ static int end_init(struct plan *p, struct err *e)
 	if (!gone_within(p->pidfd, 0) && !stop_politely(p)) {
 		(void)syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
 		if (!gone_within(p->pidfd, GONE_S))
-			return err_set(e, ETIMEDOUT, "stop '%s': ws-init (pid %u) does not end, %u s after SIGKILL",
-				       p->rec->name, p->rec->init_pid, GONE_S);
+			return err_set(
+				e, ETIMEDOUT,
+				"stop '%s': ws-init (pid %u) does not end, %u s after SIGKILL",
+				p->rec->name, p->rec->init_pid, GONE_S);
 	}
 	/* Ours when this worker has started it; else provisiond's, who reaps it. */
 	(void)waitid(P_PIDFD, (id_t)p->pidfd, &si, WEXITED | WNOHANG);

@@ -26,7 +26,8 @@ union answer {
 static int wait_for(const struct plan *p, int sock, uint64_t end, struct err *e)
 {
 	for (;;) {
-		struct pollfd fds[2] = {{.fd = sock, .events = POLLIN}, {.fd = p->pidfd, .events = POLLIN}};
+		struct pollfd fds[2] = { { .fd = sock, .events = POLLIN },
+					 { .fd = p->pidfd, .events = POLLIN } };
 		uint64_t now = clk_now_us();
 		int n = now >= end ? 0 : poll(fds, 2, (int)((end - now + 999) / 1000));
 
@@ -64,8 +65,11 @@ static int await(const struct plan *p, int sock, uint32_t want, uint64_t end, st
 			return 0;
 		if (m.type != INIT_FAILED)
 			return err_set(e, EPROTO, "talk to ws-init: unexpected message %u", m.type);
-		str_vis(body.failed.text, strnlen(body.failed.text, sizeof(body.failed.text)), vis, sizeof(vis));
-		return err_set(e, body.failed.code && body.failed.code < 4096 ? (int)body.failed.code : EIO,
+		str_vis(body.failed.text, strnlen(body.failed.text, sizeof(body.failed.text)), vis,
+			sizeof(vis));
+		return err_set(e,
+			       body.failed.code && body.failed.code < 4096 ? (int)body.failed.code
+									   : EIO,
 			       "ws-init says: %s", vis);
 	}
 }
@@ -73,7 +77,7 @@ static int await(const struct plan *p, int sock, uint32_t want, uint64_t end, st
 int ns_talk_open(struct plan *p, unsigned int timeout_s, struct err *e)
 {
 	uint64_t end = clk_now_us() + (uint64_t)timeout_s * 1000000;
-	struct init_bind bind = {0};
+	struct init_bind bind = { 0 };
 	auto_fd int sock = ns_connect(p->settings, p->rec->name, e);
 	int r = sock < 0 ? sock : fd_nonblock(sock, 1);
 
@@ -128,7 +132,7 @@ void ns_talk_resolv(const struct settings *s, char *buf, size_t size)
 int ns_talk_setup(struct plan *p, int sock, unsigned int timeout_s, struct err *e)
 {
 	uint64_t end = clk_now_us() + (uint64_t)timeout_s * 1000000;
-	struct init_setup setup = {0};
+	struct init_setup setup = { 0 };
 	int r;
 
 	(void)str_copy(setup.hostname, sizeof(setup.hostname), p->rec->name);
@@ -139,7 +143,7 @@ int ns_talk_setup(struct plan *p, int sock, unsigned int timeout_s, struct err *
 
 int ns_talk_stop(int sock, unsigned int timeout_s, struct err *e)
 {
-	struct init_power power = {.kind = INIT_STOP, .timeout_s = timeout_s};
+	struct init_power power = { .kind = INIT_STOP, .timeout_s = timeout_s };
 
 	return msg_send(sock, &init_proto, INIT_POWER, &power, NULL, 0, e);
 }

@@ -35,17 +35,21 @@ static int nothing_down(struct plan *p, struct err *e)
 }
 
 const struct step plan_steps[] = {
-	{"lease", lease_up, nothing_down, true},	 {"limits", limits_up, limits_down, false},
-	{"namespaces", ns_up, ns_down, true},		 {"net", net_up, net_down, true},
-	{"nic", nic_up, nic_down, true},		 {"rootfs", rootfs_up, rootfs_down, false},
-	{"init", ns_init_up, ns_init_down, false},	 {"devices", devices_up, devices_down, false},
-	{"ready", ns_ready_up, nothing_down, false},
+	{ "lease", lease_up, nothing_down, true },
+	{ "limits", limits_up, limits_down, false },
+	{ "namespaces", ns_up, ns_down, true },
+	{ "net", net_up, net_down, true },
+	{ "nic", nic_up, nic_down, true },
+	{ "rootfs", rootfs_up, rootfs_down, false },
+	{ "init", ns_init_up, ns_init_down, false },
+	{ "devices", devices_up, devices_down, false },
+	{ "ready", ns_ready_up, nothing_down, false },
 };
 const unsigned int plan_nsteps = sizeof(plan_steps) / sizeof(plan_steps[0]);
 
 static void report(const struct plan *p, const struct step *s, bool up, bool done, uint64_t us)
 {
-	struct work_step m = {.us = us, .up = up, .done = done};
+	struct work_step m = { .us = us, .up = up, .done = done };
 	struct err ignored;
 
 	if (p->report < 0)
@@ -139,18 +143,23 @@ int plan_purge(struct plan *p, struct err *e)
 
 	(void)str_copy(parent, sizeof(parent), p->store);
 	slash = strrchr(parent, '/');
-	if (!slash || !str_is_name(p->rec->name, strlen(p->rec->name)) || strcmp(slash + 1, p->rec->name))
-		return err_set(e, EINVAL, "remove the files of '%s': '%s' is not its store", p->rec->name, p->store);
+	if (!slash || !str_is_name(p->rec->name, strlen(p->rec->name)) ||
+	    strcmp(slash + 1, p->rec->name))
+		return err_set(e, EINVAL, "remove the files of '%s': '%s' is not its store",
+			       p->rec->name, p->store);
 	*slash = '\0';
 	fd = path_open_dir(parent, e);
 	if (fd == -ENOENT)
 		return 0;
 	if (fd < 0)
 		return err_wrap(e, "remove the files of '%s'", p->rec->name);
-	return path_remove_tree(fd, p->rec->name, e) < 0 ? err_wrap(e, "remove the files of '%s'", p->rec->name) : 0;
+	return path_remove_tree(fd, p->rec->name, e) < 0
+		       ? err_wrap(e, "remove the files of '%s'", p->rec->name)
+		       : 0;
 }
 
-void plan_init(struct plan *p, const struct settings *s, const struct spec *spec, struct record *rec)
+void plan_init(struct plan *p, const struct settings *s, const struct spec *spec,
+	       struct record *rec)
 {
 	memset(p, 0, sizeof(*p));
 	p->settings = s;
@@ -159,7 +168,8 @@ void plan_init(struct plan *p, const struct settings *s, const struct spec *spec
 	/* An empty path is refused by the first call that uses it; a cut one could be another workspace's. */
 	if (str_format(p->dir, sizeof(p->dir), "%s/ws/%s", s->storage.run, rec->name) < 0)
 		p->dir[0] = '\0';
-	if (str_format(p->store, sizeof(p->store), "%s/workspaces/%s", s->storage.state, rec->name) < 0)
+	if (str_format(p->store, sizeof(p->store), "%s/workspaces/%s", s->storage.state,
+		       rec->name) < 0)
 		p->store[0] = '\0';
 	p->initfd = p->filterfd = p->userns = p->netns = -1;
 	p->rootfd = p->listenfd = p->pidfd = p->report = -1;

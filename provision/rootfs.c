@@ -18,9 +18,9 @@
 #include "base/path.h"
 #include "base/str.h"
 
-#define IMAGE_MAX    128
-#define STACKED_MAX  16
-#define STORE_MODE   0700
+#define IMAGE_MAX   128
+#define STACKED_MAX 16
+#define STORE_MODE  0700
 
 const char *rootfs_bundle_path = SSHBAY_LIBEXEC "/sftp";
 
@@ -72,14 +72,20 @@ static int open_lower(const struct plan *p, const char *image, struct err *e)
 		return err_set(e, ENAMETOOLONG, "mount image '%s': path too long", image);
 	fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return err_set(e, ENOENT, "mount image '%s': no such image under %s (scripts/mkrootfs, sshbay image build)",
+		return err_set(e, ENOENT,
+			       "mount image '%s': no such image under %s (scripts/mkrootfs, sshbay "
+			       "image build)",
 			       image, p->settings->storage.images);
 	if (fd < 0)
 		return err_sys(e, "mount image '%s'", image);
 	if (fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
-		return err_set(e, ENOTDIR, "mount image '%s': '%s' is not a directory", image, path);
+		return err_set(e, ENOTDIR, "mount image '%s': '%s' is not a directory", image,
+			       path);
 	if (mount_setattr(fd, "", AT_EMPTY_PATH, &a, sizeof(a)) < 0)
-		return err_sys(e, "map the ids of image '%s' (the filesystem must support idmapped mounts)", image);
+		return err_sys(
+			e,
+			"map the ids of image '%s' (the filesystem must support idmapped mounts)",
+			image);
 	return fd_take(&fd);
 }
 
@@ -93,9 +99,12 @@ static int no_space(const struct plan *p, int r, const char *what, struct err *e
 	if (r != -ENOSPC && r != -EDQUOT)
 		return err_ret(e, r, "make '%s' of workspace '%s'", what, p->rec->name);
 	if (statvfs(p->settings->storage.state, &vfs) == 0)
-		(void)num_size_text((uint64_t)vfs.f_bavail * vfs.f_frsize / 4096 * 4096, have, sizeof(have));
-	return err_set(e, -r, "make '%s' of workspace '%s': no space left under %s (free: %s, %llu inodes)", what,
-		       p->rec->name, p->settings->storage.state, have, (unsigned long long)vfs.f_favail);
+		(void)num_size_text((uint64_t)vfs.f_bavail * vfs.f_frsize / 4096 * 4096, have,
+				    sizeof(have));
+	return err_set(
+		e, -r,
+		"make '%s' of workspace '%s': no space left under %s (free: %s, %llu inodes)", what,
+		p->rec->name, p->settings->storage.state, have, (unsigned long long)vfs.f_favail);
 }
 
 /* One directory of the store, made with its owner. fd. */
@@ -117,7 +126,9 @@ static int store_dir(const struct plan *p, int parent, const char *name, bool te
 		return fd_take(&fd);
 	/* Root's: a crash came between mkdir and chown. Another one's: not ours to take. */
 	if (st.st_uid != 0)
-		return err_set(e, EUCLEAN, "open '%s' of workspace '%s': belongs to id %u, not %u (a store of another id range?)",
+		return err_set(e, EUCLEAN,
+			       "open '%s' of workspace '%s': belongs to id %u, not %u (a store of "
+			       "another id range?)",
 			       name, p->rec->name, st.st_uid, owner);
 	if (fchmod(fd, 0755) < 0 || fchown(fd, owner, owner) < 0)
 		return no_space(p, -errno, name, e);
@@ -143,7 +154,8 @@ static int open_layers(const struct plan *p, struct layers *l, struct err *e)
 	int r;
 
 	if (str_format(parent, sizeof(parent), "%s/workspaces", p->settings->storage.state) < 0)
-		return err_set(e, ENAMETOOLONG, "make the store of '%s': path too long", p->rec->name);
+		return err_set(e, ENAMETOOLONG, "make the store of '%s': path too long",
+			       p->rec->name);
 	r = path_mkdirs(parent, STORE_MODE, e);
 	if (r < 0)
 		return r == -ENOSPC ? no_space(p, r, "store", e) : r;
@@ -171,7 +183,8 @@ static void drop_store(const struct plan *p)
 		(void)path_remove_tree(fd, p->rec->name, &ignored);
 }
 
-static int remember_image(const struct plan *p, const struct layers *l, const char *image, struct err *e)
+static int remember_image(const struct plan *p, const struct layers *l, const char *image,
+			  struct err *e)
 {
 	if (symlinkat(image, l->store, "image") == 0 || errno == EEXIST)
 		return 0;
@@ -183,7 +196,8 @@ static int remember_image(const struct plan *p, const struct layers *l, const ch
 static int lower_path(const struct plan *p, char *buf, struct err *e)
 {
 	return str_format(buf, PATH_MAX, "%s/lower", p->dir) < 0
-		       ? err_set(e, ENAMETOOLONG, "mount the image of '%s': path too long", p->rec->name)
+		       ? err_set(e, ENAMETOOLONG, "mount the image of '%s': path too long",
+				 p->rec->name)
 		       : 0;
 }
 
@@ -193,14 +207,17 @@ static int set_layer(int fs, const char *key, int fd, struct err *e)
 	char path[32];
 
 	(void)str_format(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return fsconfig(fs, FSCONFIG_SET_STRING, key, path, 0) < 0 ? err_sys(e, "set '%s' of the overlay", key) : 0;
+	return fsconfig(fs, FSCONFIG_SET_STRING, key, path, 0) < 0
+		       ? err_sys(e, "set '%s' of the overlay", key)
+		       : 0;
 }
 
 static int make_overlay(const struct layers *l, int lower, struct err *e)
 {
 	/* rename(2) of image directories must work; the rest would cost a copy or a wrong answer after an image change. */
 	static const char *const options[][2] = {
-		{"source", "sshbay"}, {"redirect_dir", "on"}, {"metacopy", "off"}, {"index", "off"}, {"xino", "auto"},
+		{ "source", "sshbay" }, { "redirect_dir", "on" }, { "metacopy", "off" },
+		{ "index", "off" },     { "xino", "auto" },
 	};
 	auto_fd int fs = fsopen("overlay", FSOPEN_CLOEXEC), mnt = -1;
 	int r = 0;
@@ -244,13 +261,14 @@ static int mount_overlay(struct plan *p, const struct layers *l, int lower, stru
 
 int rootfs_up(struct plan *p, struct err *e)
 {
-	struct layers l = {-1, -1, -1, false};
+	struct layers l = { -1, -1, -1, false };
 	auto_fd int lower = -1;
 	char image[IMAGE_MAX];
 	int r;
 
 	if (p->userns < 0)
-		return err_set(e, EINVAL, "mount the root of '%s': no user namespace", p->rec->name);
+		return err_set(e, EINVAL, "mount the root of '%s': no user namespace",
+			       p->rec->name);
 	r = rootfs_down(p, e);
 	if (r == 0)
 		r = choose_image(p, image, e);

@@ -22,8 +22,8 @@
 #include "devices.h"
 #include "rootfs_mask.h"
 
-#define ASIDE_MAX 100	/* saved copies of one mount point */
-#define SAFE	  (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+#define ASIDE_MAX 100 /* saved copies of one mount point */
+#define SAFE      (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
 /* A filesystem to mount: the mount point is `name` in an opened directory. Options "key=value,flag". */
 struct fresh {
@@ -35,8 +35,9 @@ struct fresh {
 
 static int open_source(const char *path, uint64_t attrs, struct err *e)
 {
-	struct mount_attr a = {.attr_set = attrs, .propagation = MS_PRIVATE};
-	auto_fd int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+	struct mount_attr a = { .attr_set = attrs, .propagation = MS_PRIVATE };
+	auto_fd int fd = open_tree(AT_FDCWD, path,
+				   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
 
 	if (fd < 0)
 		return err_sys(e, "open '%s' for the workspace", path);
@@ -56,7 +57,8 @@ static int open_device(const struct devices_node *n, struct err *e)
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(n->major, n->minor))
-		return err_set(e, ENODEV, "open '%s' for the workspace: not device %u:%u", path, n->major, n->minor);
+		return err_set(e, ENODEV, "open '%s' for the workspace: not device %u:%u", path,
+			       n->major, n->minor);
 	return fd_take(&fd);
 }
 
@@ -65,7 +67,8 @@ static int open_hosts(const struct plan *p, struct err *e)
 	char path[PATH_MAX];
 	int fd;
 
-	if (str_format(path, sizeof(path), "%s/hosts", p->settings->network.isolate ? p->dir : p->settings->storage.run) < 0)
+	if (str_format(path, sizeof(path), "%s/hosts",
+		       p->settings->network.isolate ? p->dir : p->settings->storage.run) < 0)
 		return err_set(e, ENAMETOOLONG, "open the hosts file: path too long");
 	fd = open_source(path, MOUNT_ATTR_RDONLY | SAFE, e);
 	return fd == -ENOENT ? -1 : fd;
@@ -73,7 +76,8 @@ static int open_hosts(const struct plan *p, struct err *e)
 
 static int open_bundle(struct err *e)
 {
-	int fd = open_source(rootfs_bundle_path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, e);
+	int fd = open_source(rootfs_bundle_path,
+			     MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, e);
 
 	return fd == -ENOENT ? -1 : fd;
 }
@@ -124,25 +128,31 @@ static int move_aside(int dirfd, const char *name, struct err *e)
 	char saved[64];
 
 	for (int i = 0; i < ASIDE_MAX; i++) {
-		(void)str_format(saved, sizeof(saved), i ? "%s.sshbay-saved.%d" : "%s.sshbay-saved", name, i);
+		(void)str_format(saved, sizeof(saved), i ? "%s.sshbay-saved.%d" : "%s.sshbay-saved",
+				 name, i);
 		if (renameat2(dirfd, name, dirfd, saved, RENAME_NOREPLACE) == 0)
 			return 0;
 		if (errno != EEXIST)
 			return err_sys(e, "move '%s' of the workspace aside", name);
 	}
-	return err_set(e, EEXIST, "move '%s' of the workspace aside: %d saved ones are there already", name, ASIDE_MAX);
+	return err_set(e, EEXIST,
+		       "move '%s' of the workspace aside: %d saved ones are there already", name,
+		       ASIDE_MAX);
 }
 
 /* A directory that really is one, in `dirfd`: made when missing, whatever else is there moved aside. O_PATH fd. */
 static int real_dir(int dirfd, const char *name, mode_t mode, struct err *e)
 {
 	for (int try = 0; try < 3; try++) {
-		int r, fd = path_open_in_root(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, RESOLVE_NO_SYMLINKS, e);
+		int r, fd = path_open_in_root(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW,
+					      RESOLVE_NO_SYMLINKS, e);
 
 		if (fd >= 0)
 			return fd;
 		if (fd == -ENOENT)
-			r = mkdirat(dirfd, name, mode) < 0 ? err_sys(e, "make '%s' in the workspace", name) : 0;
+			r = mkdirat(dirfd, name, mode) < 0
+				    ? err_sys(e, "make '%s' in the workspace", name)
+				    : 0;
 		else if (fd == -ENOTDIR || fd == -ELOOP)
 			r = move_aside(dirfd, name, e);
 		else
@@ -156,7 +166,8 @@ static int real_dir(int dirfd, const char *name, mode_t mode, struct err *e)
 static int real_file(int dirfd, const char *name, struct err *e)
 {
 	for (int try = 0; try < 3; try++) {
-		int r = 0, fd = path_open_in_root(dirfd, name, O_PATH | O_NOFOLLOW, RESOLVE_NO_SYMLINKS, e);
+		int r = 0, fd = path_open_in_root(dirfd, name, O_PATH | O_NOFOLLOW,
+						  RESOLVE_NO_SYMLINKS, e);
 		struct stat st;
 
 		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
@@ -169,7 +180,8 @@ static int real_file(int dirfd, const char *name, struct err *e)
 		}
 		if (r < 0)
 			return r;
-		fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+		fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			    0644);
 		if (fd < 0 && errno != EEXIST)
 			return err_sys(e, "make '%s' in the workspace", name);
 		fd_close(&fd);
@@ -226,9 +238,9 @@ static int mount_at(int dirfd, const struct fresh *f, struct err *e)
 
 static int mount_kernel(const struct plan *p, struct err *e)
 {
-	static const struct fresh proc = {"proc", "proc", NULL, SAFE};
-	static const struct fresh sys = {"sysfs", "sys", NULL, SAFE | MOUNT_ATTR_RDONLY};
-	static const struct fresh groups = {"cgroup2", "", NULL, SAFE};
+	static const struct fresh proc = { "proc", "proc", NULL, SAFE };
+	static const struct fresh sys = { "sysfs", "sys", NULL, SAFE | MOUNT_ATTR_RDONLY };
+	static const struct fresh groups = { "cgroup2", "", NULL, SAFE };
 	auto_fd int procfd = mount_at(p->rootfd, &proc, e), sysfd = -1, at = -1, mnt = -1;
 	struct err ignored;
 
@@ -238,7 +250,8 @@ static int mount_kernel(const struct plan *p, struct err *e)
 	if (sysfd < 0)
 		return sysfd;
 	/* A host without v2 groups has none to show; v1 is never shown. */
-	at = path_open_in_root(sysfd, "fs/cgroup", O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS, &ignored);
+	at = path_open_in_root(sysfd, "fs/cgroup", O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS,
+			       &ignored);
 	if (at < 0)
 		return 0;
 	mnt = new_mount(&groups, &ignored);
@@ -257,7 +270,8 @@ static int place_device(int dev, const char *name, int source, struct err *e)
 		if (sub < 0)
 			return sub;
 	}
-	at = openat(sub < 0 ? dev : sub, base, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	at = openat(sub < 0 ? dev : sub, base, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    0666);
 	if (at < 0)
 		return err_sys(e, "make '/dev/%s'", name);
 	return attach(source, at, name, e);
@@ -266,8 +280,9 @@ static int place_device(int dev, const char *name, int source, struct err *e)
 static int fill_dev(int dev, struct rootfs_sources *src, struct err *e)
 {
 	static const char *const links[][2] = {
-		{"pts/ptmx", "ptmx"},		  {"/proc/self/fd", "fd"},	    {"/proc/self/fd/0", "stdin"},
-		{"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"},
+		{ "pts/ptmx", "ptmx" },          { "/proc/self/fd", "fd" },
+		{ "/proc/self/fd/0", "stdin" },  { "/proc/self/fd/1", "stdout" },
+		{ "/proc/self/fd/2", "stderr" },
 	};
 	int r = 0;
 
@@ -285,12 +300,13 @@ static int fill_dev(int dev, struct rootfs_sources *src, struct err *e)
 
 static int mount_dev(const struct plan *p, struct rootfs_sources *src, struct err *e)
 {
-	static const struct fresh tmp = {"tmpfs", "dev", "mode=755,size=64k,nr_inodes=1024",
-					 MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC};
-	static const struct fresh pts = {"devpts", "pts", "newinstance,ptmxmode=0666,mode=0620,gid=5,max=256",
-					 MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC};
-	static const struct fresh queue = {"mqueue", "mqueue", NULL, SAFE};
-	struct fresh shm = {"tmpfs", "shm", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+	static const struct fresh tmp = { "tmpfs", "dev", "mode=755,size=64k,nr_inodes=1024",
+					  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
+	static const struct fresh pts = { "devpts", "pts",
+					  "newinstance,ptmxmode=0666,mode=0620,gid=5,max=256",
+					  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
+	static const struct fresh queue = { "mqueue", "mqueue", NULL, SAFE };
+	struct fresh shm = { "tmpfs", "shm", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
 	auto_fd int dev = mount_at(p->rootfd, &tmp, e), fd = -1;
 	char options[64];
 	int r;
@@ -337,8 +353,8 @@ static int open_dir_mode(int dirfd, const char *name, mode_t mode, struct err *e
 
 static int mount_run(const struct plan *p, const struct rootfs_sources *src, struct err *e)
 {
-	static const struct fresh tmp = {"tmpfs", "run", "mode=755,size=256m,nr_inodes=65536",
-					 MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+	static const struct fresh tmp = { "tmpfs", "run", "mode=755,size=256m,nr_inodes=65536",
+					  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
 	auto_fd int run = mount_at(p->rootfd, &tmp, e), lock = -1, own = -1, sftp = -1;
 
 	if (run < 0)

@@ -17,12 +17,16 @@
 
 /* What tells about the host or its other tenants, or has a history of breaking out. */
 static const char *const hidden[] = {
-	"proc/acpi", "proc/asound", "proc/kcore", "proc/keys", "proc/key-users", "proc/latency_stats",
-	"proc/timer_list", "proc/timer_stats", "proc/sched_debug", "proc/scsi", "proc/interrupts", "proc/kallsyms",
-	"proc/sysrq-trigger", "sys/firmware", "sys/devices/virtual/powercap", "sys/kernel/debug", "sys/kernel/tracing",
-	"sys/kernel/security", "sys/kernel/config", "sys/fs/bpf", "sys/fs/selinux", "sys/fs/pstore",
+	"proc/acpi",          "proc/asound",        "proc/kcore",
+	"proc/keys",          "proc/key-users",     "proc/latency_stats",
+	"proc/timer_list",    "proc/timer_stats",   "proc/sched_debug",
+	"proc/scsi",          "proc/interrupts",    "proc/kallsyms",
+	"proc/sysrq-trigger", "sys/firmware",       "sys/devices/virtual/powercap",
+	"sys/kernel/debug",   "sys/kernel/tracing", "sys/kernel/security",
+	"sys/kernel/config",  "sys/fs/bpf",         "sys/fs/selinux",
+	"sys/fs/pstore",
 };
-static const char *const readonly[] = {"proc/bus", "proc/fs", "proc/irq"};
+static const char *const readonly[] = { "proc/bus", "proc/fs", "proc/irq" };
 
 static int open_path(int rootfd, const char *name, struct err *e)
 {
@@ -32,7 +36,7 @@ static int open_path(int rootfd, const char *name, struct err *e)
 /* Clone what `fd` shows, attributes added, and put it on `at`. */
 static int cover(int fd, int at, uint64_t attrs, const char *name, struct err *e)
 {
-	struct mount_attr a = {.attr_set = attrs};
+	struct mount_attr a = { .attr_set = attrs };
 	auto_fd int tree = open_tree(fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
 	if (tree < 0 || (attrs && mount_setattr(tree, "", AT_EMPTY_PATH, &a, sizeof(a)) < 0) ||
@@ -55,8 +59,10 @@ static int cover_empty(int at, int *empty, const char *name, struct err *e)
 	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return err_sys(e, "cover '/%s'", name);
 	*empty = fsmount(fs, FSMOUNT_CLOEXEC,
-			 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-	if (*empty < 0 || move_mount(*empty, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+			 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+				 MOUNT_ATTR_NOEXEC);
+	if (*empty < 0 ||
+	    move_mount(*empty, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return err_sys(e, "cover '/%s'", name);
 	return 0;
 }
@@ -70,8 +76,10 @@ static int hide(int rootfd, int null, int *empty, const char *name, struct err *
 		return at == -ENOENT || at == -EACCES ? 0 : at;
 	if (fstat(at, &st) < 0)
 		return err_sys(e, "cover '/%s'", name);
-	return S_ISDIR(st.st_mode) ? cover_empty(at, empty, name, e)
-				   : cover(null, at, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, name, e);
+	return S_ISDIR(st.st_mode)
+		       ? cover_empty(at, empty, name, e)
+		       : cover(null, at, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+			       name, e);
 }
 
 static int make_readonly(int rootfd, const char *name, struct err *e)

@@ -36,7 +36,7 @@ living() {
 	for p in /proc/[0-9]*; do
 		awk -v b=$BASE -v p="$p" '$1 == 0 && $2 == b { print p }' "$p/uid_map" 2>/dev/null
 	done | while read -r p; do
-		grep -q '^State:.*Z' "$p/status" 2>/dev/null || echo "$p $(cat "$p/comm" 2>/dev/null)"
+		! grep -q '^State:[^ZX]*$' "$p/status" 2>/dev/null || echo "$p $(cat "$p/comm" 2>/dev/null)"
 	done
 }
 # Everything a workspace may leave on the host.
@@ -163,6 +163,8 @@ if command -v strace >/dev/null; then
 				"$MAKER" -d "$T" -i "$IMAGES" -I "$BIN/ws-init" -g "$GROUP" -u $BASE up </dev/null; } >/dev/null 2>&1
 			w down >"$T/out" 2>&1 || bad+="down after $call $when: $(cat "$T/out"); "
 			now=$(state)
+			# The helper of a killed worker dies by a signal of its own, which takes a moment.
+			[ "$now" = "$clean" ] || { sleep 0.3; now=$(state); }
 			[ "$now" = "$clean" ] || bad+="left after $call $when: $(diff <(echo "$clean") <(echo "$now") | head -3); "
 			k=$((k + 1))
 		done

@@ -29,10 +29,26 @@
 #include "proto/work.h"
 
 /* The network has tests of its own. */
-int net_up(struct plan *p, struct err *e) { (void)p, (void)e; return 0; }
-int net_down(struct plan *p, struct err *e) { (void)p, (void)e; return 0; }
-int nic_up(struct plan *p, struct err *e) { (void)p, (void)e; return 0; }
-int nic_down(struct plan *p, struct err *e) { (void)p, (void)e; return 0; }
+int net_up(struct plan *p, struct err *e)
+{
+	(void)p, (void)e;
+	return 0;
+}
+int net_down(struct plan *p, struct err *e)
+{
+	(void)p, (void)e;
+	return 0;
+}
+int nic_up(struct plan *p, struct err *e)
+{
+	(void)p, (void)e;
+	return 0;
+}
+int nic_down(struct plan *p, struct err *e)
+{
+	(void)p, (void)e;
+	return 0;
+}
 
 static struct settings settings;
 static struct spec spec;
@@ -58,7 +74,8 @@ static void record_io(int save)
 	if (!save) {
 		static char buf[sizeof(rec) + 2];
 
-		if (path_read(AT_FDCWD, path, buf, sizeof(buf), &len, &e) == 0 && len == sizeof(rec))
+		if (path_read(AT_FDCWD, path, buf, sizeof(buf), &len, &e) == 0 &&
+		    len == sizeof(rec))
 			memcpy(&rec, buf, sizeof(rec));
 	}
 }
@@ -75,7 +92,7 @@ static void plan_ready(struct plan *p)
 		filterfd = filter_build(&e);
 		if (filterfd < 0)
 			die(&e);
-		(void)limits_describe((char[256]){0}, 256, &e);
+		(void)limits_describe((char[256]){ 0 }, 256, &e);
 	}
 	p->initfd = initfd;
 	p->filterfd = filterfd;
@@ -156,7 +173,7 @@ static int timing(unsigned int n)
 	if (pipe(pipefd) < 0 || n == 0 || n > 1024)
 		return 2;
 	for (unsigned int k = 0; k < n; k++) {
-		uint64_t t[16] = {0};
+		uint64_t t[16] = { 0 };
 		pid_t pid = fork();
 
 		if (pid == 0) {
@@ -171,7 +188,8 @@ static int timing(unsigned int n)
 					die(&e);
 				t[i] = clk_now_us() - t0;
 			}
-			if (write(pipefd[1], t, sizeof(t)) != sizeof(t) || plan_down(&p, true, &e) < 0)
+			if (write(pipefd[1], t, sizeof(t)) != sizeof(t) ||
+			    plan_down(&p, true, &e) < 0)
 				die(&e);
 			_exit(0);
 		}
@@ -186,7 +204,8 @@ static int timing(unsigned int n)
 	}
 	for (unsigned int i = 0; i <= plan_nsteps; i++) {
 		qsort(us[i], n, sizeof(us[i][0]), by_size);
-		printf("%-12s p50 %6llu us  min %6llu  max %6llu\n", i < plan_nsteps ? plan_steps[i].name : "all",
+		printf("%-12s p50 %6llu us  min %6llu  max %6llu\n",
+		       i < plan_nsteps ? plan_steps[i].name : "all",
 		       (unsigned long long)us[i][n / 2], (unsigned long long)us[i][0],
 		       (unsigned long long)us[i][n - 1]);
 	}
@@ -230,8 +249,9 @@ static uint32_t receive(int sock, struct msg *m)
 
 static int watch(int sock, int out, int errs)
 {
-	struct pollfd f[3] = {{.fd = out, .events = POLLIN}, {.fd = errs, .events = POLLIN},
-			      {.fd = sock, .events = POLLIN}};
+	struct pollfd f[3] = { { .fd = out, .events = POLLIN },
+			       { .fd = errs, .events = POLLIN },
+			       { .fd = sock, .events = POLLIN } };
 	int status = -1;
 	struct msg m;
 
@@ -242,7 +262,8 @@ static int watch(int sock, int out, int errs)
 			if (f[i].revents && !copy(f[i].fd, i + 1))
 				f[i].fd = -1;
 		if (f[2].revents && receive(sock, &m) == INIT_EXITED) {
-			status = body.exited.signal ? 128 + (int)body.exited.signal : (int)body.exited.status;
+			status = body.exited.signal ? 128 + (int)body.exited.signal
+						    : (int)body.exited.status;
 			f[2].fd = -1;
 		}
 	}
@@ -251,19 +272,20 @@ static int watch(int sock, int out, int errs)
 
 static int execute(char **argv)
 {
-	static struct init_spawn spawn = {.id = 1, .kind = INIT_EXEC};
-	struct init_bind bind = {.user = "root"};
-	struct err e = {0};
+	static struct init_spawn spawn = { .id = 1, .kind = INIT_EXEC };
+	struct init_bind bind = { .user = "root" };
+	struct err e = { 0 };
 	struct msg m;
 	int sock = ns_connect(&settings, rec.name, &e);
 
 	for (int i = 0; argv[i]; i++)
-		spawn.command.len += (uint32_t)snprintf((char *)spawn.command.data + spawn.command.len,
-							sizeof(spawn.command.data) - spawn.command.len,
-							i ? " %s" : "%s", argv[i]);
+		spawn.command.len += (uint32_t)snprintf(
+			(char *)spawn.command.data + spawn.command.len,
+			sizeof(spawn.command.data) - spawn.command.len, i ? " %s" : "%s", argv[i]);
 	if (sock < 0 || msg_send(sock, &init_proto, INIT_BIND, &bind, NULL, 0, &e) < 0)
 		die(&e);
-	if (receive(sock, &m) != INIT_BOUND || msg_send(sock, &init_proto, INIT_SPAWN, &spawn, NULL, 0, &e) < 0)
+	if (receive(sock, &m) != INIT_BOUND ||
+	    msg_send(sock, &init_proto, INIT_SPAWN, &spawn, NULL, 0, &e) < 0)
 		die(&e);
 	if (receive(sock, &m) != INIT_SPAWNED || m.nfds != 3)
 		return 5;
@@ -277,8 +299,9 @@ static int show(void)
 	struct err e;
 
 	(void)limits_path(&settings, rec.name, path, sizeof(path), &e);
-	printf("pid %u\nuser %llu\nnet %llu\nmnt %llu\ngroup %s\n", rec.init_pid, (unsigned long long)rec.ns_user,
-	       (unsigned long long)rec.ns_net, (unsigned long long)rec.ns_mnt, path);
+	printf("pid %u\nuser %llu\nnet %llu\nmnt %llu\ngroup %s\n", rec.init_pid,
+	       (unsigned long long)rec.ns_user, (unsigned long long)rec.ns_net,
+	       (unsigned long long)rec.ns_mnt, path);
 	return 0;
 }
 
@@ -298,7 +321,8 @@ static void defaults(void)
 	(void)str_copy(rec.name, sizeof(rec.name), "alice");
 	(void)str_copy(settings.limits.cgroup, sizeof(settings.limits.cgroup), "sbtest");
 	(void)str_copy(rec.image, sizeof(rec.image), "bookworm");
-	(void)str_copy(settings.storage.images, sizeof(settings.storage.images), "/var/cache/sshbay/images");
+	(void)str_copy(settings.storage.images, sizeof(settings.storage.images),
+		       "/var/cache/sshbay/images");
 	rec.id_base = 1000000;
 	rec.id_count = 262144;
 	spec.memory = 256 << 20;
@@ -306,7 +330,7 @@ static void defaults(void)
 	settings.limits.start_timeout = 20;
 	settings.limits.stop_timeout = 3;
 	settings.network.ndns = 1;
-	settings.network.dns[0] = (struct ip){.family = AF_INET, .b = {192, 0, 2, 53}};
+	settings.network.dns[0] = (struct ip){ .family = AF_INET, .b = { 192, 0, 2, 53 } };
 }
 
 static void option(int o)
@@ -314,19 +338,44 @@ static void option(int o)
 	uint64_t n = optarg ? strtoull(optarg, NULL, 0) : 0;
 
 	switch (o) {
-	case 'd': dir = optarg; break;
-	case 'i': (void)str_copy(settings.storage.images, PATH_MAX, optarg); break;
-	case 'I': image_file = optarg; break;
-	case 'b': (void)str_copy(rec.image, sizeof(rec.image), optarg); break;
-	case 'n': (void)str_copy(rec.name, sizeof(rec.name), optarg); break;
-	case 'g': (void)str_copy(settings.limits.cgroup, sizeof(settings.limits.cgroup), optarg); break;
-	case 'c': (void)str_copy(spec.cpus, sizeof(spec.cpus), optarg); break;
-	case 'm': spec.memory = n ? n : SETTINGS_UNLIMITED; break;
-	case 'w': spec.swap = strcmp(optarg, "unlimited") ? n : SETTINGS_UNLIMITED; break;
-	case 'p': spec.pids = (uint32_t)n; break;
-	case 'u': rec.id_base = n; break;
-	case 'x': spec.nesting = true; break;
-	default: exit(2);
+	case 'd':
+		dir = optarg;
+		break;
+	case 'i':
+		(void)str_copy(settings.storage.images, PATH_MAX, optarg);
+		break;
+	case 'I':
+		image_file = optarg;
+		break;
+	case 'b':
+		(void)str_copy(rec.image, sizeof(rec.image), optarg);
+		break;
+	case 'n':
+		(void)str_copy(rec.name, sizeof(rec.name), optarg);
+		break;
+	case 'g':
+		(void)str_copy(settings.limits.cgroup, sizeof(settings.limits.cgroup), optarg);
+		break;
+	case 'c':
+		(void)str_copy(spec.cpus, sizeof(spec.cpus), optarg);
+		break;
+	case 'm':
+		spec.memory = n ? n : SETTINGS_UNLIMITED;
+		break;
+	case 'w':
+		spec.swap = strcmp(optarg, "unlimited") ? n : SETTINGS_UNLIMITED;
+		break;
+	case 'p':
+		spec.pids = (uint32_t)n;
+		break;
+	case 'u':
+		rec.id_base = n;
+		break;
+	case 'x':
+		spec.nesting = true;
+		break;
+	default:
+		exit(2);
 	}
 }
 
@@ -345,14 +394,23 @@ int main(int argc, char **argv)
 	(void)str_format(settings.storage.state, PATH_MAX, "%s/state", dir);
 	(void)str_copy(spec.name, sizeof(spec.name), rec.name);
 	record_io(0);
-	if (!strcmp(verb, "up")) return up();
-	if (!strcmp(verb, "up-to")) return up_to(argv[optind + 1]);
-	if (!strcmp(verb, "stop")) return down(false);
-	if (!strcmp(verb, "down")) return down(true);
-	if (!strcmp(verb, "purge")) return purge();
-	if (!strcmp(verb, "show")) return show();
-	if (!strcmp(verb, "oom")) return oom();
-	if (!strcmp(verb, "time")) return timing((unsigned int)atoi(argv[optind + 1]));
-	if (!strcmp(verb, "exec")) return execute(argv + optind + 1);
+	if (!strcmp(verb, "up"))
+		return up();
+	if (!strcmp(verb, "up-to"))
+		return up_to(argv[optind + 1]);
+	if (!strcmp(verb, "stop"))
+		return down(false);
+	if (!strcmp(verb, "down"))
+		return down(true);
+	if (!strcmp(verb, "purge"))
+		return purge();
+	if (!strcmp(verb, "show"))
+		return show();
+	if (!strcmp(verb, "oom"))
+		return oom();
+	if (!strcmp(verb, "time"))
+		return timing((unsigned int)atoi(argv[optind + 1]));
+	if (!strcmp(verb, "exec"))
+		return execute(argv + optind + 1);
 	return 2;
 }

@@ -63,7 +63,8 @@ static void check_both(void)
 	want("SIOCETHTOOL", call(SYS_ioctl, -1, 0x8946, 0), -EPERM);
 	want("another ioctl", call(SYS_ioctl, -1, TIOCGWINSZ, 0), -EBADF);
 	want("AF_VSOCK", call(SYS_socket, AF_VSOCK, SOCK_STREAM, 0), -EAFNOSUPPORT);
-	want("AF_ALG, high bits", call(SYS_socket, AF_ALG | 1L << 33, SOCK_SEQPACKET, 0), -EAFNOSUPPORT);
+	want("AF_ALG, high bits", call(SYS_socket, AF_ALG | 1L << 33, SOCK_SEQPACKET, 0),
+	     -EAFNOSUPPORT);
 	want("netlink xfrm", call(SYS_socket, AF_NETLINK, SOCK_RAW, 6), -EAFNOSUPPORT);
 	want("netlink audit", call(SYS_socket, AF_NETLINK, SOCK_RAW, 9), -EAFNOSUPPORT);
 	want("netlink route", call(SYS_socket, AF_NETLINK, SOCK_RAW, 0), 0);
@@ -75,10 +76,12 @@ static void check_both(void)
 
 static void check_personality(void)
 {
-	static const unsigned int allowed[] = {0, 8, 0x20000, 0x20008, 0xffffffff};
-	static const unsigned int refused[] = {1, 4, 0xc, 0x10, 0x18, 0x30000, 0x20004, 0x2000c, 0x60000, 0x40000,
-					       0x0400000, 0x80000000, 0x80000008, 0x7fffffff, 0xfffffffe, 0xfffffff7,
-					       0xfffdffff, 0x00020009};
+	static const unsigned int allowed[] = { 0, 8, 0x20000, 0x20008, 0xffffffff };
+	static const unsigned int refused[] = { 1,          4,          0xc,        0x10,
+						0x18,       0x30000,    0x20004,    0x2000c,
+						0x60000,    0x40000,    0x0400000,  0x80000000,
+						0x80000008, 0x7fffffff, 0xfffffffe, 0xfffffff7,
+						0xfffdffff, 0x00020009 };
 
 	for (unsigned int i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		want("a refused personality", call(SYS_personality, refused[i], 0, 0), -EPERM);
@@ -110,7 +113,7 @@ static void check_nesting(void)
 
 static void under(bool nesting, void (*check)(void))
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	auto_fd int fd = filter_build(&e);
 	int status;
 	pid_t pid;
@@ -143,7 +146,7 @@ static void test_nesting(void **state)
 static void test_bad_program(void **state)
 {
 	auto_fd int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	struct err e = {0};
+	struct err e = { 0 };
 
 	(void)state;
 	assert_int_equal(filter_load(-1, false, &e), -EBADF);

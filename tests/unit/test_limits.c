@@ -19,7 +19,7 @@
 static void good(const char *text, const char *online, unsigned int count, const char *list)
 {
 	struct limits_cpu c;
-	struct err e = {0};
+	struct err e = { 0 };
 
 	assert_int_equal(limits_cpu_parse_against(text, online, &c, &e), 0);
 	assert_int_equal(c.count, count);
@@ -29,7 +29,7 @@ static void good(const char *text, const char *online, unsigned int count, const
 static void bad(const char *text, const char *online, const char *why)
 {
 	struct limits_cpu c;
-	struct err e = {0};
+	struct err e = { 0 };
 
 	assert_true(limits_cpu_parse_against(text, online, &c, &e) < 0);
 	assert_non_null(strstr(e.text, why));
@@ -79,9 +79,9 @@ static void test_words(void **state)
 
 static void test_list_round_trip(void **state)
 {
-	struct limits_groups in = {.n = 2}, out;
+	struct limits_groups in = { .n = 2 }, out;
 	char dir[] = "/tmp/sbgroups.XXXXXX", path[64];
-	struct err e = {0};
+	struct err e = { 0 };
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
@@ -107,8 +107,8 @@ static void test_list_round_trip(void **state)
 
 static void test_missing_groups(void **state)
 {
-	struct limits_groups none = {.n = 0};
-	struct err e = {0};
+	struct limits_groups none = { .n = 0 };
+	struct err e = { 0 };
 
 	(void)state;
 	assert_int_equal(limits_group_kill(&none, &e), 0);
@@ -119,7 +119,7 @@ static void test_counter(void **state)
 {
 	char dir[] = "/tmp/sbcount.XXXXXX", path[64];
 	unsigned long long v = 0;
-	struct err e = {0};
+	struct err e = { 0 };
 	FILE *f;
 
 	(void)state;
@@ -131,7 +131,8 @@ static void test_counter(void **state)
 	assert_int_equal(limits_group_counter(dir, "memory.events", "oom_kill", &v, &e), 0);
 	assert_int_equal(v, 7);
 	assert_int_equal(limits_group_counter(dir, "memory.events", "oom_kil", &v, &e), -EBADMSG);
-	assert_int_equal(limits_group_counter(dir, "memory.events", "oom_kill_disable", &v, &e), -EBADMSG);
+	assert_int_equal(limits_group_counter(dir, "memory.events", "oom_kill_disable", &v, &e),
+			 -EBADMSG);
 	assert_int_equal(limits_group_counter(dir, "nothing", "oom", &v, &e), -ENOENT);
 	unlink(path);
 	rmdir(dir);
@@ -140,9 +141,9 @@ static void test_counter(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cpus_accepted),	cmocka_unit_test(test_cpus_refused),
-		cmocka_unit_test(test_words),		cmocka_unit_test(test_list_round_trip),
-		cmocka_unit_test(test_missing_groups),	cmocka_unit_test(test_counter),
+		cmocka_unit_test(test_cpus_accepted),  cmocka_unit_test(test_cpus_refused),
+		cmocka_unit_test(test_words),          cmocka_unit_test(test_list_round_trip),
+		cmocka_unit_test(test_missing_groups), cmocka_unit_test(test_counter),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,12 +29,12 @@ static int step(const char *name, struct err *e)
 	return 0;
 }
 
-#define STEP(f)                                                                                                        \
-	int f(struct plan *p, struct err *e);                                                                          \
-	int f(struct plan *p, struct err *e)                                                                           \
-	{                                                                                                              \
-		(void)p;                                                                                               \
-		return step(#f, e);                                                                                    \
+#define STEP(f)                                                                                    \
+	int f(struct plan *p, struct err *e);                                                      \
+	int f(struct plan *p, struct err *e)                                                       \
+	{                                                                                          \
+		(void)p;                                                                           \
+		return step(#f, e);                                                                \
 	}
 STEP(limits_up)
 STEP(limits_down)
@@ -71,19 +71,21 @@ static int setup(void **state)
 
 static void test_up(void **state)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 
 	(void)state;
 	assert_string_equal(plan.dir, "/nowhere/run/ws/alice");
 	assert_string_equal(plan.store, "/nowhere/state/workspaces/alice");
 	assert_int_equal(plan_up(&plan, &e), 0);
-	assert_string_equal(trace, "limits_up ns_up net_up nic_up rootfs_up ns_init_up devices_up ns_ready_up ");
+	assert_string_equal(
+		trace,
+		"limits_up ns_up net_up nic_up rootfs_up ns_init_up devices_up ns_ready_up ");
 	assert_string_equal(rec.step, "ready");
 }
 
 static void test_stop_keeps(void **state)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 
 	(void)state;
 	assert_int_equal(plan_down(&plan, false, &e), 0);
@@ -92,31 +94,35 @@ static void test_stop_keeps(void **state)
 
 static void test_down_goes_on(void **state)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 
 	(void)state;
 	fail_at = "ns_init_down";
 	fail_too = "net_down";
 	assert_int_equal(plan_down(&plan, true, &e), -EIO);
 	assert_string_equal(e.text, "do 'ns_init_down': injected");
-	assert_string_equal(trace, "devices_down ns_init_down rootfs_down nic_down net_down ns_down limits_down ");
+	assert_string_equal(
+		trace,
+		"devices_down ns_init_down rootfs_down nic_down net_down ns_down limits_down ");
 }
 
 static void test_undo(void **state)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 
 	(void)state;
 	fail_at = "rootfs_up";
 	assert_int_equal(plan_up(&plan, &e), -EIO);
 	assert_string_equal(e.text, "do 'rootfs_up': injected");
-	assert_string_equal(trace, "limits_up ns_up net_up nic_up rootfs_up rootfs_down nic_down net_down ns_down "
-				   "limits_down ");
+	assert_string_equal(
+		trace,
+		"limits_up ns_up net_up nic_up rootfs_up rootfs_down nic_down net_down ns_down "
+		"limits_down ");
 }
 
 static void test_undo_fails(void **state)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 
 	(void)state;
 	fail_at = "nic_up";
@@ -128,7 +134,7 @@ static void test_undo_fails(void **state)
 
 static void test_no_spec(void **state)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 
 	(void)state;
 	plan_init(&plan, &settings, NULL, &rec);
@@ -140,7 +146,7 @@ static void test_no_spec(void **state)
 static void test_reports(void **state)
 {
 	struct work_step got;
-	struct err e = {0};
+	struct err e = { 0 };
 	struct msg m;
 	int sv[2];
 
@@ -167,7 +173,7 @@ static void test_reports(void **state)
 static void test_purge(void **state)
 {
 	char dir[] = "/tmp/sbplan.XXXXXX", path[128];
-	struct err e = {0};
+	struct err e = { 0 };
 
 	(void)state;
 	assert_int_equal(plan_purge(&plan, &e), 0);
@@ -197,10 +203,14 @@ static void test_cut_path(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_up, setup),	     cmocka_unit_test_setup(test_stop_keeps, setup),
-		cmocka_unit_test_setup(test_down_goes_on, setup), cmocka_unit_test_setup(test_undo, setup),
-		cmocka_unit_test_setup(test_undo_fails, setup), cmocka_unit_test_setup(test_no_spec, setup),
-		cmocka_unit_test_setup(test_reports, setup), cmocka_unit_test_setup(test_purge, setup),
+		cmocka_unit_test_setup(test_up, setup),
+		cmocka_unit_test_setup(test_stop_keeps, setup),
+		cmocka_unit_test_setup(test_down_goes_on, setup),
+		cmocka_unit_test_setup(test_undo, setup),
+		cmocka_unit_test_setup(test_undo_fails, setup),
+		cmocka_unit_test_setup(test_no_spec, setup),
+		cmocka_unit_test_setup(test_reports, setup),
+		cmocka_unit_test_setup(test_purge, setup),
 		cmocka_unit_test_setup(test_cut_path, setup),
 	};
 
