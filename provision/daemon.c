@@ -24,7 +24,7 @@
 #include "harden.h"
 #include "helper.h"
 #include "limits.h"
-#include "net.h"
+#include "hostnet.h"
 #include "ns.h"
 #include "statedir.h"
 #include "workspace.h"
@@ -306,7 +306,7 @@ static int open_files(struct registry_files *files, struct err *e)
 
 static int host_up(void *ctx, struct err *e)
 {
-	return net_host_up(ctx, e);
+	return hostnet_up(ctx, e);
 }
 
 static int start_servers(struct daemon *d, struct err *e)

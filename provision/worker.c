@@ -18,7 +18,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "net.h"
+#include "hostnet.h"
 #include "plan.h"
 
 #define KEEP_MAX 4
@@ -191,7 +191,7 @@ static int run_order(struct plan *p, const struct worker_order *o, bool *clean, 
 	case WORKER_PURGE:
 		return down_and_purge(p, true, e);
 	case WORKER_HOST:
-		return net_host_up(p->settings, e);
+		return hostnet_up(p->settings, e);
 	case WORKER_TRASH:
 		return remove_trash(p->settings, o->trash, e);
 	}

@@ -33,6 +33,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "provision/limits.h"
+#include "hostnet.h"
 #include "net.h"
 #include "nic.h"
 #include "ns.h"
@@ -281,7 +282,7 @@ int nic_identify(const struct spec *spec, struct record *rec, struct err *e)
 	return 0;
 }
 
-int net_host_up(const struct settings *s, struct err *e)
+int hostnet_up(const struct settings *s, struct err *e)
 {
 	return 0;
 }
