@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 
 typedef int (*digest_sign_fn)(EVP_MD_CTX *ctx, unsigned char *sig, size_t *siglen,
 			      const unsigned char *data, size_t len);
+typedef int (*rand_bytes_fn)(unsigned char *buf, int num);
 typedef int (*digest_verify_fn)(EVP_MD_CTX *ctx, const unsigned char *sig, size_t siglen,
 				const unsigned char *data, size_t len);
 
@@ -28,6 +30,7 @@ typedef int (*digest_verify_fn)(EVP_MD_CTX *ctx, const unsigned char *sig, size_
 static struct {
 	digest_sign_fn real_sign;
 	digest_verify_fn real_verify;
+	rand_bytes_fn real_random;
 	interpose_sign_fn sign;
 	void *ctx;
 	unsigned int signs, verifies;
@@ -36,7 +39,7 @@ static struct {
 	bool overflow;
 	int socket;
 	size_t unsent;
-	size_t budget; /* 0 = not counting */
+	size_t budget; /* packets that may still be made, 0 = not counting */
 } self = { .socket = -1 };
 
 /* The libcrypto function that ours hides. */
@@ -50,11 +53,13 @@ static void *real(const char *name)
 int interpose_setup(void)
 {
 	void *sign = real("EVP_DigestSign"), *verify = real("EVP_DigestVerify");
+	void *random = real("RAND_bytes");
 
-	if (!sign || !verify)
+	if (!sign || !verify || !random)
 		return -ENOSYS;
 	memcpy(&self.real_sign, &sign, sizeof(sign));
 	memcpy(&self.real_verify, &verify, sizeof(verify));
+	memcpy(&self.real_random, &random, sizeof(random));
 	return 0;
 }
 
@@ -152,7 +157,7 @@ size_t interpose_unsent(void)
 
 void interpose_budget(size_t len)
 {
-	self.budget = 4 * len + (256 << 10) + self.unsent;
+	self.budget = len ? len / 64 + 1024 : 0;
 }
 
 /* libssh takes 0 for "nothing went out, try again when poll says so", and any error for the end of the connection. */
@@ -169,15 +174,19 @@ ssize_t send(int fd, const void *buf, size_t len, int flags)
 	if (n < 0 && errno == EAGAIN)
 		n = 0;
 	self.unsent = n < 0 ? 0 : len - (size_t)n;
-	if (self.budget && n > 0) {
-		if ((size_t)n >= self.budget) {
-			log_warn("client asked for packets too small to be served: connection "
-				 "dropped");
-			_exit(1);
-		}
-		self.budget -= (size_t)n;
-	}
 	return n;
+}
+
+/* libssh calls this once per packet, for the padding. */
+int RAND_bytes(unsigned char *buf, int num)
+{
+	if (self.budget && !--self.budget) {
+		log_warn("client asked for packets too small to be served: connection dropped");
+		_exit(1);
+	}
+	if (!self.real_random && interpose_setup() < 0)
+		return 0;
+	return self.real_random(buf, num);
 }
 
 /* An empty set: libssh then answers the request with a plain failure. Layout of gss_OID_set_desc (RFC 2744, 6). */

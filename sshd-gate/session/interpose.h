@@ -3,7 +3,7 @@
  * Functions of libcrypto, libc and libgssapi that this program defines itself, so that libssh, which calls them through
  * the dynamic symbol table, calls ours.  EVP_DigestSign: the host key is not here, a hook asks provisiond.
  * EVP_DigestVerify: a hook keeps signature and algorithm for provisiond, which alone decides.  send: never blocks.
- * gss_indicate_mechs: GSSAPI has no mechanism, so no Kerberos code runs before the login.
+ * RAND_bytes: counts packets.  gss_indicate_mechs: GSSAPI has no mechanism, so no Kerberos code runs before the login.
  */
 #pragma once
 #include <stdbool.h>
@@ -45,7 +45,7 @@ void interpose_socket(int fd);
 /* Bytes libssh could not send at its last try. */
 size_t interpose_unsent(void);
 /*
- * Before a channel write of `len` bytes. A client that asked for absurdly small packets makes libssh send without end;
- * past a generous multiple of `len` the process ends.
+ * Before a channel write of `len` bytes. A client that asked for absurdly small packets makes libssh send without end
+ * (for ever at 10 bytes): past a generous number of packets for `len` the process ends. 0 after the write.
  */
 void interpose_budget(size_t len);

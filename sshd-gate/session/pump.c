@@ -150,6 +150,7 @@ static uint32_t give(struct session *s, struct chan *c, struct out *o, const voi
 	interpose_budget(len);
 	n = o == &c->err ? ssh_channel_write_stderr(c->ssh, p, len)
 			 : ssh_channel_write(c->ssh, p, len);
+	interpose_budget(0);
 	transport_note_writes(s);
 	if (n >= 0)
 		return (uint32_t)n;

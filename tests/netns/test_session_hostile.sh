@@ -229,6 +229,10 @@ r = Raw(login=True)
 for i in range(300): c = r.open(i); r.request(c, "exec", False, "s", "cat"); r.send(97, "u", c)
 time.sleep(0.5); c = r.open(999); check("300 channels opened and closed at once", c is not None); quiet("open/close storm", r); r.close()
 
+r = Raw(login=True); c = r.open(); r.request(c, "exec", False, "s", "echo x; cat; exit 8"); r.find(94)
+for i in range(5000): r.send(80, "sb", "keepalive@openssh.com", True)
+r.send(96, "u", c); check("5000 keepalives around a running program do no harm", exit_status(r) == 8); r.close()
+
 # a client that asks without ever reading the answers
 r = Raw(login=True); stop = False
 r.t.packetizer.read_message = lambda: time.sleep(100)
