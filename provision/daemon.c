@@ -26,6 +26,7 @@
 #include "limits.h"
 #include "hostnet.h"
 #include "ns.h"
+#include "rootfs.h"
 #include "statedir.h"
 #include "workspace.h"
 
@@ -279,28 +280,33 @@ static int block_signals(struct err *e)
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? err_sys(e, "block signals") : 0;
 }
 
-/* ws-init where it is installed; from a build tree, beside provisiond itself. */
-static int open_init_image(struct err *e)
+/* A part of sshbay: beside provisiond itself in a build tree, else where it is installed. Returns buf. */
+static const char *part_path(const char *name, char buf[PATH_MAX])
 {
-	char self[PATH_MAX], *slash;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - sizeof("/ws-init"));
+	ssize_t n = readlink("/proc/self/exe", buf, PATH_MAX - 1);
 
 	if (n > 0) {
-		self[n] = '\0';
-		slash = strrchr(self, '/');
-		strcpy(slash, "/ws-init");
-		if (access(self, X_OK) == 0)
-			return ns_init_image(self, e);
+		char *slash;
+
+		buf[n] = '\0';
+		slash = strrchr(buf, '/') + 1;
+		if (!str_copy(slash, PATH_MAX - (size_t)(slash - buf), name) && !access(buf, X_OK))
+			return buf;
 	}
-	return ns_init_image(SSHBAY_LIBEXEC "/ws-init", e);
+	(void)str_format(buf, PATH_MAX, "%s/%s", SSHBAY_LIBEXEC, name);
+	return buf;
 }
 
 static int open_files(struct registry_files *files, struct err *e)
 {
+	static char bundle[PATH_MAX];
+	char path[PATH_MAX];
+
+	rootfs_bundle_path = part_path("sftp", bundle);
 	files->filter = filter_build(e);
 	if (files->filter < 0)
 		return files->filter;
-	files->init = open_init_image(e);
+	files->init = ns_init_image(part_path("ws-init", path), e);
 	return files->init < 0 ? files->init : 0;
 }
 
