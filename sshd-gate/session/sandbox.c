@@ -11,6 +11,7 @@
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -169,7 +170,6 @@ static const int allowed[] = {
 	SCMP_SYS(restart_syscall),
 	SCMP_SYS(sysinfo),
 	SCMP_SYS(getrusage),
-	SCMP_SYS(prlimit64),
 	SCMP_SYS(getrlimit),
 	SCMP_SYS(setrlimit),
 	SCMP_SYS(sched_yield),
@@ -214,6 +214,13 @@ static int add_by_argument(scmp_filter_ctx ctx)
 	static const int fcntls[] = { F_GETFL,         F_SETFL,      F_GETFD,     F_SETFD,
 				      F_DUPFD_CLOEXEC, F_SETPIPE_SZ, F_GETPIPE_SZ };
 	static const unsigned int ioctls[] = { TIOCSWINSZ, TIOCGWINSZ, FIONREAD };
+	/* No filters, no ULPs, nothing that reaches far into the kernel. */
+	static const int options[][2] = {
+		{ IPPROTO_TCP, TCP_NODELAY },
+		{ IPPROTO_TCP, TCP_QUICKACK },
+		{ SOL_SOCKET, SO_SNDBUF },
+		{ SOL_SOCKET, SO_RCVBUF },
+	};
 	int ret = 0;
 
 	for (size_t i = 0; !ret && i < sizeof(fcntls) / sizeof(*fcntls); i++)
@@ -231,12 +238,14 @@ static int add_by_argument(scmp_filter_ctx ctx)
 	if (!ret)
 		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 			  &SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (!ret) /* TCP options and keepalive, nothing of SOL_PACKET or netfilter */
-		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1,
-			  &SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP));
+	for (size_t i = 0; !ret && i < sizeof(options) / sizeof(*options); i++)
+		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2,
+			  (struct scmp_arg_cmp[]){
+				  SCMP_A1(SCMP_CMP_EQ, (uint64_t)options[i][0]),
+				  SCMP_A2(SCMP_CMP_EQ, (uint64_t)options[i][1]) });
+	/* Its own limits only: the kernel lets a process set those of every other one of its uid, the listener's too. */
 	if (!ret)
-		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1,
-			  &SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET));
+		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, &SCMP_A0(SCMP_CMP_EQ, 0));
 	/* fstat(2) as glibc writes it: an empty path */
 	if (!ret)
 		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
