@@ -35,9 +35,10 @@
 
 /* The helper whose namespaces these are, until they are pinned. */
 struct holder {
-	void *stack;
+	char *stacks; /* its own, then that of the process which makes it */
 	pid_t worker, pid;
-	int pidfd;
+	uid_t owner;
+	int pidfd, code;
 };
 
 /* --- the private mount point of the pins --- */
@@ -208,23 +209,56 @@ static int hold(void *arg)
 	return 0;
 }
 
+/*
+ * Whoever makes a user namespace pays, in the one above it, for all that is counted per user: inotify instances, network
+ * namespaces, queued signals, locked memory.  Made by root, all workspaces would share root's account, and one of them
+ * could empty it for the rest and for the host.  So the maker is the workspace's own first id, for this one call; the
+ * helper is the worker's child (CLONE_PARENT).
+ */
+static int make_holder(void *arg)
+{
+	struct holder *h = arg;
+
+	/* The system call: glibc's function would change every thread, and the memory is the worker's. */
+	if (syscall(SYS_setresuid, -1, h->owner, -1) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0) {
+		h->code = errno;
+		_exit(0);
+	}
+	h->pid = clone(hold, h->stacks + HOLDER_STACK,
+		       CLONE_VM | CLONE_NEWUSER | CLONE_NEWNET | CLONE_PIDFD | CLONE_PARENT |
+			       SIGCHLD,
+		       &h->worker, &h->pidfd);
+	h->code = h->pid < 0 ? errno : 0;
+	_exit(0);
+}
+
 static int holder_start(struct holder *h, struct err *e)
 {
-	h->stack = mmap(NULL, HOLDER_STACK, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	if (h->stack == MAP_FAILED) {
-		h->stack = NULL;
+	pid_t maker;
+
+	h->stacks = mmap(NULL, 2 * HOLDER_STACK, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (h->stacks == MAP_FAILED) {
+		h->stacks = NULL;
 		return err_sys(e, "start the namespace helper");
 	}
 	h->worker = getpid();
-	/* CLONE_VM: a fork would copy the page tables of provisiond only to wait and die. */
-	h->pid = clone(hold, (char *)h->stack + HOLDER_STACK,
-		       CLONE_VM | CLONE_NEWUSER | CLONE_NEWNET | CLONE_PIDFD | SIGCHLD, &h->worker,
-		       &h->pidfd);
-	if (h->pid < 0 && (errno == ENOSPC || errno == EUSERS))
-		return err_sys(
-			e, "make namespaces (user.max_user_namespaces, user.max_net_namespaces)");
-	return h->pid < 0 ? err_sys(e, "make user and network namespaces") : 0;
+	h->code = ECHILD; /* what it is if the maker is killed */
+	/* CLONE_VM: a fork would copy the page tables of provisiond only to wait and die. CLONE_FILES: for the pidfd. */
+	maker = clone(make_holder, h->stacks + 2 * HOLDER_STACK,
+		      CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, h);
+	if (maker < 0)
+		return err_sys(e, "start the namespace helper");
+	while (waitpid(maker, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (h->code == ENOSPC || h->code == EUSERS)
+		return err_set(
+			e, h->code,
+			"make namespaces: %s (user.max_user_namespaces, user.max_net_namespaces)",
+			strerror(h->code));
+	return h->code ? err_set(e, h->code, "make user and network namespaces: %s",
+				 strerror(h->code))
+		       : 0;
 }
 
 static void holder_end(struct holder *h)
@@ -237,8 +271,8 @@ static void holder_end(struct holder *h)
 			;
 		fd_close(&h->pidfd);
 	}
-	if (h->stack)
-		(void)munmap(h->stack, HOLDER_STACK);
+	if (h->stacks)
+		(void)munmap(h->stacks, 2 * HOLDER_STACK);
 }
 
 static int write_map(pid_t pid, const char *kind, const struct record *r, struct err *e)
@@ -284,7 +318,7 @@ static int take_from(struct plan *p, const struct holder *h, struct err *e)
 
 static int make(struct plan *p, struct err *e)
 {
-	struct holder h = { .pid = -1, .pidfd = -1 };
+	struct holder h = { .pid = -1, .owner = (uid_t)p->rec->id_base, .pidfd = -1 };
 	int r = unpin(p, "net", e);
 
 	if (r == 0)

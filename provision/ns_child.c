@@ -188,12 +188,18 @@ static void limit(int what, rlim_t soft, rlim_t hard)
 	(void)setrlimit(what, &want);
 }
 
-static int set_limits(struct err *e)
+/* What a login may have of the workspace's processes; the rest is there for its owner to log in and end a fork bomb. */
+static rlim_t logins_share(const struct spec *s)
+{
+	return s->pids == 0 ? RLIM_INFINITY : s->pids - (s->pids < 64 ? s->pids / 4 : 16);
+}
+
+static int set_limits(const struct spec *s, struct err *e)
 {
 	limit(RLIMIT_NOFILE, 1024, 1048576);
 	limit(RLIMIT_CORE, 0, RLIM_INFINITY);
 	limit(RLIMIT_MEMLOCK, 64 << 20, 64 << 20);
-	limit(RLIMIT_NPROC, RLIM_INFINITY, RLIM_INFINITY);
+	limit(RLIMIT_NPROC, logins_share(s), RLIM_INFINITY);
 	limit(RLIMIT_FSIZE, RLIM_INFINITY, RLIM_INFINITY);
 	limit(RLIMIT_STACK, 8 << 20, RLIM_INFINITY);
 	/* provisiond is protected from the OOM killer; what runs inside must not be. */
@@ -228,7 +234,7 @@ static int help(struct start *s, struct err *e)
 	int r = limits_join(p, e);
 
 	if (r == 0)
-		r = set_limits(e);
+		r = set_limits(p->spec, e);
 	if (r < 0)
 		return r;
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)

@@ -6,9 +6,9 @@
  * workspace can hold up one request and never the agent.
  */
 #pragma once
+#include "become.h"
 #include "passwd.h"
 #include "proto/init.h"
-#include <sys/resource.h>
 
 #define AGENT_USER_CONNS 512 /* connections bound to a user, all sessions together */
 #define AGENT_SPARE_CONNS                                                                          \
@@ -62,7 +62,7 @@ struct agent {
 	uint64_t trim_at;          /* ms; 0 = buffers are clean */
 	uint64_t kill_at, exit_at; /* ms, while stopping */
 	bool stopping;
-	struct rlimit nofile;     /* what children get */
+	struct become_limits limits; /* what children get */
 	uint32_t nusers, nconns;  /* connections bound to a user; rows of conns ever used */
 	uint32_t njobs, jobs_top; /* living jobs; rows of jobs ever used */
 	struct conn conns[AGENT_CONNS];

@@ -4,8 +4,13 @@
 #include "passwd.h"
 #include <sys/resource.h>
 
+/* What children of PID 1 get; PID 1 raised both for itself. Only soft limits: sudo goes up to the hard one to get through. */
+struct become_limits {
+	struct rlimit nofile, nproc;
+};
+
 /*
- * Restore the limit of open files that PID 1 raised for itself, then set groups, gid and uid (real, effective, saved).
+ * Restore these limits, then set groups, gid and uid (real, effective, saved).
  * The kernel makes the process undumpable until it execs, so that no other process of the user can ptrace the helper.
  */
-int become_user(const struct account *a, const struct rlimit *nofile, struct err *e);
+int become_user(const struct account *a, const struct become_limits *l, struct err *e);

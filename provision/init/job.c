@@ -77,7 +77,7 @@ static _Noreturn void helper_run(struct agent *a, const struct conn *c, const st
 	h.sock = HELPER_SOCK;
 	h.account = c ? &c->account : NULL;
 	h.request = s->request;
-	h.nofile = a->nofile;
+	h.limits = a->limits;
 	r = s->work(&h, &fd, &e);
 	if (r < 0) {
 		memset(&h.report, 0, JOB_REPORT_SHORT);

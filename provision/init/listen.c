@@ -95,7 +95,7 @@ static int listen_unix(const struct init_address *ad, int *fd, struct err *e)
 int listen_work(struct job_helper *h, int *fd, struct err *e)
 {
 	const struct init_address *ad = h->request;
-	int r = become_user(h->account, &h->nofile, e);
+	int r = become_user(h->account, &h->limits, e);
 
 	if (r < 0)
 		return r;

@@ -166,7 +166,7 @@ static int open_signals(void)
 
 static int start(struct agent *a)
 {
-	struct rlimit nofile;
+	struct rlimit nofile, nproc;
 	struct stat st;
 
 	if (fstat(LISTEN_FD, &st) < 0 || !S_ISSOCK(st.st_mode)) {
@@ -178,9 +178,14 @@ static int start(struct agent *a)
 		return -1;
 	prctl(PR_SET_NAME, "ws-init");
 	umask(022);
-	if (getrlimit(RLIMIT_NOFILE, &a->nofile) < 0)
+	if (getrlimit(RLIMIT_NOFILE, &a->limits.nofile) < 0 ||
+	    getrlimit(RLIMIT_NPROC, &a->limits.nproc) < 0)
 		return -1;
-	nofile = a->nofile;
+	/* Our soft limit is a login's: less than the workspace's, so that there is room for the next one. */
+	nproc = a->limits.nproc;
+	nproc.rlim_cur = nproc.rlim_max;
+	setrlimit(RLIMIT_NPROC, &nproc);
+	nofile = a->limits.nofile;
 	nofile.rlim_cur = nofile.rlim_max < AGENT_NOFILE ? nofile.rlim_max : AGENT_NOFILE;
 	setrlimit(RLIMIT_NOFILE, &nofile);
 	a->epoll = epoll_create1(EPOLL_CLOEXEC);

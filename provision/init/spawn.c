@@ -126,7 +126,7 @@ static int open_stdio(struct job_helper *h, const struct init_spawn *s, struct p
 	int r;
 
 	if (!(s->flags & INIT_PTY)) {
-		r = become_user(h->account, &h->nofile, e);
+		r = become_user(h->account, &h->limits, e);
 		return r < 0 ? r : open_pipes(h, e);
 	}
 	r = pty_open(h->account, s, pty, e);
@@ -135,7 +135,7 @@ static int open_stdio(struct job_helper *h, const struct init_spawn *s, struct p
 	h->report.port = pty->number;
 	h->report.logged =
 		login_record(pty->number, h->account->name, client_address(s, host, sizeof(host)));
-	r = become_user(h->account, &h->nofile, e);
+	r = become_user(h->account, &h->limits, e);
 	if (r == 0)
 		r = job_report(h, &pty->master, 1, e);
 	return r < 0 ? r : to_stdio(pty->slave, pty->slave, pty->slave, e);
