@@ -181,7 +181,7 @@ static int receive(struct gate_conn *c, struct err *e)
 		struct gate_attached attached;
 	} body;
 	struct msg m;
-	int ret = msg_recv(c->fd, &gate_proto, &body, sizeof(body), &m, e);
+	int ret = msg_recv_plain(c->fd, &gate_proto, &body, sizeof(body), &m, e);
 
 	if (ret == 0)
 		return -ESHUTDOWN;
@@ -289,7 +289,7 @@ static void discard_queue(struct gate_conn *c)
 
 	/* A socket's buffer holds fewer than that. */
 	for (int i = 0; i < 4096; i++) {
-		int ret = msg_recv(c->fd, &gate_proto, &body, sizeof(body), &m, NULL);
+		int ret = msg_recv_plain(c->fd, &gate_proto, &body, sizeof(body), &m, NULL);
 
 		if (ret > 0)
 			msg_close_fds(&m);

@@ -53,7 +53,7 @@ static int await(const struct plan *p, int sock, uint32_t want, uint64_t end, st
 		int r = wait_for(p, sock, end, e);
 
 		if (r == 0)
-			r = msg_recv(sock, &init_proto, &body, sizeof(body), &m, e);
+			r = msg_recv_plain(sock, &init_proto, &body, sizeof(body), &m, e);
 		if (r == -EAGAIN)
 			continue;
 		if (r == 0)

@@ -76,6 +76,11 @@ int msg_send(int sock, const struct msg_proto *p, uint32_t type, const void *bod
  * fds are closed, fd counts outside the row's range are -EPROTO, MSG_CTRUNC too).  All fds arrive CLOEXEC.
  */
 int msg_recv(int sock, const struct msg_proto *p, void *body, size_t bodycap, struct msg *m, struct err *e);
+/*
+ * The same from a peer that has no descriptors to send: those that it sends all the same are dropped by the kernel and
+ * never enter this process (-EPROTO).  Closing a file that the peer serves itself (FUSE) would wait for that peer.
+ */
+int msg_recv_plain(int sock, const struct msg_proto *p, void *body, size_t bodycap, struct msg *m, struct err *e);
 /* Close the fds that were not taken. */
 void msg_close_fds(struct msg *m);
 

@@ -170,6 +170,36 @@ static int check_fds(const struct msg_proto *p, struct msg *m, struct err *e)
 	return 0;
 }
 
+static int receive_into(int sock, const struct msg_proto *p, void *body, size_t bodycap,
+			struct msg *m, struct msghdr *mh, struct err *e)
+{
+	ssize_t n;
+	int r;
+
+	memset(m, 0, sizeof(*m));
+	for (unsigned int i = 0; i < MSG_FDS_MAX; i++)
+		m->fds[i] = -1;
+	n = receive(sock, mh);
+	if (n == -EAGAIN)
+		return err_set(e, EAGAIN, "receive '%s' message: nothing there", p->name);
+	if (n < 0)
+		return err_ret(e, (int)n, "receive '%s' message", p->name);
+	collect(mh, m);
+	if (n == 0 && m->nfds == 0 && !(mh->msg_flags & MSG_CTRUNC))
+		return 0;
+	r = check_flags(p, mh->msg_flags, e);
+	if (r == 0)
+		r = msg_decode(p, scratch, (size_t)n, &m->type, body, bodycap, e);
+	if (r == 0)
+		r = check_fds(p, m, e);
+	if (r < 0) {
+		msg_close_fds(m);
+		return r;
+	}
+	m->body = body;
+	return 1;
+}
+
 int msg_recv(int sock, const struct msg_proto *p, void *body, size_t bodycap, struct msg *m,
 	     struct err *e)
 {
@@ -181,31 +211,23 @@ int msg_recv(int sock, const struct msg_proto *p, void *body, size_t bodycap, st
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
-	ssize_t n;
-	int r;
 
-	memset(m, 0, sizeof(*m));
-	for (unsigned int i = 0; i < MSG_FDS_MAX; i++)
-		m->fds[i] = -1;
-	n = receive(sock, &mh);
-	if (n == -EAGAIN)
-		return err_set(e, EAGAIN, "receive '%s' message: nothing there", p->name);
-	if (n < 0)
-		return err_ret(e, (int)n, "receive '%s' message", p->name);
-	collect(&mh, m);
-	if (n == 0 && m->nfds == 0)
-		return 0;
-	r = check_flags(p, mh.msg_flags, e);
-	if (r == 0)
-		r = msg_decode(p, scratch, (size_t)n, &m->type, body, bodycap, e);
-	if (r == 0)
-		r = check_fds(p, m, e);
-	if (r < 0) {
-		msg_close_fds(m);
-		return r;
-	}
-	m->body = body;
-	return 1;
+	return receive_into(sock, p, body, bodycap, m, &mh, e);
+}
+
+int msg_recv_plain(int sock, const struct msg_proto *p, void *body, size_t bodycap, struct msg *m,
+		   struct err *e)
+{
+	struct iovec iov = { .iov_base = scratch, .iov_len = sizeof(scratch) };
+	union control control;
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control };
+	socklen_t len = sizeof(int);
+	int creds = 0;
+
+	/* Credentials come first and fill this room; without them it would hold descriptors. */
+	if (getsockopt(sock, SOL_SOCKET, SO_PASSCRED, &creds, &len) == 0 && creds)
+		mh.msg_controllen = CMSG_SPACE(sizeof(struct ucred));
+	return receive_into(sock, p, body, bodycap, m, &mh, e);
 }
 
 void msg_close_fds(struct msg *m)
