@@ -141,6 +141,8 @@ static int on_timer(sd_event_source *src, uint64_t usec, void *userdata)
 	struct gate_conn *c = userdata;
 
 	if (c->fd < 0) {
+		/* No end was reported: a process that left this conversation and lives on is counted nowhere any more. */
+		gate_server_tell(c, CTL_DROP);
 		conn_end(c, 0, false);
 	} else if (c->throttled) {
 		c->throttled = false;

@@ -237,6 +237,22 @@ static void leaving_cancels_the_wait(void **state)
 	assert_int_equal(cancelled, 1);
 }
 
+/* A taken-over session that feigns its end would serve on without being counted. */
+static void nobody_serves_on_alone(void **state)
+{
+	struct session s;
+
+	log_in(&s, "alice");
+	assert_int_equal(send(s.fd, "", 0, 0), 0);	/* reads like the end */
+	spin();
+	assert_int_equal(listed(), 0);
+	assert_int_equal(last_state, CTL_AUTHENTICATED);
+	usleep(1100000);
+	spin();
+	assert_dropped(&s);
+	fd_close(&s.fd);
+}
+
 static void see_channels(void *ctx, const struct session_info *s)
 {
 	snprintf(ctx, 256, "%u %s", s->channels, s->kinds);
@@ -344,7 +360,7 @@ int main(void)
 		T(welcome_and_login), T(only_the_first_hash_counts), T(bad_names_and_unknown_users_look_alike),
 		T(tries_are_counted), T(probes_are_limited), T(name_is_fixed),
 		T(rules_of_the_conversation), T(attach_gives_a_socket), T(attach_can_fail),
-		T(leaving_cancels_the_wait), T(channels_are_shown), T(a_flood_is_slowed_down),
+		T(leaving_cancels_the_wait), T(nobody_serves_on_alone), T(channels_are_shown), T(a_flood_is_slowed_down),
 		T(memory_kills_are_explained),
 		T(connections_of_a_user_are_limited),
 	};
