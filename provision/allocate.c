@@ -10,6 +10,7 @@
 
 #include "base/clk.h"
 #include "base/fd.h"
+#include "base/num.h"
 #include "nic.h"
 
 static void mark(uint8_t *bits, uint64_t nbits, uint64_t bit)
@@ -291,5 +292,32 @@ int allocate_nic(struct registry *r, struct workspace *ws, const struct spec *sp
 		return ret;
 	rec->nic = want.nic;
 	ws->leased = clk_wall_s();
+	return 0;
+}
+
+int allocate_possible(const char *name, const struct spec *spec, struct err *e)
+{
+	char size[32];
+
+	if (spec->disk != SETTINGS_UNLIMITED)
+		return err_set(e, EOPNOTSUPP,
+			       "start workspace '%s': disk = %s: file space cannot be limited yet "
+			       "(set disk = unlimited)",
+			       name, num_size_text(spec->disk, size, sizeof(size)));
+	if (spec->gpu[0] && strcmp(spec->gpu, "none") != 0)
+		return err_set(e, EOPNOTSUPP,
+			       "start workspace '%s': gpu = %s: GPUs cannot be given yet (set gpu "
+			       "= none)",
+			       name, spec->gpu);
+	if (strcmp(spec->nic, "auto") == 0)
+		return err_set(e, EOPNOTSUPP,
+			       "start workspace '%s': nic = auto: choosing from the pool is not done "
+			       "yet (name an interface, pci: or mac:)",
+			       name);
+	if (strcmp(spec->cpus, "auto:nic") == 0)
+		return err_set(e, EOPNOTSUPP,
+			       "start workspace '%s': cpus = auto:nic: the NIC's cpus are not looked "
+			       "up yet (list them)",
+			       name);
 	return 0;
 }

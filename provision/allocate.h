@@ -20,6 +20,8 @@ int allocate_slot_at(struct registry *r, struct workspace *ws, uint64_t id_base,
  */
 int allocate_address(struct registry *r, struct workspace *ws, const struct spec *spec,
 		     struct record *rec, struct err *e);
+/* -EOPNOTSUPP, with the name of the key, when the configuration asks for what no step gives: better than to ignore it. */
+int allocate_possible(const char *name, const struct spec *spec, struct err *e);
 /* rec->nic for spec->nic ("none" clears it): identified on the host, refused when another record holds it. */
 int allocate_nic(struct registry *r, struct workspace *ws, const struct spec *spec,
 		 struct record *rec, struct err *e);

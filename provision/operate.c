@@ -107,6 +107,9 @@ static int allocate(struct workspace *ws, struct job *job, struct record *rec, s
 	int ret;
 
 	settings_spec(r->settings, ws->name, &job->spec);
+	ret = allocate_possible(ws->name, &job->spec, e);
+	if (ret)
+		return ret;
 	if (ws->has_record) {
 		*rec = ws->rec;
 	} else {

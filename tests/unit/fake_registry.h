@@ -411,6 +411,7 @@ static inline int bench_setup(void **state)
 	s->limits.stop_timeout = 1;
 	str_copy(s->defaults.image, sizeof(s->defaults.image), "bookworm");
 	str_copy(s->defaults.nic, sizeof(s->defaults.nic), "none");
+	s->defaults.disk = SETTINGS_UNLIMITED;
 	assert_true(sd_event_new(&bench.loop) >= 0);
 	return 0;
 }
