@@ -220,6 +220,7 @@ static void loop(struct session *s)
 			return;
 		}
 		turn(s, &p);
+		transport_note_writes(s);
 	}
 }
 

@@ -240,9 +240,8 @@ static int add_by_argument(scmp_filter_ctx ctx)
 			  &SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	for (size_t i = 0; !ret && i < sizeof(options) / sizeof(*options); i++)
 		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2,
-			  (struct scmp_arg_cmp[]){
-				  SCMP_A1(SCMP_CMP_EQ, (uint64_t)options[i][0]),
-				  SCMP_A2(SCMP_CMP_EQ, (uint64_t)options[i][1]) });
+			  (struct scmp_arg_cmp[]){ SCMP_A1(SCMP_CMP_EQ, (uint64_t)options[i][0]),
+						   SCMP_A2(SCMP_CMP_EQ, (uint64_t)options[i][1]) });
 	/* Its own limits only: the kernel lets a process set those of every other one of its uid, the listener's too. */
 	if (!ret)
 		ret = add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, &SCMP_A0(SCMP_CMP_EQ, 0));

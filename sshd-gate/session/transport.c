@@ -157,19 +157,21 @@ uint64_t transport_packets(const struct session *s, uint64_t *bytes)
 	return c->raw.in_packets;
 }
 
-void transport_note_writes(struct session *s)
-{
-	s->write_pending = (ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING) != 0;
-}
-
 static void note_failure(struct session *s)
 {
 	const char *text = ssh_get_error(s->ssh);
 
-	if (ssh_get_status(s->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR))
+	if (ssh_get_fd(s->ssh) < 0 || ssh_get_status(s->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR))
 		session_end(s, "%s", text && *text ? text : "connection closed");
 	else if (interpose_overflow())
 		session_end(s, "too many signatures at once");
+}
+
+void transport_note_writes(struct session *s)
+{
+	/* A failed write closes the socket and tells nobody; nothing would ever wake the loop again. */
+	note_failure(s);
+	s->write_pending = (ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING) != 0;
 }
 
 int transport_kex(struct session *s)

@@ -284,6 +284,13 @@ idle() {
 	a=$(ticks); sleep 2; b=$(ticks)
 	like "waiting sessions use no CPU" '^[0-5]$' "$((b - a))"
 	wait $c1 $c2 $c3 2>/dev/null
+	for _ in $(seq 10); do # clients that vanish in the middle of output
+		ssh -F "$SCRATCH/conf" t yes >/dev/null & a=$!
+		ssh -F "$SCRATCH/conf" -tt t yes >/dev/null </dev/null 2>&1 & b=$!
+		sleep 0.2; kill -9 $a $b; wait $a $b 2>/dev/null
+	done
+	for _ in $(seq 50); do [ "$(pgrep -c -P "$FAKE" sshd-gate-sess)" = 1 ] && break; sleep 0.1; done
+	is "no session process outlives its client" 1 "$(pgrep -c -P "$FAKE" sshd-gate-sess)"
 	stop
 	like "no session process was killed by its sandbox" 'crashed 0 ' "$(cat "$SCRATCH/out")"
 }

@@ -242,7 +242,11 @@ try:
     while time.time() < end: r.send(80, "sb", "keepalive@openssh.com", True)
 except Exception: pass
 check("answers nobody reads: memory bounded", rss(r.pid) < 64 << 20, rss(r.pid) >> 20)
-os.close(os.dup(r.sock.fileno())); r.sock.close()
+r.sock.close()
+for i in range(60):
+    if len(sessions()) == 1: break
+    time.sleep(0.1)
+check("every session process has ended", len(sessions()) == 1, sessions())
 print("1..%d" % tap)
 sys.stdout.flush()
 os._exit(1 if failed else 0)
