@@ -208,6 +208,16 @@ static inline int ping(int ns, const char *to, const char *from)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 9;
 }
 
+/* As ping, for an interface that has just come up: the kernel may tell its carrier up to a second later. */
+static inline int ping_soon(int ns, const char *to)
+{
+	int ret = 1;
+
+	for (int i = 0; i < 3 && ret == 1; i++)
+		ret = ping(ns, to, NULL);
+	return ret;
+}
+
 /* Answers every connection on these sockets with "LOCAL PEER\n" (addresses without ports for the peer), until killed. */
 static inline pid_t start_gate(const int *fds, unsigned int n)
 {

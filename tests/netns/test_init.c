@@ -99,6 +99,8 @@ static void check_exec(int fd)
 		    "/proc/self/oom_score_adj; ulimit -n");
 	ok(strstr(r->out, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000004000\n") != NULL,
 	   "no blocked or ignored signals");
+	if (!strstr(r->out, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000004000\n"))
+		printf("# it said: %s / %s\n", r->out, r->err);
 	r = run(fd, "ps -o pid=,pgid=,sid= -p $$");
 	ok(1, "ps says %s", strtok(r->out, "\n") ? r->out : "");
 }
