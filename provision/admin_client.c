@@ -56,7 +56,8 @@ void admin_client_send(struct admin_client *c, uint32_t type, const void *body, 
 	if (c->failed)
 		return;
 	if (!c->out)
-		ret = msg_send(c->fd, &admin_proto, type, body, &fd, fd >= 0, &e);
+		ret = msg_send_fds(c->fd, &admin_proto,
+				   &(struct msg_out){ type, body, &fd, fd >= 0 }, &e);
 	if (ret == -EAGAIN && !enqueue(c, &model, body))
 		admin_client_fail(c, "does not read its answers, dropped");
 	else if (ret && ret != -EAGAIN)
@@ -96,7 +97,9 @@ void admin_client_flush(struct admin_client *c)
 	while (c->out) {
 		struct queued *q = c->out;
 		struct err e = { 0 };
-		int ret = msg_send(c->fd, &admin_proto, q->type, q->body, &q->fd, q->fd >= 0, &e);
+		int ret =
+			msg_send_fds(c->fd, &admin_proto,
+				     &(struct msg_out){ q->type, q->body, &q->fd, q->fd >= 0 }, &e);
 
 		if (ret == -EAGAIN)
 			return;

@@ -348,6 +348,7 @@ static const struct msg_route routes[] = {
 	{ ADMIN_LEASES, answer_leases }, { ADMIN_EVENTS, answer_events },
 	{ ADMIN_RELOAD, answer_reload }, { ADMIN_STATUS, answer_status },
 };
+static const struct msg_table table = { &admin_proto, routes, sizeof(routes) / sizeof(routes[0]) };
 
 /* --- clients --- */
 
@@ -401,8 +402,7 @@ static int on_client(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 	if (ret == -EAGAIN)
 		return 0;
 	if (ret == 1) {
-		ret = msg_dispatch(&admin_proto, &c->state, routes,
-				   sizeof(routes) / sizeof(routes[0]), c, &m, &e);
+		ret = msg_dispatch(&table, &c->state, c, &m, &e);
 		msg_close_fds(&m);
 		if (!ret)
 			return 0;

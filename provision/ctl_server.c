@@ -87,7 +87,9 @@ static int send_settings(struct peer *p, struct err *e)
 		.source_v6_len = s->gate.source_v6_len,
 	};
 
-	return msg_send(p->fd, &ctl_proto, CTL_SETTINGS, &m, c->socks.fds, count(&c->socks), e);
+	return msg_send_fds(p->fd, &ctl_proto,
+			    &(struct msg_out){ CTL_SETTINGS, &m, c->socks.fds, count(&c->socks) },
+			    e);
 }
 
 static void peer_close(struct peer *p)
@@ -119,7 +121,7 @@ static void tell_state(void *owner, const uint8_t id[CTL_ID_LEN], enum ctl_state
 
 	m.id.len = CTL_ID_LEN;
 	memcpy(m.id.data, id, CTL_ID_LEN);
-	if (msg_send(p->fd, &ctl_proto, CTL_STATE, &m, NULL, 0, &e) < 0) {
+	if (msg_send(p->fd, &ctl_proto, CTL_STATE, &m, &e) < 0) {
 		log_warn("%s", e.text);
 		(void)shutdown(p->fd, SHUT_RDWR);
 	}
@@ -172,6 +174,8 @@ static int receive(struct peer *p, struct err *e)
 		{ CTL_CONN, answer_conn },
 		{ CTL_CLOSED, answer_closed },
 	};
+	static const struct msg_table table = { &ctl_proto, routes,
+						sizeof(routes) / sizeof(routes[0]) };
 	union {
 		struct ctl_start start;
 		struct ctl_settings settings;
@@ -186,7 +190,7 @@ static int receive(struct peer *p, struct err *e)
 		return err_set(e, EPIPE, "serve 'sshd-gate': it is gone");
 	if (ret < 0)
 		return ret;
-	return msg_dispatch(&ctl_proto, &p->st, routes, sizeof(routes) / sizeof(routes[0]), p, &m, e);
+	return msg_dispatch(&table, &p->st, p, &m, e);
 }
 
 static int on_peer(sd_event_source *src, int fd, uint32_t revents, void *userdata)

@@ -32,7 +32,7 @@ int gate_server_send(struct gate_conn *c, uint32_t type, const void *body, int f
 {
 	if (c->fd < 0)
 		return 0;
-	return msg_send(c->fd, &gate_proto, type, body, &fd, fd >= 0, e);
+	return msg_send_fds(c->fd, &gate_proto, &(struct msg_out){ type, body, &fd, fd >= 0 }, e);
 }
 
 void gate_server_audit(struct gate_conn *c, const char *event, const char *result, const char *reason)
@@ -172,6 +172,8 @@ static int receive(struct gate_conn *c, struct err *e)
 		{ GATE_VERIFY, gate_auth_verify },	{ GATE_ATTACH, gate_attach_begin },
 		{ GATE_CHANNEL, gate_attach_channel },	{ GATE_WHY, gate_attach_why },
 	};
+	static const struct msg_table table = { &gate_proto, routes,
+						sizeof(routes) / sizeof(routes[0]) };
 	union {
 		struct gate_sign sign;
 		struct gate_key key;
@@ -194,7 +196,7 @@ static int receive(struct gate_conn *c, struct err *e)
 		msg_close_fds(&m);
 		return 0;
 	}
-	return msg_dispatch(&gate_proto, &c->st, routes, sizeof(routes) / sizeof(routes[0]), c, &m, e);
+	return msg_dispatch(&table, &c->st, c, &m, e);
 }
 
 /*

@@ -85,7 +85,7 @@ int ns_talk_open(struct plan *p, unsigned int timeout_s, struct err *e)
 		return sock;
 	if (r < 0)
 		return err_ret(e, r, "talk to ws-init");
-	r = msg_send(sock, &init_proto, INIT_BIND, &bind, NULL, 0, e);
+	r = msg_send(sock, &init_proto, INIT_BIND, &bind, e);
 	if (r == 0)
 		r = await(p, sock, INIT_BOUND, end, e);
 	return r < 0 ? r : fd_take(&sock);
@@ -137,7 +137,7 @@ int ns_talk_setup(struct plan *p, int sock, unsigned int timeout_s, struct err *
 
 	(void)str_copy(setup.hostname, sizeof(setup.hostname), p->rec->name);
 	ns_talk_resolv(p->settings, setup.resolv_conf, sizeof(setup.resolv_conf));
-	r = msg_send(sock, &init_proto, INIT_SETUP, &setup, NULL, 0, e);
+	r = msg_send(sock, &init_proto, INIT_SETUP, &setup, e);
 	return r < 0 ? r : await(p, sock, INIT_READY, end, e);
 }
 
@@ -145,5 +145,5 @@ int ns_talk_stop(int sock, unsigned int timeout_s, struct err *e)
 {
 	struct init_power power = { .kind = INIT_STOP, .timeout_s = timeout_s };
 
-	return msg_send(sock, &init_proto, INIT_POWER, &power, NULL, 0, e);
+	return msg_send(sock, &init_proto, INIT_POWER, &power, e);
 }

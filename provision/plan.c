@@ -57,7 +57,7 @@ static void report(const struct plan *p, const struct step *s, bool up, bool don
 	(void)str_copy(m.step, sizeof(m.step), s->name);
 	(void)str_copy(m.detail, sizeof(m.detail), p->detail);
 	/* A provisiond that is gone reads no reports; the step goes on, and the restarted one finds its result. */
-	(void)msg_send(p->report, &work_proto, WORK_STEP, &m, NULL, 0, &ignored);
+	(void)msg_send(p->report, &work_proto, WORK_STEP, &m, &ignored);
 }
 
 /* "step.NAME.up", "step.NAME.up.done", "step.NAME.down", "step.NAME.down.done" for tests that kill or fail there. */

@@ -211,7 +211,8 @@ static void report_done(int report, const struct plan *p, struct err *e)
 	int pidfd = p->pidfd;
 
 	memcpy(done.nic_name, r->nic.name, sizeof(done.nic_name));
-	msg_send(report, &work_proto, WORK_DONE, &done, &pidfd, pidfd >= 0 ? 1 : 0, e);
+	msg_send_fds(report, &work_proto, &(struct msg_out){ WORK_DONE, &done, &pidfd, pidfd >= 0 },
+		     e);
 }
 
 static void report_failed(int report, const struct err *e)
@@ -220,7 +221,7 @@ static void report_failed(int report, const struct err *e)
 	struct err ignored;
 
 	memcpy(failed.text, e->text, sizeof(failed.text));
-	msg_send(report, &work_proto, WORK_FAILED, &failed, NULL, 0, &ignored);
+	msg_send(report, &work_proto, WORK_FAILED, &failed, &ignored);
 }
 
 static _Noreturn void worker_body(const struct worker_order *o, int report)

@@ -209,7 +209,7 @@ int workspace_connect(struct registry *r, struct workspace *ws, const char *user
 			       ws->name);
 	if (fd < 0)
 		return err_wrap(e, "attach to '%s'", ws->name);
-	ret = msg_send(fd, &init_proto, INIT_BIND, &bind, NULL, 0, e);
+	ret = msg_send(fd, &init_proto, INIT_BIND, &bind, e);
 	if (ret)
 		return err_wrap(e, "attach to '%s'", ws->name);
 	return fd_take(&fd);

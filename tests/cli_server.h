@@ -29,7 +29,7 @@ static void answer(int fd, uint32_t type, const void *body)
 {
 	struct err e;
 
-	if (msg_send(fd, &admin_proto, type, body, NULL, 0, &e) < 0)
+	if (msg_send(fd, &admin_proto, type, body, &e) < 0)
 		_exit(3);
 }
 
@@ -150,10 +150,10 @@ static void play_init(int sock, const char *user)
 	pid_t pid;
 
 	if (strcmp(user, "refused") == 0) {
-		(void)msg_send(sock, &init_proto, INIT_FAILED, &no, NULL, 0, &e);
+		(void)msg_send(sock, &init_proto, INIT_FAILED, &no, &e);
 		return;
 	}
-	(void)msg_send(sock, &init_proto, INIT_BOUND, &bound, NULL, 0, &e);
+	(void)msg_send(sock, &init_proto, INIT_BOUND, &bound, &e);
 	if (strcmp(user, "gone") == 0 ||
 	    msg_recv(sock, &init_proto, &spawn, sizeof(spawn), &m, &e) != 1)
 		return;
@@ -173,10 +173,13 @@ static void play_init(int sock, const char *user)
 	if (strcmp(user, "liar") == 0)
 		in[1] = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
 	if (spawn.flags & INIT_PTY)
-		(void)msg_send(sock, &init_proto, INIT_SPAWNED, &spawned, &master, 1, &e);
+		(void)msg_send_fds(sock, &init_proto,
+				   &(struct msg_out){ INIT_SPAWNED, &spawned, &master, 1 }, &e);
 	else
-		(void)msg_send(sock, &init_proto, INIT_SPAWNED, &spawned,
-			       (int[]){ in[1], o[0], er[0] }, 3, &e);
+		(void)msg_send_fds(sock, &init_proto,
+				   &(struct msg_out){ INIT_SPAWNED, &spawned,
+						      (int[]){ in[1], o[0], er[0] }, 3 },
+				   &e);
 	close(in[1]);
 	close(o[0]);
 	close(er[0]);
@@ -186,7 +189,7 @@ static void play_init(int sock, const char *user)
 	(void)waitpid(pid, &status, 0);
 	exited.status = WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : 0;
 	exited.signal = WIFSIGNALED(status) ? (uint32_t)WTERMSIG(status) : 0;
-	(void)msg_send(sock, &init_proto, INIT_EXITED, &exited, NULL, 0, &e);
+	(void)msg_send(sock, &init_proto, INIT_EXITED, &exited, &e);
 }
 
 static void serve_enter(int fd, const struct admin_name *req)
@@ -208,7 +211,7 @@ static void serve_enter(int fd, const struct admin_name *req)
 		_exit(0);
 	}
 	close(sv[1]);
-	(void)msg_send(fd, &admin_proto, ADMIN_ENTERED, &d, &sv[0], 1, &e);
+	(void)msg_send_fds(fd, &admin_proto, &(struct msg_out){ ADMIN_ENTERED, &d, &sv[0], 1 }, &e);
 	close(sv[0]);
 }
 

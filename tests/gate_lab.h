@@ -186,7 +186,7 @@ static __attribute__((unused)) int next(struct session *s)
 
 static __attribute__((unused)) int ask(struct session *s, uint32_t type, const void *body)
 {
-	assert_int_equal(msg_send(s->fd, &gate_proto, type, body, NULL, 0, NULL), 0);
+	assert_int_equal(msg_send(s->fd, &gate_proto, type, body, NULL), 0);
 	spin();
 	return next(s);
 }

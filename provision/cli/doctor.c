@@ -150,7 +150,7 @@ static void check_daemon(struct doctor *d)
 			    "does not answer at %s: %s", path, strerrordesc_np(e.code));
 		return;
 	}
-	if (msg_send(fd, &admin_proto, ADMIN_STATUS, &request, NULL, 0, &e) < 0 ||
+	if (msg_send(fd, &admin_proto, ADMIN_STATUS, &request, &e) < 0 ||
 	    msg_recv(fd, &admin_proto, &done, sizeof(done), &m, &e) != 1 || m.type != ADMIN_DONE) {
 		doctor_fail(d, "provisiond", "journalctl -u provisiond", "no answer at %s", path);
 		return;

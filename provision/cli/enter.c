@@ -45,7 +45,7 @@ static int connect_inside(struct cli *c, const struct request *rq, int *status)
 	if (admin < 0)
 		return -1;
 	*status = CLI_FAILED;
-	if (msg_send(admin, &admin_proto, ADMIN_ENTER, &rq->name, NULL, 0, &e) < 0 ||
+	if (msg_send(admin, &admin_proto, ADMIN_ENTER, &rq->name, &e) < 0 ||
 	    (r = msg_recv(admin, &admin_proto, &body, sizeof(body), &m, &e)) < 0) {
 		(void)cli_fail(e.text);
 		return -1;
@@ -138,7 +138,7 @@ static int send_spawn(int sock, const struct request *rq, struct err *e)
 				       INIT_COMMAND_MAX);
 	if (rq->pty)
 		describe_terminal(s);
-	return msg_send(sock, &init_proto, INIT_SPAWN, s, NULL, 0, e);
+	return msg_send(sock, &init_proto, INIT_SPAWN, s, e);
 }
 
 static bool is_kind(int fd, mode_t a, mode_t b)

@@ -65,7 +65,7 @@ static int ask_all(int fd, struct operation *op)
 	struct msg m;
 	int r;
 
-	if (msg_send(fd, &admin_proto, ADMIN_LIST, &req, NULL, 0, &e) < 0)
+	if (msg_send(fd, &admin_proto, ADMIN_LIST, &req, &e) < 0)
 		return cli_fail(e.text);
 	while ((r = msg_recv(fd, &admin_proto, &body, sizeof(body), &m, &e)) == 1) {
 		msg_close_fds(&m);
@@ -96,7 +96,7 @@ static int send_all(int fd, const struct operation *op)
 		(void)str_copy(req.name, sizeof(req.name), op->targets[i].name);
 		if (op->progress)
 			fprintf(stderr, "sshbay: %s workspace '%s'\n", doing[op->what], req.name);
-		if (msg_send(fd, &admin_proto, ADMIN_OPERATE, &req, NULL, 0, &e) < 0)
+		if (msg_send(fd, &admin_proto, ADMIN_OPERATE, &req, &e) < 0)
 			return cli_fail(e.text);
 	}
 	return CLI_OK;

@@ -123,7 +123,7 @@ int cli_ask(struct cli *c, uint32_t type, const struct admin_name *req,
 	fd = cli_connect(c, &status);
 	if (fd < 0)
 		return status;
-	if (msg_send(fd, &admin_proto, type, req, NULL, 0, &e) < 0)
+	if (msg_send(fd, &admin_proto, type, req, &e) < 0)
 		return cli_fail(e.text);
 	while ((r = msg_recv(fd, &admin_proto, &body, sizeof(body), &m, &e)) == 1) {
 		msg_close_fds(&m);

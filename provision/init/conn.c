@@ -87,7 +87,7 @@ int conn_send(struct conn *c, uint32_t type, const void *body_out, const int *fd
 
 	if (c->blocked)
 		return -EAGAIN;
-	r = msg_send(c->fd, &init_proto, type, body_out, fds, nfds, NULL);
+	r = msg_send_fds(c->fd, &init_proto, &(struct msg_out){ type, body_out, fds, nfds }, NULL);
 	if (r == -EAGAIN || r == -ENOBUFS) {
 		c->blocked = true;
 		watch(c);
@@ -252,6 +252,7 @@ static const struct msg_route routes[] = {
 	{ INIT_LISTEN, answer_listen }, { INIT_SETUP, answer_setup },
 	{ INIT_POWER, answer_power },
 };
+static const struct msg_table table = { &init_proto, routes, sizeof(routes) / sizeof(routes[0]) };
 
 static void read_requests(struct conn *c)
 {
@@ -265,8 +266,7 @@ static void read_requests(struct conn *c)
 			return;
 		a->trim_at = agent_now() + AGENT_TRIM_MS;
 		if (r == 1) {
-			r = msg_dispatch(&init_proto, &c->state, routes,
-					 sizeof(routes) / sizeof(routes[0]), c, &m, NULL);
+			r = msg_dispatch(&table, &c->state, c, &m, NULL);
 			msg_close_fds(&m);
 		} else {
 			r = -EPIPE;
@@ -341,7 +341,7 @@ void conn_accept(struct agent *a)
 				.text = "connect to the workspace: too many connections"
 			};
 
-			(void)msg_send(fd, &init_proto, INIT_FAILED, &f, NULL, 0, NULL);
+			(void)msg_send(fd, &init_proto, INIT_FAILED, &f, NULL);
 			close(fd);
 			continue;
 		}

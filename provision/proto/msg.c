@@ -30,7 +30,7 @@ static uint32_t magic(const struct msg_proto *p)
 	return UINT32_C(0x5342) | (uint32_t)(uint8_t)p->name[0] << 16 | (p->version & 0xff) << 24;
 }
 
-static const struct msg_row *find_row(const struct msg_proto *p, uint32_t type)
+const struct msg_row *msg_row_of(const struct msg_proto *p, uint32_t type)
 {
 	for (uint32_t i = 0; i < p->nrows; i++)
 		if (p->rows[i].type == type)
@@ -146,7 +146,7 @@ static int encode_field(struct writer *w, const struct msg_field *f, const uint8
 ssize_t msg_encode(const struct msg_proto *p, uint32_t type, const void *body, void *buf,
 		   size_t cap, struct err *e)
 {
-	const struct msg_row *row = find_row(p, type);
+	const struct msg_row *row = msg_row_of(p, type);
 	struct writer w = { buf, cap };
 
 	if (!row)
@@ -253,47 +253,46 @@ static int decode_body(const struct msg_row *row, struct reader *r, uint8_t *bod
 	return 0;
 }
 
-int msg_decode(const struct msg_proto *p, const void *buf, size_t len, uint32_t *type, void *body,
-	       size_t bodycap, struct err *e)
+int msg_decode(const struct msg_proto *p, const void *buf, size_t len, struct msg *m, struct err *e)
 {
 	struct reader r = { buf, len };
 	const struct msg_row *row;
 	uint32_t head;
 	int ret;
 
-	if (!get_u32(&r, &head) || !get_u32(&r, type))
+	if (!get_u32(&r, &head) || !get_u32(&r, &m->type))
 		return err_set(e, EBADMSG, "decode '%s' message: shorter than its header", p->name);
 	if (head != magic(p))
 		return err_set(e, EPROTO, "decode '%s' message: other conversation or version",
 			       p->name);
-	row = find_row(p, *type);
+	m->row = row = msg_row_of(p, m->type);
 	if (!row)
-		return err_set(e, EPROTO, "decode '%s' message: unknown type %u", p->name, *type);
-	if (row->size > bodycap)
+		return err_set(e, EPROTO, "decode '%s' message: unknown type %u", p->name, m->type);
+	if (row->size > m->bodycap)
 		return err_set(e, EBADMSG, "decode '%s': larger than the receiver expects",
 			       row->name);
 	if (row->size)
-		memset(body, 0, row->size);
-	ret = decode_body(row, &r, body, e);
+		memset(m->body, 0, row->size);
+	ret = decode_body(row, &r, m->body, e);
 	/* Nobody shall act on half a message by mistake. */
 	if (ret < 0 && row->size)
-		memset(body, 0, row->size);
+		memset(m->body, 0, row->size);
 	return ret;
 }
 
-static const struct msg_route *find_route(const struct msg_route *routes, size_t n, uint32_t type)
+static const struct msg_route *find_route(const struct msg_table *t, uint32_t type)
 {
-	for (size_t i = 0; i < n; i++)
-		if (routes[i].type == type)
-			return &routes[i];
+	for (size_t i = 0; i < t->nroutes; i++)
+		if (t->routes[i].type == type)
+			return &t->routes[i];
 	return NULL;
 }
 
-int msg_dispatch(const struct msg_proto *p, struct msg_state *st, const struct msg_route *routes,
-		 size_t nroutes, void *ctx, struct msg *m, struct err *e)
+int msg_dispatch(const struct msg_table *t, struct msg_state *st, void *ctx, struct msg *m,
+		 struct err *e)
 {
-	const struct msg_row *row = find_row(p, m->type);
-	const struct msg_route *route = find_route(routes, nroutes, m->type);
+	const struct msg_row *row = msg_row_of(t->proto, m->type);
+	const struct msg_route *route = find_route(t, m->type);
 	uint64_t bit;
 	int r;
 
@@ -302,7 +301,7 @@ int msg_dispatch(const struct msg_proto *p, struct msg_state *st, const struct m
 		return err_set(e, EPROTO, "receive '%s': not allowed %s",
 			       row ? row->name : "unknown", route ? "in this phase" : "here");
 	}
-	bit = UINT64_C(1) << (row - p->rows);
+	bit = UINT64_C(1) << (row - t->proto->rows);
 	if (row->once && (st->seen & bit)) {
 		msg_close_fds(m);
 		return err_set(e, EPROTO, "receive '%s': allowed once only", row->name);

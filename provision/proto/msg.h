@@ -52,25 +52,34 @@ struct msg_proto {
 	const char *phases;	/* names of the phase bits, lowest first, for MESSAGES.md; NULL: one phase */
 };
 
-/* A received message. `body` points into the caller's buffer; the fds are owned by the caller until taken (set to -1). */
+/* A received message. `body` is the caller's buffer; the fds are owned by the caller until taken (set to -1). */
 struct msg {
 	const struct msg_row *row;
 	uint32_t type;
 	void *body;
+	size_t bodycap;			/* room at `body` */
 	int fds[MSG_FDS_MAX];
 	uint32_t nfds;
 	pid_t pid;			/* sender by SCM_CREDENTIALS when the socket has SO_PASSCRED, else 0 */
 };
 
+/* The row of a type, or NULL. */
+const struct msg_row *msg_row_of(const struct msg_proto *p, uint32_t type);
 /* Bytes written to buf, or -errno (-EMSGSIZE when cap or a field's maximum is exceeded). */
 ssize_t msg_encode(const struct msg_proto *p, uint32_t type, const void *body, void *buf, size_t cap, struct err *e);
-/* Decode into body (bodycap bytes, zeroed first). 0, or -EBADMSG / -EPROTO. */
-int msg_decode(const struct msg_proto *p, const void *buf, size_t len, uint32_t *type, void *body, size_t bodycap,
-	       struct err *e);
+/* Decode into m->body, m->bodycap bytes, both set by the caller; sets m->row and m->type. 0, or -EBADMSG / -EPROTO. */
+int msg_decode(const struct msg_proto *p, const void *buf, size_t len, struct msg *m, struct err *e);
 
-/* Send with fds attached (not consumed). Never raises SIGPIPE. -EAGAIN on a full non-blocking socket, -EPIPE when gone. */
-int msg_send(int sock, const struct msg_proto *p, uint32_t type, const void *body, const int *fds, uint32_t nfds,
-	     struct err *e);
+/* A message to send; the fds stay the caller's. */
+struct msg_out {
+	uint32_t type;
+	const void *body;
+	const int *fds;
+	uint32_t nfds;
+};
+/* Never raises SIGPIPE. -EAGAIN on a full non-blocking socket, -EPIPE when the peer is gone. */
+int msg_send(int sock, const struct msg_proto *p, uint32_t type, const void *body, struct err *e);
+int msg_send_fds(int sock, const struct msg_proto *p, const struct msg_out *out, struct err *e);
 /*
  * Receive one message. 1 = got one, 0 = end of stream, -EAGAIN = nothing there, other -errno = broken peer (received
  * fds are closed, fd counts outside the row's range are -EPROTO, MSG_CTRUNC too).  All fds arrive CLOEXEC.
@@ -98,8 +107,12 @@ struct msg_route {
 	uint32_t type;
 	msg_handler handler;
 };
-int msg_dispatch(const struct msg_proto *p, struct msg_state *st, const struct msg_route *routes, size_t nroutes,
-		 void *ctx, struct msg *m, struct err *e);
+struct msg_table {
+	const struct msg_proto *proto;
+	const struct msg_route *routes;
+	size_t nroutes;
+};
+int msg_dispatch(const struct msg_table *t, struct msg_state *st, void *ctx, struct msg *m, struct err *e);
 
 /* A connected pair, both CLOEXEC, with send and receive buffers large enough for MSG_BYTES_MAX where allowed. */
 int msg_pair(int sv[2], struct err *e);

@@ -53,19 +53,15 @@ static ssize_t send_retry(int sock, const struct msghdr *mh)
 	}
 }
 
-static const struct msg_row *row_of(const struct msg_proto *p, uint32_t type)
+int msg_send(int sock, const struct msg_proto *p, uint32_t type, const void *body, struct err *e)
 {
-	for (uint32_t i = 0; i < p->nrows; i++)
-		if (p->rows[i].type == type)
-			return &p->rows[i];
-	return NULL;
+	return msg_send_fds(sock, p, &(struct msg_out){ .type = type, .body = body }, e);
 }
 
-int msg_send(int sock, const struct msg_proto *p, uint32_t type, const void *body, const int *fds,
-	     uint32_t nfds, struct err *e)
+int msg_send_fds(int sock, const struct msg_proto *p, const struct msg_out *out, struct err *e)
 {
-	ssize_t n = msg_encode(p, type, body, scratch, sizeof(scratch), e);
-	const struct msg_row *row = row_of(p, type);
+	ssize_t n = msg_encode(p, out->type, out->body, scratch, sizeof(scratch), e);
+	const struct msg_row *row = msg_row_of(p, out->type);
 	struct iovec iov = { .iov_base = scratch };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	union control control;
@@ -73,21 +69,21 @@ int msg_send(int sock, const struct msg_proto *p, uint32_t type, const void *bod
 	if (n < 0)
 		return (int)n;
 	if (!row)
-		return err_set(e, EPROTO, "send '%s' message: unknown type %u", p->name, type);
-	if (nfds < row->fds_min || nfds > row->fds_max)
-		return err_set(e, EINVAL, "send '%s': %u fds, wants %u to %u", row->name, nfds,
+		return err_set(e, EPROTO, "send '%s' message: unknown type %u", p->name, out->type);
+	if (out->nfds < row->fds_min || out->nfds > row->fds_max)
+		return err_set(e, EINVAL, "send '%s': %u fds, wants %u to %u", row->name, out->nfds,
 			       row->fds_min, row->fds_max);
 	iov.iov_len = (size_t)n;
-	if (nfds) {
+	if (out->nfds) {
 		struct cmsghdr *c = &control.align;
 
 		memset(&control, 0, sizeof(control));
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-		memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
+		c->cmsg_len = CMSG_LEN(sizeof(int) * out->nfds);
+		memcpy(CMSG_DATA(c), out->fds, sizeof(int) * out->nfds);
 		mh.msg_control = &control;
-		mh.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+		mh.msg_controllen = CMSG_SPACE(sizeof(int) * out->nfds);
 	}
 	n = send_retry(sock, &mh);
 	/* ECONNRESET: the peer closed with messages of ours unread. For a sender that is the same as gone. */
@@ -158,27 +154,31 @@ static int check_flags(const struct msg_proto *p, int flags, struct err *e)
 	return 0;
 }
 
-static int check_fds(const struct msg_proto *p, struct msg *m, struct err *e)
+static int check_fds(const struct msg *m, struct err *e)
 {
-	m->row = row_of(p, m->type);
-	if (!m->row)
-		return err_set(e, EPROTO, "receive '%s' message: unknown type %u", p->name,
-			       m->type);
 	if (m->nfds < m->row->fds_min || m->nfds > m->row->fds_max)
 		return err_set(e, EPROTO, "receive '%s': %u fds, wants %u to %u", m->row->name,
 			       m->nfds, m->row->fds_min, m->row->fds_max);
 	return 0;
 }
 
-static int receive_into(int sock, const struct msg_proto *p, void *body, size_t bodycap,
-			struct msg *m, struct msghdr *mh, struct err *e)
+static void clear(struct msg *m, void *body, size_t bodycap)
 {
+	*m = (struct msg){ .body = body, .bodycap = bodycap };
+	for (unsigned int i = 0; i < MSG_FDS_MAX; i++)
+		m->fds[i] = -1;
+}
+
+/* `mh` brings the room for control messages, `m` that for the body. */
+static int receive_into(int sock, const struct msg_proto *p, struct msghdr *mh, struct msg *m,
+			struct err *e)
+{
+	struct iovec iov = { .iov_base = scratch, .iov_len = sizeof(scratch) };
 	ssize_t n;
 	int r;
 
-	memset(m, 0, sizeof(*m));
-	for (unsigned int i = 0; i < MSG_FDS_MAX; i++)
-		m->fds[i] = -1;
+	mh->msg_iov = &iov;
+	mh->msg_iovlen = 1;
 	n = receive(sock, mh);
 	if (n == -EAGAIN)
 		return err_set(e, EAGAIN, "receive '%s' message: nothing there", p->name);
@@ -189,45 +189,39 @@ static int receive_into(int sock, const struct msg_proto *p, void *body, size_t 
 		return 0;
 	r = check_flags(p, mh->msg_flags, e);
 	if (r == 0)
-		r = msg_decode(p, scratch, (size_t)n, &m->type, body, bodycap, e);
+		r = msg_decode(p, scratch, (size_t)n, m, e);
 	if (r == 0)
-		r = check_fds(p, m, e);
+		r = check_fds(m, e);
 	if (r < 0) {
 		msg_close_fds(m);
 		return r;
 	}
-	m->body = body;
 	return 1;
 }
 
 int msg_recv(int sock, const struct msg_proto *p, void *body, size_t bodycap, struct msg *m,
 	     struct err *e)
 {
-	struct iovec iov = { .iov_base = scratch, .iov_len = sizeof(scratch) };
 	union control control;
-	struct msghdr mh = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
+	struct msghdr mh = { .msg_control = &control, .msg_controllen = sizeof(control) };
 
-	return receive_into(sock, p, body, bodycap, m, &mh, e);
+	clear(m, body, bodycap);
+	return receive_into(sock, p, &mh, m, e);
 }
 
 int msg_recv_plain(int sock, const struct msg_proto *p, void *body, size_t bodycap, struct msg *m,
 		   struct err *e)
 {
-	struct iovec iov = { .iov_base = scratch, .iov_len = sizeof(scratch) };
 	union control control;
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control };
+	struct msghdr mh = { .msg_control = &control };
 	socklen_t len = sizeof(int);
 	int creds = 0;
 
 	/* Credentials come first and fill this room; without them it would hold descriptors. */
 	if (getsockopt(sock, SOL_SOCKET, SO_PASSCRED, &creds, &len) == 0 && creds)
 		mh.msg_controllen = CMSG_SPACE(sizeof(struct ucred));
-	return receive_into(sock, p, body, bodycap, m, &mh, e);
+	clear(m, body, bodycap);
+	return receive_into(sock, p, &mh, m, e);
 }
 
 void msg_close_fds(struct msg *m)

@@ -56,7 +56,8 @@ static int start(struct listener *l, struct err *e)
 	struct ctl_start m = { .version = CTL_VERSION, .nplain = l->settings.nplain,
 			       .ntransparent = l->settings.ntransparent };
 
-	return msg_send(l->control.sock, &ctl_proto, CTL_START, &m, l->socks, l->nsocks, e);
+	return msg_send_fds(l->control.sock, &ctl_proto,
+			    &(struct msg_out){ CTL_START, &m, l->socks, l->nsocks }, e);
 }
 
 void control_connect(struct listener *l, uint64_t now_us)
@@ -214,6 +215,8 @@ static int read_one(struct listener *l, struct err *e)
 		{ CTL_SETTINGS, take_settings },
 		{ CTL_STATE, take_state },
 	};
+	static const struct msg_table table = { &ctl_proto, routes,
+						sizeof(routes) / sizeof(routes[0]) };
 	struct msg_state any = { .phase = 1 };
 	union {
 		struct ctl_settings settings;
@@ -229,7 +232,7 @@ static int read_one(struct listener *l, struct err *e)
 		return err_set(e, EPIPE, "talk to provisiond on '%s': it is gone", l->control.path);
 	if (ret < 0)
 		return ret;
-	ret = msg_dispatch(&ctl_proto, &any, routes, sizeof(routes) / sizeof(routes[0]), l, &m, e);
+	ret = msg_dispatch(&table, &any, l, &m, e);
 	return ret < 0 ? ret : 1;
 }
 
@@ -264,7 +267,8 @@ int control_announce(struct listener *l, struct child *c, bool resumed, struct e
 
 	m.id.len = CTL_ID_LEN;
 	memcpy(m.id.data, c->id, CTL_ID_LEN);
-	ret = msg_send(l->control.sock, &ctl_proto, CTL_CONN, &m, &c->gate, 1, e);
+	ret = msg_send_fds(l->control.sock, &ctl_proto,
+			   &(struct msg_out){ CTL_CONN, &m, &c->gate, 1 }, e);
 	if (ret == 0)
 		c->announced = true;
 	return ret;
@@ -280,6 +284,6 @@ void control_closed(struct listener *l, const struct child *c, uint32_t signal)
 	m.id.len = CTL_ID_LEN;
 	memcpy(m.id.data, c->id, CTL_ID_LEN);
 	/* When it gets lost, the end of the session's own socket tells provisiond the same. */
-	if (msg_send(l->control.sock, &ctl_proto, CTL_CLOSED, &m, NULL, 0, &e) < 0)
+	if (msg_send(l->control.sock, &ctl_proto, CTL_CLOSED, &m, &e) < 0)
 		log_detail("%s", e.text);
 }

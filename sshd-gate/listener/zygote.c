@@ -118,7 +118,8 @@ int zygote_spawn(struct zygote *z, const struct zygote_spawn *req, int conn, int
 {
 	int fds[2] = { conn, gate };
 
-	return msg_send(z->sock, &zygote_proto, ZYGOTE_SPAWN, req, fds, 2, e);
+	return msg_send_fds(z->sock, &zygote_proto, &(struct msg_out){ ZYGOTE_SPAWN, req, fds, 2 },
+			    e);
 }
 
 /* One message; 1 when there may be more. */

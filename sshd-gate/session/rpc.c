@@ -50,7 +50,7 @@ static int ask(struct session *s, uint32_t type, const void *body, struct err *e
 
 	if (s->prov < 0)
 		return err_set(e, EPIPE, "ask 'provisiond': it is gone");
-	ret = msg_send(s->prov, &gate_proto, type, body, NULL, 0, e);
+	ret = msg_send(s->prov, &gate_proto, type, body, e);
 	if (ret == -EPIPE || ret == -ECONNRESET)
 		lost(s, "closed");
 	return ret;

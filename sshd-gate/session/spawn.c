@@ -55,7 +55,7 @@ static int tell(struct session *s, uint32_t type, const void *body)
 
 	if (s->init < 0)
 		return 0;
-	ret = msg_send(s->init, &init_proto, type, body, NULL, 0, &e);
+	ret = msg_send(s->init, &init_proto, type, body, &e);
 	if (ret == -EAGAIN)
 		return 0;
 	if (ret < 0)

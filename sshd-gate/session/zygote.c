@@ -43,14 +43,14 @@ static int spawn(int sock, const struct sandbox *sb, struct msg *m, struct err *
 	else
 		a.pid = (uint32_t)pid;
 	msg_close_fds(m);
-	return msg_send(sock, &zygote_proto, ZYGOTE_SPAWNED, &a, NULL, 0, e);
+	return msg_send(sock, &zygote_proto, ZYGOTE_SPAWNED, &a, e);
 }
 
 int zygote_serve(int sock, const struct sandbox *sb, struct err *e)
 {
 	struct zygote_spawn body;
 	struct msg m;
-	int ret = msg_send(sock, &zygote_proto, ZYGOTE_READY, NULL, NULL, 0, e);
+	int ret = msg_send(sock, &zygote_proto, ZYGOTE_READY, NULL, e);
 
 	while (!ret) {
 		ret = msg_recv(sock, &zygote_proto, &body, sizeof(body), &m, e);

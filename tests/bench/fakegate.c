@@ -74,7 +74,7 @@ static void send_msg(int fd, const struct msg_proto *p, uint32_t type, const voi
 {
 	struct err e = { 0 };
 
-	if (msg_send(fd, p, type, body, fds, n, &e) < 0)
+	if (msg_send_fds(fd, p, &(struct msg_out){ type, body, fds, n }, &e) < 0)
 		fprintf(stderr, "fakegate: %s\n", e.text);
 }
 
@@ -428,7 +428,7 @@ static int report_exit(pid_t pid, int status)
 			x.status = (uint32_t)WEXITSTATUS(status);
 		}
 		if (s->init >= 0)
-			(void)msg_send(s->init, &init_proto, INIT_EXITED, &x, NULL, 0, &e);
+			(void)msg_send(s->init, &init_proto, INIT_EXITED, &x, &e);
 		s->pid = 0;
 		return 1;
 	}

@@ -27,18 +27,18 @@ static void decode(const struct msg_proto *p, const struct msg_row *row, const u
 {
 	/* A body of exactly the row's size: a write past it is seen. */
 	uint8_t *body = malloc(row->size ? row->size : 1);
-	uint32_t type;
+	struct msg m = { .body = body, .bodycap = row->size };
 	struct err e;
 
 	if (!body)
 		abort();
-	if (msg_decode(p, data, size, &type, body, row->size, &e) == 0) {
+	if (msg_decode(p, data, size, &m, &e) == 0) {
 		ssize_t n;
 
-		if (type != row->type)
+		if (m.type != row->type || m.row != row)
 			abort();
 		check_strings(row, body);
-		n = msg_encode(p, type, body, wire, sizeof(wire), &e);
+		n = msg_encode(p, m.type, body, wire, sizeof(wire), &e);
 		if (n != (ssize_t)size || memcmp(wire, data, size) != 0)
 			abort();
 	}

@@ -349,7 +349,7 @@ static inline void ask(int fd, uint32_t type, const void *body)
 {
 	struct err e = { 0 };
 
-	need(msg_send(fd, &init_proto, type, body, NULL, 0, &e) == 0, e.text);
+	need(msg_send(fd, &init_proto, type, body, &e) == 0, e.text);
 }
 
 /* A connection bound to `user`; -1 when refused (the reason is in reply.failed). */

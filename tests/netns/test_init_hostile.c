@@ -218,9 +218,9 @@ static void check_flood(void)
 		struct init_signal sg = { .id = 9, .signal = 1 };
 		struct pollfd p = { .fd = fd, .events = POLLOUT };
 
-		r = i % 4 ? msg_send(fd, &init_proto, INIT_SIGNAL, &sg, NULL, 0, NULL)
+		r = i % 4 ? msg_send(fd, &init_proto, INIT_SIGNAL, &sg, NULL)
 			  : msg_send(fd, &init_proto, INIT_SPAWN,
-				     spawn_request((uint32_t)i, INIT_EXEC, "exit"), NULL, 0, NULL);
+				     spawn_request((uint32_t)i, INIT_EXEC, "exit"), NULL);
 		if (r == 0)
 			sent++;
 		else if (r != -EAGAIN || poll(&p, 1, 300) <= 0)

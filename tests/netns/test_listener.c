@@ -57,7 +57,7 @@ static int fake_zygote(void)
 	struct zygote_spawn req;
 	struct msg m;
 
-	if (msg_send(3, &zygote_proto, ZYGOTE_READY, NULL, NULL, 0, NULL) < 0)
+	if (msg_send(3, &zygote_proto, ZYGOTE_READY, NULL, NULL) < 0)
 		return 1;
 	while (msg_recv(3, &zygote_proto, &req, sizeof(req), &m, NULL) > 0) {
 		struct zygote_spawned ans = { .serial = req.serial };
@@ -70,7 +70,7 @@ static int fake_zygote(void)
 		ans.pid = pid > 0 ? (uint32_t)pid : 0;
 		ans.code = pid > 0 ? 0 : (uint32_t)errno;
 		msg_close_fds(&m);
-		msg_send(3, &zygote_proto, ZYGOTE_SPAWNED, &ans, NULL, 0, NULL);
+		msg_send(3, &zygote_proto, ZYGOTE_SPAWNED, &ans, NULL);
 	}
 	return 0;
 }
@@ -136,7 +136,9 @@ static int serve_start(void)
 		return 0;
 	started_fds = m.nfds;
 	msg_close_fds(&m);
-	return m.type == CTL_START && msg_send(ctl, &ctl_proto, CTL_SETTINGS, &settings, &tcp, 1, NULL) == 0;
+	return m.type == CTL_START &&
+	       msg_send_fds(ctl, &ctl_proto, &(struct msg_out){ CTL_SETTINGS, &settings, &tcp, 1 },
+			    NULL) == 0;
 }
 
 static void kill_provisiond(void)
@@ -196,7 +198,7 @@ static void tell(const struct conn *c, enum ctl_state_kind kind)
 
 	s.id.len = CTL_ID_LEN;
 	memcpy(s.id.data, c->id, CTL_ID_LEN);
-	msg_send(ctl, &ctl_proto, CTL_STATE, &s, NULL, 0, NULL);
+	msg_send(ctl, &ctl_proto, CTL_STATE, &s, NULL);
 }
 
 static void say(const struct conn *c, const char *text)
@@ -399,7 +401,7 @@ static void test_full(void)
 
 	loose.per_source = 0;
 	loose.startups_begin = loose.startups_full = 2;
-	msg_send(ctl, &ctl_proto, CTL_SETTINGS, &loose, &tcp, 1, NULL);
+	msg_send_fds(ctl, &ctl_proto, &(struct msg_out){ CTL_SETTINGS, &loose, &tcp, 1 }, NULL);
 	usleep(100000);
 	for (int i = 0; i < 2; i++)
 		serve(&client[i], &c[i]);
@@ -410,7 +412,7 @@ static void test_full(void)
 		fd_close(&client[i]);
 		fd_close(&c[i].gate);
 	}
-	msg_send(ctl, &ctl_proto, CTL_SETTINGS, &settings, &tcp, 1, NULL);
+	msg_send_fds(ctl, &ctl_proto, &(struct msg_out){ CTL_SETTINGS, &settings, &tcp, 1 }, NULL);
 	usleep(100000);
 }
 

@@ -282,10 +282,10 @@ static int execute(char **argv)
 		spawn.command.len += (uint32_t)snprintf(
 			(char *)spawn.command.data + spawn.command.len,
 			sizeof(spawn.command.data) - spawn.command.len, i ? " %s" : "%s", argv[i]);
-	if (sock < 0 || msg_send(sock, &init_proto, INIT_BIND, &bind, NULL, 0, &e) < 0)
+	if (sock < 0 || msg_send(sock, &init_proto, INIT_BIND, &bind, &e) < 0)
 		die(&e);
 	if (receive(sock, &m) != INIT_BOUND ||
-	    msg_send(sock, &init_proto, INIT_SPAWN, &spawn, NULL, 0, &e) < 0)
+	    msg_send(sock, &init_proto, INIT_SPAWN, &spawn, &e) < 0)
 		die(&e);
 	if (receive(sock, &m) != INIT_SPAWNED || m.nfds != 3)
 		return 5;

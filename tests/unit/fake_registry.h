@@ -110,7 +110,7 @@ static void fake_report(struct plan *p, unsigned int step, unsigned int done)
 
 	str_format(m.step, sizeof(m.step), "step%u", step);
 	str_format(m.detail, sizeof(m.detail), "of %s", p->rec->name);
-	msg_send(p->report, &work_proto, WORK_STEP, &m, NULL, 0, &e);
+	msg_send(p->report, &work_proto, WORK_STEP, &m, &e);
 }
 
 static void fake_init_up(struct plan *p, struct fake_ws *f)

@@ -108,7 +108,7 @@ static void ask(int fd, uint32_t type, uint32_t tag, const char *name)
 	struct admin_name req = { .tag = tag };
 
 	str_copy(req.name, sizeof(req.name), name);
-	assert_int_equal(msg_send(fd, &admin_proto, type, &req, NULL, 0, NULL), 0);
+	assert_int_equal(msg_send(fd, &admin_proto, type, &req, NULL), 0);
 }
 
 static void order(int fd, enum admin_operation op, uint32_t tag, const char *name)
@@ -116,7 +116,7 @@ static void order(int fd, enum admin_operation op, uint32_t tag, const char *nam
 	struct admin_operate req = { .tag = tag, .operation = op, .purge = op == ADMIN_DESTROY };
 
 	str_copy(req.name, sizeof(req.name), name);
-	assert_int_equal(msg_send(fd, &admin_proto, ADMIN_OPERATE, &req, NULL, 0, NULL), 0);
+	assert_int_equal(msg_send(fd, &admin_proto, ADMIN_OPERATE, &req, NULL), 0);
 }
 
 static int nonblocking_dial(void)
@@ -232,7 +232,7 @@ static void test_client_that_does_not_read(void **state)
 	for (uint32_t i = 0; i < 400; i++) {
 		struct admin_name req = { .tag = i };
 
-		if (msg_send(slow, &admin_proto, ADMIN_LIST, &req, NULL, 0, NULL))
+		if (msg_send(slow, &admin_proto, ADMIN_LIST, &req, NULL))
 			break;
 		run_for(1);
 	}
@@ -286,7 +286,7 @@ static void test_rubbish(void **state)
 	fd_close(&bad);
 	bad = nonblocking_dial();
 	/* A message of ours in the wrong direction. */
-	assert_int_equal(msg_send(bad, &admin_proto, ADMIN_DONE, &answer, NULL, 0, NULL), 0);
+	assert_int_equal(msg_send(bad, &admin_proto, ADMIN_DONE, &answer, NULL), 0);
 	assert_int_equal(next(bad), 0);
 	ask(fd, ADMIN_STATUS, 1, "");
 	assert_int_equal(next(fd), ADMIN_DONE);
@@ -339,8 +339,7 @@ static void test_too_many(void **state)
 	for (int i = 0; i < 70; i++) {
 		struct admin_name req = { .tag = 1 };
 
-		if (msg_send(fds[i], &admin_proto, ADMIN_STATUS, &req, NULL, 0, NULL) == 0 &&
-		    next(fds[i]))
+		if (msg_send(fds[i], &admin_proto, ADMIN_STATUS, &req, NULL) == 0 && next(fds[i]))
 			served++;
 		close(fds[i]);
 	}

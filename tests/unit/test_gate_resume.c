@@ -63,7 +63,7 @@ static void questions_of_before_are_forgotten(void **state)
 	assert_int_equal(msg_pair(sv, NULL), 0);
 	s.fd = sv[0];
 	assert_int_equal(fd_nonblock(s.fd, 1), 0);
-	assert_int_equal(msg_send(s.fd, &gate_proto, GATE_SIGN, &req, NULL, 0, NULL), 0);
+	assert_int_equal(msg_send(s.fd, &gate_proto, GATE_SIGN, &req, NULL), 0);
 	s.conn.resumed = 1;
 	assert_int_equal(gate_server_add(server, &s.conn, sv[1], &owner, NULL), 0);
 	spin();

@@ -284,7 +284,7 @@ static void channels_are_shown(void **state)
 	}
 	for (uint32_t i = 0; i < 1000; i++) {
 		c.id = i;
-		(void)msg_send(s.fd, &gate_proto, GATE_CHANNEL, &c, NULL, 0, NULL);
+		(void)msg_send(s.fd, &gate_proto, GATE_CHANNEL, &c, NULL);
 	}
 	for (int i = 0; i < 12; i++) {
 		sd_event_run(loop, 100000);
@@ -306,7 +306,7 @@ static void a_flood_is_slowed_down(void **state)
 	log_in(&other, "alice");
 	began = clk_now_us();
 	while (clk_now_us() < began + 550000) {
-		(void)msg_send(s.fd, &gate_proto, GATE_SIGN, &req, NULL, 0, NULL);
+		(void)msg_send(s.fd, &gate_proto, GATE_SIGN, &req, NULL);
 		spin();
 		while (next(&s) == GATE_SIGNED)
 			answers++;

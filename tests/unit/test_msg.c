@@ -30,17 +30,17 @@ static void each_row(row_fn fn)
 
 static int decode(const struct msg_proto *p, const void *buf, size_t len, struct err *e)
 {
-	uint32_t type;
+	struct msg m = { .body = back, .bodycap = sizeof(back) };
 
-	return msg_decode(p, buf, len, &type, back, sizeof(back), e);
+	return msg_decode(p, buf, len, &m, e);
 }
 
 static void round_trip(const struct msg_proto *p, const struct msg_row *row)
 {
 	static const enum msg_fill how[] = { FILL_LEAST, FILL_SOME, FILL_SOME, FILL_SOME,
 					     FILL_MOST };
+	struct msg got = { .body = back, .bodycap = sizeof(back) };
 	struct err e;
-	uint32_t type;
 
 	for (uint32_t i = 0; i < sizeof(how) / sizeof(how[0]); i++) {
 		ssize_t n, m;
@@ -50,12 +50,13 @@ static void round_trip(const struct msg_proto *p, const struct msg_row *row)
 		if (n < 0)
 			fail_msg("%s %s: %s", p->name, row->name, e.text);
 		memset(back, 0xa5, sizeof(back));
-		if (msg_decode(p, wire, (size_t)n, &type, back, sizeof(back), &e) < 0)
+		if (msg_decode(p, wire, (size_t)n, &got, &e) < 0)
 			fail_msg("%s %s: %s", p->name, row->name, e.text);
-		assert_int_equal(type, row->type);
+		assert_int_equal(got.type, row->type);
+		assert_ptr_equal(got.row, row);
 		assert_memory_equal(body, back, row->size);
 		/* What decodes encodes to the same bytes. */
-		m = msg_encode(p, type, back, again, sizeof(again), &e);
+		m = msg_encode(p, got.type, back, again, sizeof(again), &e);
 		assert_int_equal(n, m);
 		assert_memory_equal(wire, again, (size_t)n);
 	}
@@ -281,16 +282,16 @@ static void test_bad_encode(void **state)
 
 static void test_header(void **state)
 {
+	struct msg got = { 0 };
 	struct err e;
-	uint32_t type;
 	ssize_t n;
 
 	(void)state;
 	memset(body, 0, sizeof(body));
 	n = msg_encode(&gate_proto, GATE_WHY, NULL, wire, sizeof(wire), &e);
 	assert_int_equal(n, 8);
-	assert_int_equal(msg_decode(&gate_proto, wire, 8, &type, NULL, 0, &e), 0);
-	assert_int_equal(msg_decode(&init_proto, wire, 8, &type, back, sizeof(back), &e), -EPROTO);
+	assert_int_equal(msg_decode(&gate_proto, wire, 8, &got, &e), 0);
+	assert_int_equal(decode(&init_proto, wire, 8, &e), -EPROTO);
 	for (unsigned int bit = 0; bit < 32; bit++) {
 		wire[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		assert_int_equal(decode(&gate_proto, wire, 8, &e), -EPROTO);
@@ -305,12 +306,10 @@ static void test_header(void **state)
 	msg_fill_row(&gate_proto.rows[0], body, FILL_SOME, 1);
 	n = msg_encode(&gate_proto, GATE_WELCOME, body, wire, sizeof(wire), &e);
 	assert_true(n > 0);
-	assert_int_equal(msg_decode(&gate_proto, wire, (size_t)n, &type, back,
-				    sizeof(struct gate_welcome) - 1, &e),
-			 -EBADMSG);
-	assert_int_equal(msg_decode(&gate_proto, wire, (size_t)n, &type, back,
-				    sizeof(struct gate_welcome), &e),
-			 0);
+	got = (struct msg){ .body = back, .bodycap = sizeof(struct gate_welcome) - 1 };
+	assert_int_equal(msg_decode(&gate_proto, wire, (size_t)n, &got, &e), -EBADMSG);
+	got.bodycap++;
+	assert_int_equal(msg_decode(&gate_proto, wire, (size_t)n, &got, &e), 0);
 }
 
 /* No row is twice in a table, and the names of conversations differ where the wire tells them apart. */
@@ -355,10 +354,12 @@ static int dispatch(struct msg_state *st, uint32_t type, struct seen *s, int fd)
 						   { INIT_SETUP, handler },
 						   { INIT_POWER, handler },
 						   { 9998, handler } };
+	static const struct msg_table table = { &init_proto, routes,
+						sizeof(routes) / sizeof(routes[0]) };
 	struct msg m = { .type = type, .nfds = fd >= 0, .fds = { fd } };
 	struct err e;
 
-	return msg_dispatch(&init_proto, st, routes, sizeof(routes) / sizeof(routes[0]), s, &m, &e);
+	return msg_dispatch(&table, st, s, &m, &e);
 }
 
 static void test_dispatch(void **state)

@@ -70,8 +70,9 @@ static void test_every_row(void **state)
 			const struct msg_row *row = &msg_protos[p]->rows[r];
 
 			msg_fill_row(row, body, FILL_MOST, row->type);
-			if (msg_send(sv[0], msg_protos[p], row->type, body, fds, row->fds_max, &e) <
-			    0)
+			if (msg_send_fds(sv[0], msg_protos[p],
+					 &(struct msg_out){ row->type, body, fds, row->fds_max },
+					 &e) < 0)
 				fail_msg("%s", e.text);
 			if (msg_recv(sv[1], msg_protos[p], back, sizeof(back), &m, &e) != 1)
 				fail_msg("%s", e.text);
@@ -100,12 +101,17 @@ static void test_fd_counts(void **state)
 	for (int i = 0; i < MSG_FDS_MAX; i++)
 		fds[i] = sv[0];
 	/* The sender is held to the row... */
-	assert_int_equal(msg_send(sv[0], &init_proto, INIT_SPAWNED, &spawned, fds, 0, &e), -EINVAL);
-	assert_int_equal(msg_send(sv[0], &init_proto, INIT_SPAWNED, &spawned, fds, 4, &e), -EINVAL);
-	assert_int_equal(msg_send(sv[0], &gate_proto, GATE_ATTACHED, &attached, NULL, 0, &e),
+	assert_int_equal(msg_send_fds(sv[0], &init_proto,
+				      &(struct msg_out){ INIT_SPAWNED, &spawned, fds, 0 }, &e),
 			 -EINVAL);
-	assert_int_equal(msg_send(sv[0], &gate_proto, GATE_WHY, NULL, fds, 1, &e), -EINVAL);
-	assert_int_equal(msg_send(sv[0], &gate_proto, 4444, NULL, NULL, 0, &e), -EPROTO);
+	assert_int_equal(msg_send_fds(sv[0], &init_proto,
+				      &(struct msg_out){ INIT_SPAWNED, &spawned, fds, 4 }, &e),
+			 -EINVAL);
+	assert_int_equal(msg_send(sv[0], &gate_proto, GATE_ATTACHED, &attached, &e), -EINVAL);
+	assert_int_equal(
+		msg_send_fds(sv[0], &gate_proto, &(struct msg_out){ GATE_WHY, NULL, fds, 1 }, &e),
+		-EINVAL);
+	assert_int_equal(msg_send(sv[0], &gate_proto, 4444, NULL, &e), -EPROTO);
 	/* ...and one that is not ours is refused by the receiver. */
 	for (uint32_t n = 0; n <= MSG_FDS_MAX; n++) {
 		union {
@@ -197,7 +203,7 @@ static void test_hostile(void **state)
 	assert_int_equal(msg_recv(sv[1], &gate_proto, back, sizeof(back), &m, &e), -EBADMSG);
 	assert_int_equal(count_fds(), before);
 	/* The stream still works after all that: dropping the peer is the caller's decision. */
-	assert_int_equal(msg_send(sv[0], &gate_proto, GATE_WHY, NULL, NULL, 0, &e), 0);
+	assert_int_equal(msg_send(sv[0], &gate_proto, GATE_WHY, NULL, &e), 0);
 	assert_int_equal(msg_recv(sv[1], &gate_proto, back, sizeof(back), &m, &e), 1);
 	assert_int_equal(m.type, GATE_WHY);
 	assert_int_equal(m.pid, 0);
@@ -230,7 +236,7 @@ static void test_plain(void **state)
 		}
 		send_raw(sv[0], "", 0, 1);
 		assert_int_equal(msg_recv_plain(sv[1], &gate_proto, back, sizeof(back), &m, &e), -EPROTO);
-		assert_int_equal(msg_send(sv[0], &gate_proto, GATE_WHY, NULL, NULL, 0, &e), 0);
+		assert_int_equal(msg_send(sv[0], &gate_proto, GATE_WHY, NULL, &e), 0);
 		assert_int_equal(msg_recv_plain(sv[1], &gate_proto, back, sizeof(back), &m, &e), 1);
 		assert_int_equal(m.type, GATE_WHY);
 		assert_int_equal(m.pid, creds ? getpid() : 0);
@@ -249,19 +255,19 @@ static void test_ends(void **state)
 	assert_int_equal(fd_nonblock(sv[1], 1), 0);
 	assert_int_equal(msg_recv(sv[1], &gate_proto, back, sizeof(back), &m, &e), -EAGAIN);
 	/* What was sent before the close arrives, although the peer left something of ours unread. */
-	assert_int_equal(msg_send(sv[1], &gate_proto, GATE_WHY, NULL, NULL, 0, &e), 0);
-	assert_int_equal(msg_send(sv[0], &gate_proto, GATE_REFUSED, &refused, NULL, 0, &e), 0);
+	assert_int_equal(msg_send(sv[1], &gate_proto, GATE_WHY, NULL, &e), 0);
+	assert_int_equal(msg_send(sv[0], &gate_proto, GATE_REFUSED, &refused, &e), 0);
 	fd_close(&sv[0]);
 	assert_int_equal(msg_recv(sv[1], &gate_proto, back, sizeof(back), &m, &e), 1);
 	assert_int_equal(m.type, GATE_REFUSED);
 	assert_string_equal(((struct gate_refused *)m.body)->text, "no");
 	assert_int_equal(msg_recv(sv[1], &gate_proto, back, sizeof(back), &m, &e), 0);
 	assert_int_equal(msg_recv(sv[1], &gate_proto, back, sizeof(back), &m, &e), 0);
-	assert_int_equal(msg_send(sv[1], &gate_proto, GATE_WHY, NULL, NULL, 0, &e), -EPIPE);
+	assert_int_equal(msg_send(sv[1], &gate_proto, GATE_WHY, NULL, &e), -EPIPE);
 	fd_close(&sv[1]);
 	assert_int_equal(msg_pair(sv, &e), 0);
 	assert_int_equal(fd_nonblock(sv[0], 1), 0);
-	while (msg_send(sv[0], &gate_proto, GATE_WHY, NULL, NULL, 0, &e) == 0)
+	while (msg_send(sv[0], &gate_proto, GATE_WHY, NULL, &e) == 0)
 		assert_true(++sent < 100000);
 	assert_int_equal(e.code, EAGAIN);
 	assert_true(sent > 0);
@@ -278,7 +284,7 @@ static void test_credentials(void **state)
 	pid_t pid;
 
 	assert_int_equal(setsockopt(sv[1], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)), 0);
-	assert_int_equal(msg_send(sv[0], &gate_proto, GATE_WHY, NULL, NULL, 0, &e), 0);
+	assert_int_equal(msg_send(sv[0], &gate_proto, GATE_WHY, NULL, &e), 0);
 	assert_int_equal(msg_recv(sv[1], &gate_proto, back, sizeof(back), &m, &e), 1);
 	assert_int_equal(m.pid, getpid());
 	assert_int_equal(msg_peer(sv[0], &pid, &uid, &e), 0);
@@ -316,7 +322,7 @@ static void test_listen(void **state)
 	memset(body, 0, sizeof(body));
 	((struct init_spawn *)(void *)body)->command.len = INIT_COMMAND_MAX;
 	((struct init_spawn *)(void *)body)->env.len = INIT_ENV_MAX;
-	assert_int_equal(msg_send(peer, &init_proto, INIT_SPAWN, body, NULL, 0, &e), 0);
+	assert_int_equal(msg_send(peer, &init_proto, INIT_SPAWN, body, &e), 0);
 	assert_int_equal(msg_recv(sock, &init_proto, back, sizeof(back), &m, &e), 1);
 	assert_memory_equal(body, back, sizeof(struct init_spawn));
 	close(peer);
