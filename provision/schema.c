@@ -111,12 +111,12 @@ const struct schema_row schema_rows[] = {
 	{ "network", "control_cidr6", &schema_type_pool6, 32, 124, "",
 	  "The same for IPv6. Empty: no IPv6.", IN(network.control_cidr6), .flags = SCHEMA_EMPTY },
 	{ "network", "nat", &schema_type_bool, 0, 0, "yes",
-	  "Workspaces reach the outside under the host's address.", IN(network.nat) },
+	  "Workspaces reach the outside under the host's address, and from outside only their port 22 is reached, unless announced.", IN(network.nat) },
 	{ "network", "isolate", &schema_type_bool, 0, 0, "no",
 	  "Block traffic from one workspace to another.", IN(network.isolate) },
 	{ "network", "announce", &schema_type_ifname, 0, 0, "",
-	  "A LAN interface on which the host answers ARP and neighbour discovery for the workspaces' addresses. Empty: "
-	  "none.", IN(network.announce), .flags = SCHEMA_EMPTY },
+	  "A LAN interface on which the host answers ARP and neighbour discovery for the workspaces' addresses; "
+	  "from it every port of a workspace can be reached. Empty: none.", IN(network.announce), .flags = SCHEMA_EMPTY },
 	{ "network", "data_cidr", &schema_type_pool4, 8, 30, "192.168.199.0/24",
 	  "The network from which data plane addresses are taken where none is configured. Empty: none are.",
 	  IN(network.data_cidr), .flags = SCHEMA_EMPTY },
