@@ -123,9 +123,9 @@ bench-bin: $(BENCH_BIN)
 
 # --- checks ---
 SUM     := $(B)/summary
+# Failure injection, and undefined behaviour as a crash: what the tests that kill things run.
+FAULTS  := -DSSHBAY_FAULTS -fsanitize=undefined -fsanitize-undefined-trap-on-error
 RUNTEST := tests/run -s $(SUM)
-SHELLS  := scripts/install-deps scripts/mkrootfs scripts/testbed scripts/check-layers scripts/check-sizes scripts/check-style \
-           scripts/bundle-sftp scripts/demo tests/run tests/lib.sh $(wildcard tests/e2e/*.sh tests/netns/*.sh) .ci/run
 E2E     := $(sort $(wildcard tests/e2e/*.sh))
 NETNS   := $(sort $(wildcard tests/netns/test_*.sh)) $(filter $(B)/netns/test_%,$(NETNS_BIN))
 E2E_LONG := $(sort $(wildcard tests/e2e/long/*.sh))
@@ -133,7 +133,7 @@ E2E_LONG := $(sort $(wildcard tests/e2e/long/*.sh))
 check: ## everything this machine can test: installs what is missing, ends with "N passed, N failed, N skipped"
 	@scripts/install-deps build run test
 	@$(MAKE) --no-print-directory -j$$(nproc) EXTRA_CFLAGS="-Werror" all unit netns-bin fuzz-bin bench-bin
-	@$(MAKE) --no-print-directory -j$$(nproc) B=$(B)/faults EXTRA_CFLAGS="-Werror -DSSHBAY_FAULTS" all
+	@$(MAKE) --no-print-directory -j$$(nproc) B=$(B)/faults EXTRA_CFLAGS="-Werror $(FAULTS)" all
 	@$(MAKE) --no-print-directory -j$$(nproc) B=$(B)/asan CFLAGS="-O1 -g" EXTRA_CFLAGS="-fsanitize=address,undefined -fno-omit-frame-pointer" \
 	  EXTRA_LDFLAGS="-fsanitize=address,undefined" unit fuzz-bin
 	@rm -f $(SUM)

@@ -6,6 +6,7 @@
 bed_up - <<'E2'
 [network]
 control_cidr6 = fd00:199::/64
+announce = lan0
 [workspace client]
 users = user
 control_ip = 172.31.199.1
@@ -22,13 +23,16 @@ E2
 c() { on user@172.31.199.1 "$@"; }
 s() { on user@172.31.199.2 "$@"; }
 c true; s true
+# The LAN client takes the pool for on-link: only an announced address answers its ARP and neighbour solicitations.
+"$BED/lan" ip route add 172.31.199.0/24 dev eth0
+"$BED/lan" ip -6 route add fd00:199::/64 dev eth0
 
 # --- control plane ---
 t "workspace to workspace" c ping -c1 -W2 172.31.199.2
 t "workspace to workspace by name" c ping -c1 -W2 server
 t "workspace to workspace over IPv6" c ping -6 -c1 -W2 server
-t "LAN host to workspace" "$BED/lan" ping -c1 -W2 172.31.199.1
-t "LAN host to workspace over IPv6" "$BED/lan" ping -c1 -W2 "$(c ip -6 -o addr show dev eth0 scope global | awk '{sub("/.*","",$4); print $4}')"
+t "LAN host to workspace, announced" "$BED/lan" ping -c1 -w3 172.31.199.1
+t "LAN host to workspace over IPv6, announced" "$BED/lan" ping -c1 -w3 "$(c ip -6 -o addr show dev eth0 scope global | awk '{sub("/.*","",$4); print $4}')"
 "$BED/lan" socat -u TCP-LISTEN:7000,reuseaddr,fork SYSTEM:'cat >/dev/null' & lanpid=$!
 "$BED/lan" socat TCP-LISTEN:7001,reuseaddr,fork SYSTEM:'echo $SOCAT_PEERADDR' & lanpid2=$!
 sleep 0.3
@@ -50,7 +54,7 @@ kill $lanpid $lanpid2 $hostpid
 s 'sudo sh -c "setsid nohup perl -MIO::Socket::INET -e \"\\\$l=IO::Socket::INET->new(Listen=>5,LocalPort=>22,ReuseAddr=>1) or die; while(\\\$c=\\\$l->accept){print \\\$c qq(stolen\\n);}\" >/dev/null 2>&1 &"'
 sleep 0.5
 like "a tenant that listens on port 22 does not get it" '^SSH-2.0-' "$("$BED/lan" bash -c 'exec 3<>/dev/tcp/172.31.199.2/22; head -n1 <&3')"
-like "the gate answers with its own key on every address" SSH-2.0 "$("$BED/lan" bash -c 'exec 3<>/dev/tcp/172.31.199.200/22; head -n1 <&3')"
+like "the gate answers with its own key on every address" SSH-2.0 "$("$BED/lan" bash -c 'ip route replace 172.31.199.200 via 198.18.0.1; exec 3<>/dev/tcp/172.31.199.200/22; head -n1 <&3')"
 
 # --- data plane ---
 like "data0 has its address" '192\.168\.199\.1/24' "$(c ip -br addr show data0)"
