@@ -55,6 +55,7 @@ uint32_t chan_count(const struct session *s, enum chan_kind kind)
 }
 
 /* Callbacks of libssh: `user` is the session. */
+/* signature: libssh */
 static int on_data(ssh_session ssh, ssh_channel channel, void *data, uint32_t len, int is_stderr,
 		   void *user)
 {
