@@ -65,7 +65,8 @@ static int open_socks(struct ctl_server *c, const int *have, unsigned int nhave,
 	struct net_listeners socks;
 	int ret;
 
-	ret = net_listen_again(registry_settings(c->reg), old ? c->socks.fds : have, old ? old : nhave, &socks, e);
+	ret = net_listen(registry_settings(c->reg), old ? c->socks.fds : have, old ? old : nhave,
+			 &socks, e);
 	if (ret < 0)
 		return ret;
 	close_socks(&c->socks);

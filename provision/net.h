@@ -32,13 +32,12 @@ void net_ifname(uint32_t slot, char out[16]);
 int net_hosts_add(const struct settings *s, const struct record *r, struct err *e);
 int net_hosts_rewrite(const struct settings *s, const struct record *const *records, unsigned int n, struct err *e);
 /* The listening sockets for the gate: plain ones for settings->gate.listen, then one transparent per family. */
-int net_listen(const struct settings *s, int *fds, unsigned int cap, unsigned int *nplain, unsigned int *ntransparent,
-	       struct err *e);
-/* The listening sockets of an instance: plain ones first. Owned by whoever holds the struct. */
 struct net_listeners {
 	int fds[SETTINGS_LISTEN_MAX + 2];
 	unsigned int nplain, ntransparent;
 };
-/* As net_listen; a socket of `have` that listens at a wanted address is duplicated instead of opened anew. */
-int net_listen_again(const struct settings *s, const int *have, unsigned int nhave, struct net_listeners *out,
-		     struct err *e);
+/*
+ * Open what the settings want; a socket of `have` that listens at a wanted address is duplicated instead of opened anew.
+ * The sockets in `out` are the caller's.
+ */
+int net_listen(const struct settings *s, const int *have, unsigned int nhave, struct net_listeners *out, struct err *e);

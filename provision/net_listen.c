@@ -116,27 +116,8 @@ static unsigned int families(const struct settings *s)
 	return s->network.control_cidr6.addr.family ? 2 : 1;
 }
 
-int net_listen(const struct settings *s, int *fds, unsigned int cap, unsigned int *nplain, unsigned int *ntransparent,
-	       struct err *e)
-{
-	unsigned int want = s->gate.nlisten + families(s);
-	struct net_listeners l;
-	int ret;
-
-	*nplain = *ntransparent = 0;
-	if (want > cap)
-		return err_set(e, E2BIG, "listen on '%u addresses': room for %u", want, cap);
-	ret = net_listen_again(s, NULL, 0, &l, e);
-	if (ret < 0)
-		return ret;
-	memcpy(fds, l.fds, want * sizeof(fds[0]));
-	*nplain = l.nplain;
-	*ntransparent = l.ntransparent;
-	return 0;
-}
-
-int net_listen_again(const struct settings *s, const int *have, unsigned int nhave, struct net_listeners *out,
-		     struct err *e)
+int net_listen(const struct settings *s, const int *have, unsigned int nhave,
+	       struct net_listeners *out, struct err *e)
 {
 	unsigned int n = 0, want = s->gate.nlisten + families(s);
 	struct ipport at;
