@@ -240,6 +240,7 @@ static int write_public(int dirfd, const char *name, const uint8_t public[PUBLIC
 {
 	uint8_t buf[128];
 	char base64[192], line[256], file[NAME_MAX + 1];
+	struct path_content c = { .buf = line, .mode = 0644, .durable = true };
 	struct wire_out o = { buf, 0, sizeof(buf), false };
 	int n;
 
@@ -249,16 +250,17 @@ static int write_public(int dirfd, const char *name, const uint8_t public[PUBLIC
 	n = snprintf(line, sizeof(line), "%s %s sshbay\n", TYPE, base64);
 	if (str_format(file, sizeof(file), "%s.pub", name) < 0)
 		return err_set(e, ENAMETOOLONG, "write public host key '%s.pub': name too long", name);
-	return path_write_atomic(dirfd, file, line, (size_t)n, 0644, 1, e);
+	c.len = (size_t)n;
+	return path_write_atomic(dirfd, file, &c, e);
 }
 
 static int make(const char *path, struct hostkey **out, struct err *e)
 {
 	char dir[PATH_MAX], base[PATH_MAX], text[2048];
+	struct path_content c = { .buf = text, .mode = 0600, .durable = true };
 	uint8_t seed[SEED_LEN];
 	auto_fd int dirfd = -1;
 	const char *name, *parent;
-	size_t n;
 	int ret;
 
 	if (str_copy(dir, sizeof(dir), path) < 0 || str_copy(base, sizeof(base), path) < 0)
@@ -275,11 +277,11 @@ static int make(const char *path, struct hostkey **out, struct err *e)
 		ret = dirfd < 0 ? err_sys(e, "open '%s'", parent) : 0;
 	}
 	if (ret == 0) {
-		n = format(seed, (*out)->public, text, sizeof(text));
+		c.len = format(seed, (*out)->public, text, sizeof(text));
 		/* The public file first: once the private key is there, both are. */
 		ret = write_public(dirfd, name, (*out)->public, e);
 		if (ret == 0)
-			ret = path_write_atomic(dirfd, name, text, n, 0600, 1, e);
+			ret = path_write_atomic(dirfd, name, &c, e);
 		OPENSSL_cleanse(text, sizeof(text));
 	}
 	OPENSSL_cleanse(seed, sizeof(seed));

@@ -137,18 +137,18 @@ int limits_group_load(const char *dir, struct limits_groups *out, struct err *e)
 int limits_group_save(const char *dir, const struct limits_groups *g, struct err *e)
 {
 	char path[PATH_MAX], text[LIMITS_GROUPS_MAX * 512];
-	size_t len = 0;
+	struct path_content c = { .buf = text, .mode = 0600 };
 
 	for (unsigned int i = 0; i < g->n; i++) {
-		if (str_format(text + len, sizeof(text) - len, "%s %s\n", g->g[i].controller,
+		if (str_format(text + c.len, sizeof(text) - c.len, "%s %s\n", g->g[i].controller,
 			       g->g[i].path) < 0)
 			return err_set(e, ENAMETOOLONG, "list the groups of '%s': paths too long",
 				       dir);
-		len += strlen(text + len);
+		c.len += strlen(text + c.len);
 	}
 	if (str_format(path, sizeof(path), "%s/groups", dir) < 0)
 		return err_set(e, ENAMETOOLONG, "list the groups of '%s': path too long", dir);
-	return path_write_atomic(AT_FDCWD, path, text, len, 0600, 0, e);
+	return path_write_atomic(AT_FDCWD, path, &c, e);
 }
 
 const struct limits_group *limits_group_find(const struct limits_groups *g, const char *controller)

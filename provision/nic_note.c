@@ -17,6 +17,7 @@ int nic_note_save(const char *dir, const struct nic_note *note, struct err *e)
 {
 	char text[TEXT_MAX], mac[13];
 	auto_fd int dirfd = -1;
+	struct path_content c = { .buf = text, .mode = 0600 };
 	size_t len;
 
 	str_hex(note->perm_mac, 6, mac);
@@ -28,7 +29,8 @@ int nic_note_save(const char *dir, const struct nic_note *note, struct err *e)
 	dirfd = path_open_dir(dir, e);
 	if (dirfd < 0)
 		return dirfd;
-	return path_write_atomic(dirfd, NAME, text, strlen(text), 0600, 0, e);
+	c.len = strlen(text);
+	return path_write_atomic(dirfd, NAME, &c, e);
 }
 
 static int take_line(struct nic_note *note, char *line, struct err *e)

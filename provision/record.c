@@ -415,8 +415,8 @@ int record_save(int recordsfd, struct record *r, struct err *e)
 {
 	char file[FILE_MAX], text[RECORD_MAX];
 	struct copy current, prev;
+	struct path_content c = { .buf = text, .mode = 0600, .durable = true };
 	uint64_t before = r->generation;
-	size_t len = 0;
 	int ret = check_name(r->name, e);
 
 	if (ret < 0)
@@ -434,11 +434,11 @@ int record_save(int recordsfd, struct record *r, struct err *e)
 	/* Above everything on disk, so that the newest is known by its number. */
 	r->generation = newest(r->generation, newest(current.generation, prev.generation)) + 1;
 	(void)str_format(file, sizeof(file), "%s.ini", r->name);
-	ret = encode(r, text, sizeof(text), &len);
+	ret = encode(r, text, sizeof(text), &c.len);
 	if (ret < 0)
 		(void)err_ret(e, ret, "write record '%s'", file);
 	else
-		ret = path_write_atomic(recordsfd, file, text, len, 0600, 1, e);
+		ret = path_write_atomic(recordsfd, file, &c, e);
 	if (ret < 0)
 		r->generation = before;
 	return ret;

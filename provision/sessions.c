@@ -92,6 +92,7 @@ static const struct {
 int sessions_save(int dirfd, const struct session_saved *s, struct err *e)
 {
 	char buf[FILE_MAX], hash[2 * SESSIONS_HASH_MAX + 1];
+	struct path_content c = { .buf = buf, .mode = 0600 };
 	size_t used = 0;
 
 	for (size_t i = 0; i < NTEXTS; i++)
@@ -104,7 +105,8 @@ int sessions_save(int dirfd, const struct session_saved *s, struct err *e)
 	/* The texts have fixed sizes that fit; this can only fail when somebody makes them larger. */
 	if (used >= sizeof(buf))
 		return err_set(e, ENAMETOOLONG, "save session '%s': too long", s->info.id);
-	return path_write_atomic(dirfd, s->info.id, buf, used, 0600, 0, e);
+	c.len = used;
+	return path_write_atomic(dirfd, s->info.id, &c, e);
 }
 
 static bool take_number(const char *value, uint64_t max, uint64_t *out)

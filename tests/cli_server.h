@@ -280,7 +280,8 @@ static int setup(void **state)
 		return -1;
 	(void)snprintf(config, sizeof(config), "%s/sshbay.ini", dir);
 	(void)snprintf(ini, sizeof(ini), text, dir, dir);
-	if (path_write_atomic(AT_FDCWD, config, ini, strlen(ini), 0644, 0, &e) < 0)
+	if (path_write_atomic(AT_FDCWD, config,
+			      &(struct path_content){ ini, strlen(ini), 0644, false }, &e) < 0)
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s/admin.sock", dir);
 	listener = msg_listen(path, 0600, 16, &e);

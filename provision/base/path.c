@@ -39,14 +39,7 @@ static int temp_name(const char *name, char *tmp, size_t size, size_t *dirlen)
 	return str_format(tmp, size, "%.*s.%s.new", (int)*dirlen, name, name + *dirlen);
 }
 
-struct content {
-	const void *buf;
-	size_t len;
-	mode_t mode;
-	int durable;
-};
-
-static int write_temp(int dirfd, const char *tmp, const struct content *c)
+static int write_temp(int dirfd, const char *tmp, const struct path_content *c)
 {
 	auto_fd int fd = -1;
 	int r;
@@ -84,24 +77,22 @@ static int sync_dir(int dirfd, const char *name, size_t dirlen)
 	return 0;
 }
 
-int path_write_atomic(int dirfd, const char *name, const void *buf, size_t len, mode_t mode,
-		      int durable, struct err *e)
+int path_write_atomic(int dirfd, const char *name, const struct path_content *c, struct err *e)
 {
-	const struct content c = { .buf = buf, .len = len, .mode = mode, .durable = durable };
 	char tmp[PATH_MAX];
 	size_t dirlen;
 	int r = temp_name(name, tmp, sizeof(tmp), &dirlen);
 
 	if (r < 0)
 		return err_ret(e, r, "write '%s'", name);
-	r = write_temp(dirfd, tmp, &c);
+	r = write_temp(dirfd, tmp, c);
 	if (r == 0 && (fault("path.rename") < 0 || renameat(dirfd, tmp, dirfd, name) < 0))
 		r = -errno;
 	if (r < 0) {
 		(void)unlinkat(dirfd, tmp, 0);
 		return err_ret(e, r, "write '%s'", name);
 	}
-	r = durable ? sync_dir(dirfd, name, dirlen) : 0;
+	r = c->durable ? sync_dir(dirfd, name, dirlen) : 0;
 	return r < 0 ? err_ret(e, r, "write '%s' durably", name) : 0;
 }
 

@@ -4,12 +4,19 @@
  */
 #pragma once
 #include "base/err.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Write `len` bytes to dirfd/name: temporary file, fsync if `durable`, rename, fsync of the directory if `durable`. */
-int path_write_atomic(int dirfd, const char *name, const void *buf, size_t len, mode_t mode, int durable, struct err *e);
+struct path_content {
+	const void *buf;
+	size_t len;
+	mode_t mode;
+	bool durable;
+};
+/* Write dirfd/name: temporary file, fsync if `durable`, rename, fsync of the directory if `durable`. */
+int path_write_atomic(int dirfd, const char *name, const struct path_content *c, struct err *e);
 /* Read a regular file (O_NOFOLLOW, O_NONBLOCK) of at most `cap`-1 bytes; NUL-terminates; *len without the NUL. */
 int path_read(int dirfd, const char *name, char *buf, size_t cap, size_t *len, struct err *e);
 /* mkdir -p with `mode`; an existing directory is fine, anything else is an error. */

@@ -12,6 +12,13 @@
 #include "base/str.h"
 #include "etc.h"
 
+static void replace(int root, const char *file, const char *text, mode_t mode)
+{
+	const struct path_content c = { .buf = text, .len = strlen(text), .mode = mode };
+
+	(void)path_write_atomic(root, file, &c, NULL);
+}
+
 static void write_hostname(int root, const char *name)
 {
 	char text[STR_NAME_MAX + 1], old[STR_NAME_MAX + 8];
@@ -21,7 +28,7 @@ static void write_hostname(int root, const char *name)
 	if (path_read(root, "etc/hostname", old, sizeof(old), &n, NULL) == 0 &&
 	    strcmp(old, text) == 0)
 		return;
-	(void)path_write_atomic(root, "etc/hostname", text, strlen(text), 0644, 0, NULL);
+	replace(root, "etc/hostname", text, 0644);
 }
 
 /* May /etc/resolv.conf be replaced? */
@@ -55,7 +62,7 @@ static void write_resolv(int root, const char *text)
 		return;
 	str_format(full, sizeof(full), "%s%s",
 		   strncmp(text, SETUP_MARK "\n", sizeof(SETUP_MARK)) ? SETUP_MARK "\n" : "", text);
-	(void)path_write_atomic(root, "etc/resolv.conf", full, strlen(full), 0644, 0, NULL);
+	replace(root, "etc/resolv.conf", full, 0644);
 }
 
 static void write_machine_id(int root)
@@ -74,7 +81,7 @@ static void write_machine_id(int root)
 	str_hex(id, sizeof(id), text);
 	text[32] = '\n';
 	text[33] = '\0';
-	(void)path_write_atomic(root, "etc/machine-id", text, 33, 0444, 0, NULL);
+	replace(root, "etc/machine-id", text, 0444);
 }
 
 /* /run is new at each start; without this file who(1) shows nobody. */

@@ -186,6 +186,7 @@ static int edit_sudo_group(struct work *w, bool add, struct err *e)
 static int set_sudo(struct work *w, bool sudo, struct err *e)
 {
 	char file[STR_NAME_MAX + 32], rule[STR_NAME_MAX + 64];
+	struct path_content c = { .buf = rule, .mode = 0440 };
 	struct stat st;
 	int r = 0;
 
@@ -195,9 +196,10 @@ static int set_sudo(struct work *w, bool sudo, struct err *e)
 	if (mkdirat(w->root, "etc/sudoers.d", 0750) < 0 && errno != EEXIST)
 		return err_sys(e, "create directory '/etc/sudoers.d'");
 	str_format(rule, sizeof(rule), SUDO_RULE, w->name);
+	c.len = strlen(rule);
 	/* What the tenant's root made of an existing rule is left alone. */
 	if (fstatat(w->root, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		r = path_write_atomic(w->root, file, rule, strlen(rule), 0440, 0, e);
+		r = path_write_atomic(w->root, file, &c, e);
 	return r < 0 ? r : edit_sudo_group(w, true, e);
 }
 

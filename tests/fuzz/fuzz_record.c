@@ -72,7 +72,8 @@ static void put(const uint8_t *data, size_t size, int fit)
 		size = sizeof(text) - n;
 	if (size)
 		memcpy(text + n, data, size);
-	if (path_write_atomic(dirfd_, "alice.ini", text, n + size, 0600, 0, NULL) < 0)
+	if (path_write_atomic(dirfd_, "alice.ini",
+			      &(struct path_content){ text, n + size, 0600, false }, NULL) < 0)
 		abort();
 }
 

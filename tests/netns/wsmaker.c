@@ -69,7 +69,9 @@ static void record_io(int save)
 	size_t len;
 
 	(void)str_format(path, sizeof(path), "%s/record", dir);
-	if (save && path_write_atomic(AT_FDCWD, path, &rec, sizeof(rec), 0600, 0, &e) < 0)
+	if (save &&
+	    path_write_atomic(AT_FDCWD, path,
+			      &(struct path_content){ &rec, sizeof(rec), 0600, false }, &e) < 0)
 		die(&e);
 	if (!save) {
 		static char buf[sizeof(rec) + 2];

@@ -293,7 +293,10 @@ static void test_full_disk(void **state)
 
 static void test_torn_end(void **state)
 {
-	assert_int_equal(path_write_atomic(AT_FDCWD, file, "{\"ev\":", 6, 0640, 0, NULL), 0);
+	assert_int_equal(path_write_atomic(AT_FDCWD, file,
+					   &(struct path_content){ "{\"ev\":", 6, 0640, false },
+					   NULL),
+			 0);
 	assert_int_equal(audit_open(file, NULL), 0);
 	audit_write("after", NULL, 0);
 	json_object_put(line_at(1));

@@ -110,37 +110,56 @@ static void test_write(void **state)
 	struct err e;
 	mode_t mask = umask(0077);
 
-	assert_int_equal(path_write_atomic(f->fd, "a", "one", 3, 0644, 1, &e), 0);
+	assert_int_equal(
+		path_write_atomic(f->fd, "a", &(struct path_content){ "one", 3, 0644, true }, &e),
+		0);
 	umask(mask);
 	expect(f->fd, "a", "one");
 	assert_int_equal(fstatat(f->fd, "a", &st, 0), 0);
 	assert_int_equal(st.st_mode & 07777, 0644);
-	assert_int_equal(path_write_atomic(f->fd, "a", "", 0, 0600, 0, &e), 0);
+	assert_int_equal(
+		path_write_atomic(f->fd, "a", &(struct path_content){ "", 0, 0600, false }, &e), 0);
 	expect(f->fd, "a", "");
 	assert_int_equal(fstatat(f->fd, "a", &st, 0), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	/* A leftover of a killed writer does not stand in the way. */
 	put(f->fd, ".a.new", "half");
-	assert_int_equal(path_write_atomic(f->fd, "a", "two", 3, 0600, 1, &e), 0);
+	assert_int_equal(
+		path_write_atomic(f->fd, "a", &(struct path_content){ "two", 3, 0600, true }, &e),
+		0);
 	expect(f->fd, "a", "two");
 	assert_int_equal(count_entries(f->fd), 1);
 	/* Below a directory, and by absolute name. */
 	assert_int_equal(mkdirat(f->fd, "d", 0755), 0);
-	assert_int_equal(path_write_atomic(f->fd, "d/b", "three", 5, 0600, 1, &e), 0);
+	assert_int_equal(path_write_atomic(f->fd, "d/b",
+					   &(struct path_content){ "three", 5, 0600, true }, &e),
+			 0);
 	expect(f->fd, "d/b", "three");
 	(void)snprintf(path, sizeof(path), "%s/d/c", f->dir);
-	assert_int_equal(path_write_atomic(AT_FDCWD, path, "four", 4, 0600, 1, &e), 0);
+	assert_int_equal(path_write_atomic(AT_FDCWD, path,
+					   &(struct path_content){ "four", 4, 0600, true }, &e),
+			 0);
 	expect(f->fd, "d/c", "four");
 	/* Over a symbolic link: the link is replaced, its target is not. */
 	assert_int_equal(symlinkat("a", f->fd, "l"), 0);
-	assert_int_equal(path_write_atomic(f->fd, "l", "five", 4, 0600, 0, &e), 0);
+	assert_int_equal(
+		path_write_atomic(f->fd, "l", &(struct path_content){ "five", 4, 0600, false }, &e),
+		0);
 	expect(f->fd, "a", "two");
 	expect(f->fd, "l", "five");
-	assert_int_equal(path_write_atomic(f->fd, "none/x", "y", 1, 0600, 0, &e), -ENOENT);
+	assert_int_equal(path_write_atomic(f->fd, "none/x",
+					   &(struct path_content){ "y", 1, 0600, false }, &e),
+			 -ENOENT);
 	assert_string_equal(e.text, "write 'none/x': No such file or directory");
-	assert_int_equal(path_write_atomic(f->fd, "d", "y", 1, 0600, 0, &e), -EISDIR);
-	assert_int_equal(path_write_atomic(f->fd, "d/", "y", 1, 0600, 0, &e), -EINVAL);
-	assert_int_equal(path_write_atomic(f->fd, "", "y", 1, 0600, 0, &e), -EINVAL);
+	assert_int_equal(
+		path_write_atomic(f->fd, "d", &(struct path_content){ "y", 1, 0600, false }, &e),
+		-EISDIR);
+	assert_int_equal(
+		path_write_atomic(f->fd, "d/", &(struct path_content){ "y", 1, 0600, false }, &e),
+		-EINVAL);
+	assert_int_equal(
+		path_write_atomic(f->fd, "", &(struct path_content){ "y", 1, 0600, false }, &e),
+		-EINVAL);
 }
 
 static void test_write_faults(void **state)
@@ -151,13 +170,18 @@ static void test_write_faults(void **state)
 	char fault_text[64];
 	struct err e;
 
-	assert_int_equal(path_write_atomic(f->fd, "a", "old", 3, 0600, 1, &e), 0);
+	assert_int_equal(
+		path_write_atomic(f->fd, "a", &(struct path_content){ "old", 3, 0600, true }, &e),
+		0);
 	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
 		unsigned int fds = count_fds();
 
 		(void)snprintf(fault_text, sizeof(fault_text), "%s=ENOSPC", points[i]);
 		setenv("SSHBAY_FAULT", fault_text, 1);
-		assert_int_equal(path_write_atomic(f->fd, "a", "new", 3, 0600, 1, &e), -ENOSPC);
+		assert_int_equal(path_write_atomic(f->fd, "a",
+						   &(struct path_content){ "new", 3, 0600, true },
+						   &e),
+				 -ENOSPC);
 		assert_string_equal(e.text, "write 'a': No space left on device");
 		unsetenv("SSHBAY_FAULT");
 		expect(f->fd, "a", "old");
@@ -166,7 +190,9 @@ static void test_write_faults(void **state)
 	}
 	/* The directory's sync comes after the rename: the new content is there, its durability is not. */
 	setenv("SSHBAY_FAULT", "path.syncdir=EIO", 1);
-	assert_int_equal(path_write_atomic(f->fd, "a", "new", 3, 0600, 1, &e), -EIO);
+	assert_int_equal(
+		path_write_atomic(f->fd, "a", &(struct path_content){ "new", 3, 0600, true }, &e),
+		-EIO);
 	unsetenv("SSHBAY_FAULT");
 	expect(f->fd, "a", "new");
 	assert_int_equal(count_entries(f->fd), 1);
@@ -180,7 +206,9 @@ static void test_write_killed(void **state)
 	struct err e;
 	int killed = 0;
 
-	assert_int_equal(path_write_atomic(f->fd, "a", "old", 3, 0600, 1, &e), 0);
+	assert_int_equal(
+		path_write_atomic(f->fd, "a", &(struct path_content){ "old", 3, 0600, true }, &e),
+		0);
 	for (unsigned int nth = 1;; nth++) {
 		pid_t pid = fork();
 		int status;
@@ -190,7 +218,10 @@ static void test_write_killed(void **state)
 			(void)snprintf(fault_text, sizeof(fault_text), "#%u=kill", nth);
 			setenv("SSHBAY_FAULT", fault_text, 1);
 			passed = 0;
-			_exit(path_write_atomic(f->fd, "a", "new", 3, 0600, 1, &e) ? 1 : 0);
+			_exit(path_write_atomic(f->fd, "a",
+						&(struct path_content){ "new", 3, 0600, true }, &e)
+				      ? 1
+				      : 0);
 		}
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		if (WIFEXITED(status)) {
@@ -200,7 +231,10 @@ static void test_write_killed(void **state)
 		killed++;
 		/* Only the last point, the directory's sync, comes after the rename. */
 		expect(f->fd, "a", nth < 5 ? "old" : "new");
-		assert_int_equal(path_write_atomic(f->fd, "a", "old", 3, 0600, 1, &e), 0);
+		assert_int_equal(path_write_atomic(f->fd, "a",
+						   &(struct path_content){ "old", 3, 0600, true },
+						   &e),
+				 0);
 		assert_int_equal(count_entries(f->fd), 1);
 	}
 	assert_int_equal(killed, 5);
@@ -215,12 +249,17 @@ static void test_write_short(void **state)
 	struct err e;
 
 	memset(big, 'x', sizeof(big));
-	assert_int_equal(path_write_atomic(f->fd, "a", "old", 3, 0600, 1, &e), 0);
+	assert_int_equal(
+		path_write_atomic(f->fd, "a", &(struct path_content){ "old", 3, 0600, true }, &e),
+		0);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
 	signal(SIGXFSZ, SIG_IGN);
 	small.rlim_max = old.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-	assert_int_equal(path_write_atomic(f->fd, "a", big, sizeof(big), 0600, 1, &e), -EFBIG);
+	assert_int_equal(path_write_atomic(f->fd, "a",
+					   &(struct path_content){ big, sizeof(big), 0600, true },
+					   &e),
+			 -EFBIG);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	signal(SIGXFSZ, SIG_DFL);
 	expect(f->fd, "a", "old");

@@ -282,16 +282,21 @@ static void test_config(void **state)
 	(void)snprintf(words, sizeof(words), "-c %s/none.ini list", dir);
 	assert_int_equal(run_with(NULL, words, NULL), 78);
 	(void)snprintf(path, sizeof(path), "%s/bad.ini", dir);
-	assert_int_equal(path_write_atomic(AT_FDCWD, path, "[gate]\nfoo = 1\n", 15, 0644, 0, &e),
-			 0);
+	assert_int_equal(
+		path_write_atomic(AT_FDCWD, path,
+				  &(struct path_content){ "[gate]\nfoo = 1\n", 15, 0644, false },
+				  &e),
+		0);
 	(void)snprintf(words, sizeof(words), "-c %s list", path);
 	assert_int_equal(run_with(NULL, words, NULL), 78);
 	has(errors, "bad.ini:2: [gate] foo");
 	/* No daemon. */
 	(void)snprintf(path, sizeof(path), "%s/alone.ini", dir);
 	assert_int_equal(path_write_atomic(AT_FDCWD, path,
-					   "[gate]\nuser=1\n[storage]\nrun=/nonexistent\n", 40,
-					   0644, 0, &e),
+					   &(struct path_content){
+						   "[gate]\nuser=1\n[storage]\nrun=/nonexistent\n",
+						   40, 0644, false },
+					   &e),
 			 0);
 	(void)snprintf(words, sizeof(words), "-c %s list", path);
 	assert_int_equal(run_with(NULL, words, NULL), 1);

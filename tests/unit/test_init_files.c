@@ -27,7 +27,8 @@ static struct err e;
 
 static void put(const char *name, const char *text)
 {
-	if (path_write_atomic(root, name, text, strlen(text), 0644, 0, &e) < 0)
+	if (path_write_atomic(root, name, &(struct path_content){ text, strlen(text), 0644, false },
+			      &e) < 0)
 		fail_msg("%s", e.text);
 }
 

@@ -257,7 +257,10 @@ static void test_long_line(void **state)
 
 static void put(const char *path, const char *text)
 {
-	assert_int_equal(path_write_atomic(AT_FDCWD, path, text, strlen(text), 0644, 0, NULL), 0);
+	assert_int_equal(
+		path_write_atomic(AT_FDCWD, path,
+				  &(struct path_content){ text, strlen(text), 0644, false }, NULL),
+		0);
 }
 
 static int listed(const char *user, struct err *e)

@@ -108,7 +108,9 @@ static size_t slurp(const char *file, char *buf, size_t cap)
 
 static void put(const char *file, const char *buf, size_t n)
 {
-	assert_int_equal(path_write_atomic(dirfd_, file, buf, n, 0600, 0, NULL), 0);
+	assert_int_equal(path_write_atomic(dirfd_, file,
+					   &(struct path_content){ buf, n, 0600, false }, NULL),
+			 0);
 }
 
 static void test_round_trip(void **state)

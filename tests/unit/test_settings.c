@@ -73,7 +73,9 @@ static int teardown(void **state)
 
 static void put(const char *path, const char *text, size_t n)
 {
-	assert_int_equal(path_write_atomic(AT_FDCWD, path, text, n, 0644, 0, NULL), 0);
+	assert_int_equal(path_write_atomic(AT_FDCWD, path,
+					   &(struct path_content){ text, n, 0644, false }, NULL),
+			 0);
 }
 
 static void put_workspace(const char *name, const char *text)
