@@ -27,11 +27,18 @@ static void back_off(struct listener *l, uint64_t now_us, const char *why)
 {
 	if (l->accept_backoff_us == 0) {
 		l->accept_backoff_us = BACKOFF_MIN_US;
-		log_warn("accept a connection: %s (pausing; see LimitNOFILE= and TasksMax=)", why);
+		if (now_us >= l->accept_log_us)
+			log_warn("accept a connection: %s (pausing; see LimitNOFILE= and TasksMax=)", why);
+		l->accept_log_us = now_us + LOG_EVERY_US;
 	} else if (l->accept_backoff_us < BACKOFF_MAX_US) {
 		l->accept_backoff_us *= 2;
 	}
 	l->accept_after_us = now_us + l->accept_backoff_us;
+}
+
+void accept_resume(struct listener *l)
+{
+	l->accept_after_us = 0;
 }
 
 bool accept_wanted(const struct listener *l, uint64_t now_us)

@@ -9,6 +9,8 @@ bool accept_wanted(const struct listener *l, uint64_t now_us);
 uint64_t accept_deadline(const struct listener *l, uint64_t now_us);
 /* Serve the listening sockets that poll found ready (p parallel to l->socks; NULL: try all), a bounded number each. */
 void accept_turn(struct listener *l, const struct pollfd *p, uint64_t now_us);
+/* A session has ended: what it took is free again, so a pause for want of it is over. */
+void accept_resume(struct listener *l);
 /* The zygote answered. */
 void accept_spawned(struct listener *l, const struct zygote_spawned *s, uint64_t now_us);
 /* The zygote is gone: give up the connections that wait for its answer. */

@@ -35,6 +35,7 @@ struct listener {
 	int reserve;			/* given up to answer a client when there are no descriptors left; -1 then */
 	uint64_t accept_after_us;	/* accept nothing before this */
 	uint64_t accept_backoff_us;
+	uint64_t accept_log_us;		/* no line about a pause before this */
 	uint64_t refuse_log_us;		/* last line about refusals, and how many there were since */
 	uint32_t refuse_count;
 	bool stop;

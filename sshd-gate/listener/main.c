@@ -31,6 +31,7 @@ static void ended(void *ctx, const struct child *c, int status)
 	uint32_t sig = WIFSIGNALED(status) ? (uint32_t)WTERMSIG(status) : 0;
 	char from[IP_TEXT_MAX];
 
+	accept_resume(l);
 	control_closed(l, c, sig);
 	ip_port_text(&c->peer, from, sizeof(from));
 	if (c->timeout)
