@@ -73,7 +73,7 @@ bed_snapshot() {
 	echo "routes $( (inbed ip route show table all; inbed ip -6 route show table all) | grep -c 'sb-')"
 	echo "nft $(inbed nft list ruleset | sed 's/packets [0-9]* bytes [0-9]*//' | sha256sum)"
 	echo "cgroups $(find /sys/fs/cgroup -type d -path "*/$(sed -n 2p "$BED/testbed.id")/*" | wc -l)"
-	echo "runtime $(find "$(sed -n 1p "$BED/testbed.id")/ws" -mindepth 1 2>/dev/null | sort | tr '\n' ' ')"
+	echo "runtime $(inbed find "$(sed -n 1p "$BED/testbed.id")/ws" -mindepth 1 2>/dev/null | sort | tr '\n' ' ')"
 	echo "store $(ls -A "$BED/state/workspaces" 2>/dev/null | tr '\n' ' ') $(ls -A "$BED/state/records" 2>/dev/null | tr '\n' ' ')"
 	p=$(daemon_pid provisiond)
 	echo "zombies $(ps -o stat= --ppid "$p" 2>/dev/null | grep -c Z)"
