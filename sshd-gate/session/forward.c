@@ -2,6 +2,7 @@
 /* See forward.h.  Session process.  Names and ports come from the client; whoever connects, connects inside. */
 #include "forward.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <libssh/libssh.h>
 #include <libssh/server.h>
@@ -272,8 +273,12 @@ void forward_accept(struct session *s, struct listen *l)
 	struct chan *c = NULL;
 	ssh_channel ssh;
 
-	if (fd < 0)
+	if (fd < 0) {
+		/* Not a listening socket, whatever the workspace says: poll would report it for ever. */
+		if (errno == EINVAL || errno == EOPNOTSUPP)
+			forget(l);
 		return;
+	}
 	if (chan_count(s, CHAN_DIAL) + chan_count(s, CHAN_REMOTE) < SESSION_DIALS_MAX)
 		c = chan_new(s, CHAN_REMOTE);
 	ssh = c ? ssh_channel_new(s->ssh) : NULL;

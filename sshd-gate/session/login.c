@@ -21,6 +21,8 @@
 
 #define MUTE_US                                                                                    \
 	150000 /* a client that sent a request and hears nothing for this long gets a failure */
+#define REFUSE_US                                                                                  \
+	5000 /* no refusal comes sooner, as in sshd: whether a user exists shall not be measured */
 #define REQUEST_BYTES_MIN 48 /* smaller unanswered packets are IGNORE, DEBUG or EXT_INFO */
 
 static void answered(struct session *s)
@@ -194,19 +196,25 @@ static void accepted(struct session *s)
 	sandbox_login_done();
 }
 
+static void refuse(struct session *s)
+{
+	s->late_us = 0;
+	if (s->late.drop)
+		transport_disconnect(s, s->late.reason[0] ? s->late.reason
+							  : "Too many authentication failures");
+	else
+		deny(s);
+}
+
 void login_verdict(struct session *s, const struct gate_verdict *v)
 {
 	bool verify = s->auth_type == GATE_VERIFY;
 
-	if (!s->auth_type || !s->auth_msg)
+	if (!s->auth_type || !s->auth_msg || s->late_us)
 		return;
-	if (v->drop) {
-		transport_disconnect(s,
-				     v->reason[0] ? v->reason : "Too many authentication failures");
-		return;
-	}
-	if (!v->ok) {
-		deny(s);
+	if (v->drop || !v->ok) {
+		s->late = *v;
+		s->late_us = s->asked_us + REFUSE_US;
 	} else if (verify) {
 		accepted(s);
 	} else {
@@ -233,6 +241,11 @@ void login_account(struct session *s, unsigned int handled, uint64_t now)
 
 void login_tick(struct session *s, uint64_t now)
 {
+	if (s->late_us) {
+		if (now >= s->late_us)
+			refuse(s);
+		return;
+	}
 	if (s->auth_type && now >= s->ask_until_us) {
 		transport_disconnect(s, "sshbay: the login service does not answer");
 		return;

@@ -9,10 +9,12 @@
 #include <libssh/libssh.h>
 #include <libssh/server.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 #include "attach.h"
 #include "base/clk.h"
@@ -27,6 +29,7 @@
 #include "spawn.h"
 #include "transport.h"
 
+#define ALARM_S   10
 #define FIXED     3 /* connection, provisiond, ws-init */
 #define POLLS_MAX (FIXED + SESSION_LISTENS_MAX + 3 * SESSION_CHANNELS_MAX)
 
@@ -98,6 +101,7 @@ static int timeout(const struct session *s, uint64_t now)
 	next = earlier(next, s->deadline_us);
 	next = earlier(next, s->auth_type ? s->ask_until_us : 0);
 	next = earlier(next, s->mute_us);
+	next = earlier(next, s->late_us);
 	next = earlier(next, s->attach_until_us);
 	if (s->welcome.alive_interval_s && s->stage == STAGE_OPEN)
 		next = earlier(next, alive > s->alive_us ? alive : s->alive_us);
@@ -202,6 +206,8 @@ static void turn(struct session *s, const struct polls *p)
 		serve_client(s, false, now);
 	} else {
 		login_tick(s, now);
+		/* A refusal that was due may have opened it, too. */
+		serve_client(s, false, now);
 	}
 	if (s->deadline_us && now >= s->deadline_us && !s->ending)
 		transport_disconnect(s, "Login grace time exceeded");
@@ -222,6 +228,23 @@ static void loop(struct session *s)
 		turn(s, &p);
 		transport_note_writes(s);
 	}
+}
+
+static void tick(int sig)
+{
+}
+
+/*
+ * Who made a descriptor can make it block again. Without SA_RESTART an alarm ends such a call, so that the connection
+ * is still looked after and its end noticed.
+ */
+static void start_alarm(void)
+{
+	const struct sigaction act = { .sa_handler = tick };
+	const struct itimerval every = { { ALARM_S, 0 }, { ALARM_S, 0 } };
+
+	(void)sigaction(SIGALRM, &act, NULL);
+	(void)setitimer(ITIMER_REAL, &every, NULL);
 }
 
 int session_run(int conn, int prov, const struct ipport *peer, const struct ipport *local)
@@ -245,6 +268,7 @@ int session_run(int conn, int prov, const struct ipport *peer, const struct ippo
 	}
 	if (s->welcome.grace_s)
 		s->deadline_us = clk_now_us() + (uint64_t)s->welcome.grace_s * 1000000;
+	start_alarm();
 	(void)transport_kex(s);
 	loop(s);
 	log_detail("connection ended: %s", s->why);

@@ -27,6 +27,7 @@
 #define BULK_BYTES          (1 << 20)
 #define PIPE_BYTES          (1 << 20)
 #define WINDOW_BULK         (4 << 20) /* receive window of a bulk upload */
+#define VAIN_MAX            1000 /* a descriptor that is always ready and never gives anything is a trap */
 #define WINDOW_CHANNELS_MAX 16        /* with more channels the default window does */
 
 /* Where bytes pass through. Pages are touched only as far as they are used. */
@@ -173,6 +174,19 @@ static bool flush_rest(struct session *s, struct chan *c, struct out *o)
 	return !o->rest.len;
 }
 
+/*
+ * Nothing went through a descriptor that poll called ready. Who made it can take its non-blocking mode away at any time;
+ * then the session's alarm ends the call. True: give the descriptor up.
+ */
+static bool stuck(int fd, int error, uint32_t *vain)
+{
+	if (error == EINTR)
+		(void)fd_nonblock(fd, 1);
+	else if (error != EAGAIN)
+		return true;
+	return ++*vain > VAIN_MAX;
+}
+
 static void out_run(struct session *s, struct chan *c, struct out *o, uint64_t now)
 {
 	size_t want = chunk_size(s, c, now);
@@ -188,12 +202,13 @@ static void out_run(struct session *s, struct chan *c, struct out *o, uint64_t n
 		want = window;
 	n = read(o->fd, scratch, want);
 	o->ready = false;
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n < 0 && !stuck(o->fd, errno, &o->vain))
 		return;
 	if (n <= 0) { /* EIO: the last process left the terminal */
 		fd_close(&o->fd);
 		return;
 	}
+	o->vain = 0;
 	o->bytes += (uint64_t)n;
 	if (o->bytes > BULK_BYTES && !o->bulk)
 		enlarge(o->fd, &o->bulk);
@@ -210,12 +225,12 @@ static size_t in_write(struct chan *c, const uint8_t *p, size_t len)
 
 	if (c->in < 0 || c->in_dead)
 		return len;
-	do {
-		n = write(c->in, p, len);
-	} while (n < 0 && errno == EINTR);
+	n = write(c->in, p, len);
+	if (n > 0)
+		c->in_vain = 0;
 	if (n >= 0)
 		return (size_t)n;
-	if (errno == EAGAIN)
+	if (!stuck(c->in, errno, &c->in_vain))
 		return 0;
 	c->in_dead = true;
 	fd_close(&c->in);

@@ -172,7 +172,8 @@ int rpc_ask_key(struct session *s, uint32_t type, struct err *e)
 	if (ret < 0)
 		return ret;
 	s->auth_type = type;
-	s->ask_until_us = clk_now_us() + ANSWER_US;
+	s->asked_us = clk_now_us();
+	s->ask_until_us = s->asked_us + ANSWER_US;
 	return 0;
 }
 
@@ -207,7 +208,7 @@ static void resumed(struct session *s)
 	bool why = false;
 
 	log_detail("provisiond is back");
-	if (s->auth_type && rpc_ask_key(s, s->auth_type, &e) < 0)
+	if (s->auth_type && !s->late_us && rpc_ask_key(s, s->auth_type, &e) < 0)
 		session_end(s, "%s", e.text);
 	attach_again(s);
 	for (uint32_t i = 0; i < s->nchans; i++) {

@@ -167,6 +167,7 @@ static const int allowed[] = {
 	SCMP_SYS(lseek),
 	SCMP_SYS(fstat),
 	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(setitimer),
 	SCMP_SYS(restart_syscall),
 	SCMP_SYS(sysinfo),
 	SCMP_SYS(getrusage),

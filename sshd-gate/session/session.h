@@ -45,6 +45,7 @@ struct out {
 	bool ready; /* poll saw something to read */
 	bool quiet; /* poll was asked and saw nothing */
 	bool bulk;  /* the pipe was enlarged */
+	uint32_t vain; /* times in a row that poll promised something and nothing was there */
 	uint64_t bytes;
 	struct rest rest;
 };
@@ -67,6 +68,7 @@ struct chan {
 	int in;          /* owned; a duplicate of out.fd for a terminal or socket */
 	bool in_blocked; /* full at the last try: poll for room */
 	bool in_dead;    /* nobody reads: discard */
+	uint32_t in_vain; /* as out.vain */
 	bool have_data;  /* libssh holds bytes for us */
 	bool eof_seen;   /* the client sent EOF */
 	bool in_bulk;
@@ -118,7 +120,10 @@ struct session {
 		*auth_spare;       /* an answered one, kept to send a failure that libssh forgot */
 	struct gate_key *auth_key; /* the question behind auth_msg */
 	uint32_t auth_type;        /* GATE_PROBE or GATE_VERIFY, 0 = nothing asked */
+	uint64_t asked_us;         /* when provisiond was asked */
 	uint64_t ask_until_us;     /* provisiond must have answered by then */
+	struct gate_verdict late;  /* a refusal, held back until late_us; 0 = none */
+	uint64_t late_us;
 	uint64_t auth_packets, auth_bytes; /* of the transport, as last seen */
 	uint64_t mute_us;                  /* when to answer for libssh, 0 = nothing owed */
 

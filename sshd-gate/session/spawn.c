@@ -20,6 +20,7 @@
 #include "rpc.h"
 
 #define BODY_MAX 4096
+#define MESSAGES_PER_TURN 64 /* a ws-init that never stops talking must not keep the client from being heard */
 
 _Static_assert(sizeof(struct init_bound) <= BODY_MAX, "an answer fits");
 
@@ -229,7 +230,7 @@ void spawn_readable(struct session *s)
 	struct msg m;
 	int ret = 1;
 
-	while (s->init >= 0 && !s->ending && ret > 0) {
+	for (int n = 0; n < MESSAGES_PER_TURN && s->init >= 0 && !s->ending && ret > 0; n++) {
 		ret = msg_recv(s->init, &init_proto, body, sizeof(body), &m, &e);
 		if (ret > 0)
 			handle(s, &m);

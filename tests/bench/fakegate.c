@@ -277,12 +277,47 @@ static pid_t spawn_pipes(const struct init_spawn *q, int fds[3])
 	return pid;
 }
 
+/* A readable error queue and nothing else: poll reports it, read finds nothing. */
+static int trap_socket(void)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(1) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), on = 1;
+	socklen_t len = sizeof(on);
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 || send(fd, "x", 1, 0) < 0)
+		die("trap");
+	usleep(50000);
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &on, &len);
+	return fd;
+}
+
+/* What a hostile ws-init does to descriptors; the command names it. */
+static void spoil(const struct init_spawn *q, int fds[3])
+{
+	char cmd[64] = "";
+
+	memcpy(cmd, q->command.data, q->command.len < 63 ? q->command.len : 63);
+	if (strstr(cmd, "#trap")) {
+		close(fds[1]);
+		fds[1] = trap_socket();
+	}
+	if (strstr(cmd, "#block") && fork() == 0) {
+		usleep(300000);
+		for (int i = 0; i < 2; i++) /* the session has made them non-blocking by now */
+			fcntl(fds[i], F_SETFL, fcntl(fds[i], F_GETFL) & ~O_NONBLOCK);
+		_exit(0);
+	}
+}
+
 static void do_spawn(struct conn *c, const struct init_spawn *q)
 {
 	struct init_spawned a = { .id = q->id };
 	int fds[3] = { -1, -1, -1 }, pty = q->flags & INIT_PTY;
 	pid_t pid = pty ? spawn_pty(q, fds) : spawn_pipes(q, fds);
 
+	spoil(q, fds);
 	a.pid = (uint32_t)pid;
 	for (size_t i = 0; i < SPAWNS_MAX; i++)
 		if (!f.spawns[i].pid) {
@@ -327,6 +362,10 @@ static void do_open(struct conn *c, const struct init_address *q, int listening)
 		init_failed(c, q->id, listening ? "listen" : "dial");
 	} else {
 		getsockname(fd, (struct sockaddr *)&ss, &len);
+		if (listening && q->port == 4444) { /* a hostile ws-init */
+			close(fd);
+			fd = trap_socket();
+		}
 		a.port = ntohs(((struct sockaddr_in *)&ss)->sin_port);
 		send_msg(c->init, &init_proto, listening ? INIT_LISTENING : INIT_DIALED, &a, &fd,
 			 1);

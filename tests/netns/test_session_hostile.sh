@@ -135,6 +135,7 @@ r.auth(); check("a probe of a known key", r.get() == 60)
 good = r.signature()
 bad = good[:-1] + bytes([good[-1] ^ 1])
 t = time.time(); r.auth(sig=bad); check("a wrong signature is answered at once", r.get() == 51 and time.time() - t < 0.3)
+t = time.time(); r.auth(key=b"\0\0\0\x0bssh-ed25519\0\0\0 " + b"k" * 32); check("no refusal comes quicker than another", r.get() == 51 and time.time() - t > 0.0045, time.time() - t)
 r.auth(sig=good[:20]); check("a signature cut short is answered", r.get() == 51)
 r.auth(sig=b""); check("an empty signature is answered", r.get() == 51)
 other = b"\0\0\0\x0bssh-mystery\0\0\0\4abcd"
@@ -232,6 +233,21 @@ time.sleep(0.5); c = r.open(999); check("300 channels opened and closed at once"
 r = Raw(login=True); c = r.open(); r.request(c, "exec", False, "s", "echo x; cat; exit 8"); r.find(94)
 for i in range(5000): r.send(80, "sb", "keepalive@openssh.com", True)
 r.send(96, "u", c); check("5000 keepalives around a running program do no harm", exit_status(r) == 8); r.close()
+
+# a hostile ws-init: descriptors that are always ready, or that block
+def burns(pid):
+    a = ticks(pid); time.sleep(1.5)
+    return None if a is None else (ticks(pid) or a) - a
+r = Raw(login=True); c = r.open(); r.request(c, "exec", False, "s", "sleep 100 #trap"); time.sleep(0.5)
+used = burns(r.pid); check("output that is always ready and always empty costs no CPU", used is not None and used < 0.3, used)
+r.close()
+r = Raw(login=True); r.send(80, "sbsu", "tcpip-forward", True, "localhost", 4444); check("-R is granted", r.find(81) == 81)
+used = burns(r.pid); check("a socket that does not listen costs no CPU", used is not None and used < 0.3, used); r.close()
+r = Raw(login=True); c = r.open(); r.request(c, "exec", False, "s", "sleep 100 #block"); time.sleep(0.8)
+for i in range(16): r.send(94, "us", c, b"z" * 16384)
+time.sleep(0.5); pid = r.pid; r.close(); r.sock.close(); end = time.time() + 14
+while time.time() < end and pid in sessions(): time.sleep(0.2)
+check("a pipe that blocks does not keep the session alive", pid not in sessions())
 
 # a client that asks without ever reading the answers
 r = Raw(login=True); stop = False
