@@ -165,3 +165,14 @@ int gate_auth_verify(void *ctx, struct msg *m, struct err *e)
 		return accepted(c, e);
 	return failed(c, ret < 0 ? why.text : "key not listed", e);
 }
+
+int gate_auth_violation(void *ctx, struct msg *m, struct err *e)
+{
+	struct gate_conn *c = ctx;
+	const struct gate_violation *v = m->body;
+
+	gate_server_audit(c, "auth.protocol_violation", "dropped", v->text);
+	gate_server_tell(c, CTL_AUTH_FAILED);
+	gate_server_doom(c);
+	return 0;
+}

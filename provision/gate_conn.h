@@ -66,6 +66,7 @@ void gate_server_store(struct gate_conn *c);
 int gate_auth_sign(void *ctx, struct msg *m, struct err *e);
 int gate_auth_probe(void *ctx, struct msg *m, struct err *e);
 int gate_auth_verify(void *ctx, struct msg *m, struct err *e);
+int gate_auth_violation(void *ctx, struct msg *m, struct err *e);
 
 /* gate_attach.c */
 int gate_attach_begin(void *ctx, struct msg *m, struct err *e);

@@ -171,6 +171,7 @@ static int receive(struct gate_conn *c, struct err *e)
 		{ GATE_SIGN, gate_auth_sign },		{ GATE_PROBE, gate_auth_probe },
 		{ GATE_VERIFY, gate_auth_verify },	{ GATE_ATTACH, gate_attach_begin },
 		{ GATE_CHANNEL, gate_attach_channel },	{ GATE_WHY, gate_attach_why },
+		{ GATE_VIOLATION, gate_auth_violation },
 	};
 	static const struct msg_table table = { &gate_proto, routes,
 						sizeof(routes) / sizeof(routes[0]) };

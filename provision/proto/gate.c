@@ -59,6 +59,7 @@ static const struct msg_field chan[] = {
 	U32(gate_channel, status, 0, 0),
 };
 static const struct msg_field because[] = { STR(gate_because, text, 0) };
+static const struct msg_field violation[] = { STR(gate_violation, text, 1) };
 
 static const struct msg_row rows[] = {
 	{ ANSWER(GATE_WELCOME, gate_welcome, welcome, 0, 0, ANY_PHASE,
@@ -86,6 +87,8 @@ static const struct msg_row rows[] = {
 	{ ASK_EMPTY(GATE_WHY, OPEN, "was a process of ours killed for memory?") },
 	{ ANSWER(GATE_BECAUSE, gate_because, because, 0, 0, ANY_PHASE,
 		 "answer to GATE_WHY; empty: no explanation") },
+	{ ASK(GATE_VIOLATION, gate_violation, violation, 0, 0, AUTH,
+	      "notice: the client broke the protocol before its login (no answer)") },
 	{ ANSWER_EMPTY(GATE_RESUMED, ANY_PHASE,
 		       "a new provisiond has taken over: ask again what was unanswered") },
 };

@@ -25,6 +25,7 @@ enum gate_type {
 	GATE_ATTACH = 10, GATE_PROGRESS = 11, GATE_ATTACHED = 13, GATE_REFUSED = 15,
 	GATE_CHANNEL = 16,	/* notice for `sshbay sessions` and the audit log */
 	GATE_WHY = 18, GATE_BECAUSE = 19,
+	GATE_VIOLATION = 20,	/* notice: the client broke the protocol before its login */
 	GATE_RESUMED = 21,	/* a new provisiond has taken over: ask again what was unanswered */
 };
 
@@ -86,6 +87,11 @@ struct gate_channel {
 };
 /* Ask why a process of ours was killed (memory limit). Empty answer: no explanation. */
 struct gate_because {
+	char text[GATE_TEXT_MAX];
+};
+
+/* The last word of a session whose client broke a rule: for the audit log. No answer. */
+struct gate_violation {
 	char text[GATE_TEXT_MAX];
 };
 

@@ -40,15 +40,21 @@ static void deny(struct session *s)
 	answered(s);
 }
 
+static void violation(struct session *s, const char *text)
+{
+	s->violated = true;
+	transport_disconnect(s, text);
+}
+
 /* The login name stays the same on a connection, as in sshd. False: the connection ends. */
 static bool same_login(struct session *s, const char *user)
 {
 	if (!user || !*user || strlen(user) >= sizeof(s->login)) {
-		transport_disconnect(s, "Invalid user name");
+		violation(s, "Invalid user name");
 		return false;
 	}
 	if (s->login_set && strcmp(s->login, user)) {
-		transport_disconnect(s, "Change of username not allowed");
+		violation(s, "Change of username not allowed");
 		return false;
 	}
 	memcpy(s->login, user, strlen(user) + 1);
@@ -168,7 +174,7 @@ void login_request(struct session *s, struct ssh_message_struct *m)
 		if (service && strcmp(service, "ssh-userauth") == 0)
 			ssh_message_service_reply_success(m);
 		else
-			transport_disconnect(s, "Unknown service");
+			violation(s, "Unknown service");
 		ssh_message_free(m);
 		break;
 	case SSH_REQUEST_AUTH:
@@ -177,7 +183,7 @@ void login_request(struct session *s, struct ssh_message_struct *m)
 		break;
 	default:
 		ssh_message_free(m);
-		transport_disconnect(s, "Not authenticated");
+		violation(s, "Not authenticated");
 		break;
 	}
 }
@@ -231,7 +237,7 @@ void login_account(struct session *s, unsigned int handled, uint64_t now)
 		return;
 	s->auth_packets = packets;
 	if (packets > SESSION_AUTH_PACKETS_MAX)
-		transport_disconnect(s, "Too many packets before the login");
+		violation(s, "Too many packets before the login");
 	else if (handled)
 		s->mute_us = 0;
 	else if (s->auth_begun && bytes - s->auth_bytes >= REQUEST_BYTES_MIN)

@@ -271,6 +271,7 @@ int session_run(int conn, int prov, const struct ipport *peer, const struct ippo
 	start_alarm();
 	(void)transport_kex(s);
 	loop(s);
+	rpc_violation(s);
 	log_detail("connection ended: %s", s->why);
 	return 0;
 }

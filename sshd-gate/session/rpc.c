@@ -191,6 +191,18 @@ void rpc_why(struct session *s)
 	(void)ask(s, GATE_WHY, NULL, &e);
 }
 
+void rpc_violation(struct session *s)
+{
+	struct gate_violation v = { 0 };
+	struct err e;
+
+	/* Packets that do not belong before a login are refused by libssh itself, in these words. */
+	if (s->stage == STAGE_OPEN || (!s->violated && strncmp(s->why, "Packet filter:", 14)))
+		return;
+	memcpy(v.text, s->why, sizeof(v.text));
+	(void)ask(s, GATE_VIOLATION, &v, &e);
+}
+
 void rpc_channel(struct session *s, const struct chan *c, bool open)
 {
 	struct gate_channel n = { .id = c->id, .kind = c->what, .open = open };

@@ -16,6 +16,8 @@ int rpc_ask_key(struct session *s, uint32_t type, struct err *e);
 int rpc_attach(struct session *s, bool progress, struct err *e);
 /* Ask why a process was killed; the answer goes to chan_because(). Failure is silent. */
 void rpc_why(struct session *s);
+/* At the end of a connection: tell if the client broke the protocol before its login. */
+void rpc_violation(struct session *s);
 /* Tell what became of a channel. Never blocks; lost when provisiond does not listen. */
 void rpc_channel(struct session *s, const struct chan *c, bool open);
 /* Read and handle everything that is there. */

@@ -104,7 +104,7 @@ struct session {
 	struct ssh_session_struct *ssh;
 	void *counters; /* transport.c's */
 	enum session_stage stage;
-	bool ending;
+	bool ending, violated; /* violated: because the client broke the protocol */
 	char why[GATE_TEXT_MAX]; /* reason of the end */
 	uint64_t deadline_us;    /* end of the grace time, 0 = none */
 	uint64_t heard_us;       /* last byte from the client */
