@@ -112,10 +112,13 @@ static int open_listener(struct plan *p, struct err *e)
 		return err_set(e, ENAMETOOLONG, "listen for '%s': path too long", p->rec->name);
 	if (unlink(path) < 0 && errno != ENOENT)
 		return err_sys(e, "remove '%s'", path);
+	/* The name that is bound is what /proc/net/unix shows inside: no path of the host. */
+	if (chdir(p->dir) < 0)
+		return err_sys(e, "enter '%s'", p->dir);
 	if (setns(p->netns, CLONE_NEWNET) < 0)
 		return err_sys(e, "listen for '%s'", p->rec->name);
-	r = msg_listen(path, 0600, BACKLOG, e);
-	if (setns(home, CLONE_NEWNET) < 0)
+	r = msg_listen("init.sock", 0600, BACKLOG, e);
+	if (setns(home, CLONE_NEWNET) < 0 || chdir("/") < 0)
 		abort();
 	return r;
 }
