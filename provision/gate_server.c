@@ -244,16 +244,19 @@ static int on_io(sd_event_source *src, int fd, uint32_t revents, void *userdata)
 static void conn_end(struct gate_conn *c, uint32_t signal, bool timeout)
 {
 	struct gate_server *g = c->g;
-	char how[64] = "";
+	const char *why = timeout ? "login_grace" : NULL;
+	char how[64];
 
 	if (c->fd >= 0 && c->st.phase == GATE_PHASE_OPEN)
 		sessions_remove(&c->saved.info);
 	gate_attach_end(c);
 	(void)sessions_forget(g->sessionsfd, c->saved.info.id, NULL);
-	if (signal)
+	if (signal && !why) {
 		(void)str_format(how, sizeof(how), "session process killed by signal %u", signal);
-	gate_server_audit(c, "conn.close", c->st.phase == GATE_PHASE_OPEN ? "ended" : "unauthenticated",
-			  timeout ? "login_grace" : how);
+		why = how;
+	}
+	gate_server_audit(c, "conn.close",
+			  c->st.phase == GATE_PHASE_OPEN ? "ended" : "unauthenticated", why);
 	for (struct gate_conn **at = &g->conns; *at; at = &(*at)->next) {
 		if (*at == c) {
 			*at = c->next;

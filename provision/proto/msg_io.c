@@ -169,25 +169,30 @@ static void clear(struct msg *m, void *body, size_t bodycap)
 		m->fds[i] = -1;
 }
 
-/* `mh` brings the room for control messages, `m` that for the body. */
-static int receive_into(int sock, const struct msg_proto *p, struct msghdr *mh, struct msg *m,
+/* With `room` bytes for control messages. */
+static int receive_into(int sock, const struct msg_proto *p, size_t room, struct msg *m,
 			struct err *e)
 {
 	struct iovec iov = { .iov_base = scratch, .iov_len = sizeof(scratch) };
+	union control control;
+	struct msghdr mh = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = room,
+	};
 	ssize_t n;
 	int r;
 
-	mh->msg_iov = &iov;
-	mh->msg_iovlen = 1;
-	n = receive(sock, mh);
+	n = receive(sock, &mh);
 	if (n == -EAGAIN)
 		return err_set(e, EAGAIN, "receive '%s' message: nothing there", p->name);
 	if (n < 0)
 		return err_ret(e, (int)n, "receive '%s' message", p->name);
-	collect(mh, m);
-	if (n == 0 && m->nfds == 0 && !(mh->msg_flags & MSG_CTRUNC))
+	collect(&mh, m);
+	if (n == 0 && m->nfds == 0 && !(mh.msg_flags & MSG_CTRUNC))
 		return 0;
-	r = check_flags(p, mh->msg_flags, e);
+	r = check_flags(p, mh.msg_flags, e);
 	if (r == 0)
 		r = msg_decode(p, scratch, (size_t)n, m, e);
 	if (r == 0)
@@ -202,26 +207,22 @@ static int receive_into(int sock, const struct msg_proto *p, struct msghdr *mh, 
 int msg_recv(int sock, const struct msg_proto *p, void *body, size_t bodycap, struct msg *m,
 	     struct err *e)
 {
-	union control control;
-	struct msghdr mh = { .msg_control = &control, .msg_controllen = sizeof(control) };
-
 	clear(m, body, bodycap);
-	return receive_into(sock, p, &mh, m, e);
+	return receive_into(sock, p, sizeof(union control), m, e);
 }
 
 int msg_recv_plain(int sock, const struct msg_proto *p, void *body, size_t bodycap, struct msg *m,
 		   struct err *e)
 {
-	union control control;
-	struct msghdr mh = { .msg_control = &control };
+	size_t room = 0;
 	socklen_t len = sizeof(int);
 	int creds = 0;
 
 	/* Credentials come first and fill this room; without them it would hold descriptors. */
 	if (getsockopt(sock, SOL_SOCKET, SO_PASSCRED, &creds, &len) == 0 && creds)
-		mh.msg_controllen = CMSG_SPACE(sizeof(struct ucred));
+		room = CMSG_SPACE(sizeof(struct ucred));
 	clear(m, body, bodycap);
-	return receive_into(sock, p, &mh, m, e);
+	return receive_into(sock, p, room, m, e);
 }
 
 void msg_close_fds(struct msg *m)

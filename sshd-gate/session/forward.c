@@ -143,25 +143,26 @@ static bool start_listen(struct session *s, ssh_message m)
 {
 	const char *host = ssh_message_global_request_address(m);
 	int port = ssh_message_global_request_port(m);
+	struct init_address *ask;
 	struct listen *l = NULL;
 
 	for (size_t i = 0; !l && i < SESSION_LISTENS_MAX; i++)
 		l = s->listens[i].id ? NULL : &s->listens[i];
 	if (!l || !host || strlen(host) > HOST_MAX || port < 0 || port > 65535)
 		return false;
-	l->ask = calloc(1, sizeof(*l->ask));
-	if (!l->ask)
+	ask = calloc(1, sizeof(*ask));
+	if (!ask)
 		return false;
 	l->id = ++s->next_id;
 	l->fd = -1;
 	l->port = (uint32_t)port;
 	l->msg = m;
 	memcpy(l->host, host, strlen(host) + 1);
-	l->ask->id = l->id;
-	l->ask->kind = INIT_TCP;
-	l->ask->port = l->port;
-	(void)str_copy(l->ask->host, sizeof(l->ask->host),
-		       *host && strcmp(host, "*") ? host : "::");
+	ask->id = l->id;
+	ask->kind = INIT_TCP;
+	ask->port = l->port;
+	(void)str_copy(ask->host, sizeof(ask->host), *host && strcmp(host, "*") ? host : "::");
+	l->ask = ask;
 	if (attach_is_ready(s))
 		spawn_listen(s, l);
 	else
