@@ -158,6 +158,9 @@ void chan_open_request(struct session *s, struct ssh_message_struct *m)
 	struct chan *c = NULL;
 	ssh_channel ssh;
 
+	/* A quick client's CLOSE may be in, and its channel not put away yet. */
+	if (chan_count(s, CHAN_SESSION) >= s->welcome.max_sessions)
+		chan_settle(s, clk_now_us());
 	if (chan_count(s, CHAN_SESSION) < s->welcome.max_sessions)
 		c = chan_new(s, CHAN_SESSION);
 	if (c)
