@@ -310,14 +310,16 @@ int allocate_possible(const char *name, const struct spec *spec, struct err *e)
 			       "= none)",
 			       name, spec->gpu);
 	if (strcmp(spec->nic, "auto") == 0)
-		return err_set(e, EOPNOTSUPP,
-			       "start workspace '%s': nic = auto: choosing from the pool is not done "
-			       "yet (name an interface, pci: or mac:)",
-			       name);
+		return err_set(
+			e, EOPNOTSUPP,
+			"start workspace '%s': nic = auto: choosing from the pool is not done "
+			"yet (name an interface, pci: or mac:)",
+			name);
 	if (strcmp(spec->cpus, "auto:nic") == 0)
-		return err_set(e, EOPNOTSUPP,
-			       "start workspace '%s': cpus = auto:nic: the NIC's cpus are not looked "
-			       "up yet (list them)",
-			       name);
+		return err_set(
+			e, EOPNOTSUPP,
+			"start workspace '%s': cpus = auto:nic: the NIC's cpus are not looked "
+			"up yet (list them)",
+			name);
 	return 0;
 }

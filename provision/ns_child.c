@@ -38,7 +38,7 @@ struct start {
 	struct plan *p;
 	int payload; /* v2 group, or -1 */
 	int errfd;   /* closed by exec: the end of the pipe is success */
-	pid_t pid;
+	pid_t worker, pid;
 	struct rootfs_sources src;
 };
 
@@ -252,6 +252,10 @@ static int helper(void *arg)
 	struct start *s = arg;
 	struct err e = { 0 };
 
+	/* A worker that is killed is not to be outlived: nobody would know of the ws-init that comes of it. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != s->worker)
+		_exit(1);
 	if (help(s, &e) < 0)
 		tell(s->errfd, &e);
 	_exit(0);
@@ -291,7 +295,7 @@ static int listen_to(int fd, struct err *e)
 
 int ns_child_start(struct plan *p, pid_t *pid, struct err *e)
 {
-	struct start s = { .p = p, .payload = -1, .errfd = -1, .pid = -1 };
+	struct start s = { .p = p, .payload = -1, .errfd = -1, .worker = getpid(), .pid = -1 };
 	auto_fd int payload = limits_payload(p, e), from = -1, to = -1;
 	int ends[2], r;
 

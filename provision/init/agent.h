@@ -63,8 +63,8 @@ struct agent {
 	uint64_t kill_at, exit_at; /* ms, while stopping */
 	bool stopping;
 	struct become_limits limits; /* what children get */
-	uint32_t nusers, nconns;  /* connections bound to a user; rows of conns ever used */
-	uint32_t njobs, jobs_top; /* living jobs; rows of jobs ever used */
+	uint32_t nusers, nconns;     /* connections bound to a user; rows of conns ever used */
+	uint32_t njobs, jobs_top;    /* living jobs; rows of jobs ever used */
 	struct conn conns[AGENT_CONNS];
 	struct job jobs[AGENT_JOBS];
 };

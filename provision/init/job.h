@@ -22,7 +22,7 @@ struct job_helper {
 	int sock;
 	const struct account *account; /* of the connection; JOB_BIND, JOB_SETUP: not filled */
 	const void *request;           /* the decoded message */
-	struct become_limits limits;    /* to be restored before exec */
+	struct become_limits limits;   /* to be restored before exec */
 	struct job_report report;
 	void (*after)(
 		void); /* set by the work: what to do once the report is sent and nobody waits */
