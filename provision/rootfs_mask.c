@@ -2,6 +2,9 @@
 /*
  * Masks and read-only parts of /proc and /sys.  Runs in the process that becomes ws-init, as the workspace's root, on
  * filesystems that the kernel alone fills: a path that is not there is skipped.
+ *
+ * Masks are for users and programs inside.  The workspace's root has made these mounts and may take them off; what holds
+ * then is that the files behind them belong to the host's root, or are of the workspace's own namespaces.
  */
 #include "rootfs_mask.h"
 

@@ -254,6 +254,11 @@ static const struct sysctl sysctls[] = {
 	  "kernel addresses are shown" },
 	{ "kernel/perf_event_paranoid", 2, 4, true, "sysctl kernel.perf_event_paranoid=2",
 	  "users may profile the kernel" },
+	/* Two numbers that the kernel counts for the whole host: nothing else keeps one tenant from taking them all. */
+	{ "kernel/pty/max", 65536, UINT32_MAX, false, "sysctl kernel.pty.max=1048576",
+	  "one workspace can take all terminals" },
+	{ "fs/aio-max-nr", 1048576, UINT32_MAX, true, "sysctl fs.aio-max-nr=1048576",
+	  "one workspace can take all asynchronous i/o contexts" },
 	{ "vm/memfd_noexec", 0, 1, true, "sysctl vm.memfd_noexec=0", "ws-init cannot be started" },
 	{ "net/bridge/bridge-nf-call-iptables", 0, 0, true,
 	  "sysctl net.bridge.bridge-nf-call-iptables=0",
