@@ -78,6 +78,17 @@ static int copy_link(struct copy *c, int from, int to, const char *name)
 
 static int copy_dir(struct copy *c, int from, int to);
 
+/* A new directory, open, nobody else's yet: its descriptor or -errno. */
+static int make_dir(int parent, const char *name)
+{
+	int fd;
+
+	if (mkdirat(parent, name, 0700) < 0)
+		return -errno;
+	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 static int copy_subdir(struct copy *c, int from, int to, const char *name)
 {
 	auto_fd int in = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
@@ -87,11 +98,9 @@ static int copy_subdir(struct copy *c, int from, int to, const char *name)
 
 	if (in < 0 || fstat(in, &st) < 0 || c->depth == HOME_DEPTH_MAX)
 		return 0;
-	if (mkdirat(to, name, 0700) < 0)
-		return -errno;
-	out = openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	out = make_dir(to, name);
 	if (out < 0)
-		return -errno;
+		return out;
 	c->depth++;
 	r = copy_dir(c, in, out);
 	c->depth--;
@@ -145,11 +154,9 @@ static int fill(int root, int parent, const char *temp, const struct account *a)
 		    dir = -1;
 	int r = 0;
 
-	if (mkdirat(parent, temp, 0700) < 0)
-		return -errno;
-	dir = openat(parent, temp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	dir = make_dir(parent, temp);
 	if (dir < 0)
-		return -errno;
+		return dir;
 	if (skel >= 0)
 		r = copy_dir(&c, skel, dir);
 	if (r == 0 && (fchown(dir, a->uid, a->gid) < 0 || fchmod(dir, 0755) < 0))
