@@ -9,8 +9,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pwd.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -37,36 +35,18 @@ static bool good(const struct settings_loader *l, const char *section, const cha
 	return !l->keys[row_index(section, key)].bad;
 }
 
-static void __attribute__((format(printf, 4, 5)))
-main_problem(struct settings_loader *l, const char *section, const char *key, const char *fmt, ...)
+static struct settings_place main_place(const struct settings_loader *l, const char *section,
+					const char *key)
 {
-	char reason[400];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(reason, sizeof(reason), fmt, ap);
-	va_end(ap);
-	settings_report_at(
-		l,
-		(struct settings_place){ 0, l->keys[row_index(section, key)].line, section, key },
-		"%s", reason);
+	return (struct settings_place){ 0, l->keys[row_index(section, key)].line, section, key };
 }
 
 /* The key may stand in the workspace's file or come from [defaults]. */
-static void __attribute__((format(printf, 4, 5)))
-workspace_problem(struct settings_loader *l, const struct settings_workspace *w, const char *key,
-		  const char *fmt, ...)
+static struct settings_place workspace_place(const struct settings_workspace *w, const char *key)
 {
 	unsigned int line = w->keys[row_index("workspace", key)].line;
-	char reason[400];
-	va_list ap;
 
-	va_start(ap, fmt);
-	vsnprintf(reason, sizeof(reason), fmt, ap);
-	va_end(ap);
-	settings_report_at(
-		l, (struct settings_place){ w->file, line ? line : w->line, w->section, key }, "%s",
-		reason);
+	return (struct settings_place){ w->file, line ? line : w->line, w->section, key };
 }
 
 /* --- gate ----------------------------------------------------------------------------------------------------------- */
@@ -86,21 +66,22 @@ static void check_user(struct settings_loader *l)
 	} else {
 		pw = getpwnam(s->gate.user);
 		if (!pw) {
-			main_problem(l, "gate", "user",
-				     "there is no user '%s' (systemd-sysusers, or a number)",
-				     s->gate.user);
+			settings_report_at(l, main_place(l, "gate", "user"),
+					   "there is no user '%s' (systemd-sysusers, or a number)",
+					   s->gate.user);
 			return;
 		}
 		s->gate.uid = pw->pw_uid;
 		s->gate.gid = pw->pw_gid;
 	}
 	if (s->gate.uid == 0 || s->gate.gid == 0)
-		main_problem(l, "gate", "user", "'%s' is root (the gate must run unprivileged)",
-			     s->gate.user);
+		settings_report_at(l, main_place(l, "gate", "user"),
+				   "'%s' is root (the gate must run unprivileged)", s->gate.user);
 	else if (s->gate.uid >= s->storage.id_base &&
 		 s->gate.uid - s->storage.id_base < s->storage.id_count * s->storage.id_slots)
-		main_problem(l, "gate", "user",
-			     "uid %" PRIu32 " belongs to the workspaces (id_base)", s->gate.uid);
+		settings_report_at(l, main_place(l, "gate", "user"),
+				   "uid %" PRIu32 " belongs to the workspaces (id_base)",
+				   s->gate.uid);
 }
 
 static void check_banner(struct settings_loader *l)
@@ -113,19 +94,20 @@ static void check_banner(struct settings_loader *l)
 	if (*path == '\0')
 		return;
 	if (path_read(AT_FDCWD, path, text, sizeof(text), &n, &e) < 0) {
-		main_problem(l, "gate", "banner", "%s", e.text);
+		settings_report_at(l, main_place(l, "gate", "banner"), "%s", e.text);
 		return;
 	}
 	if (n > BANNER_MAX) {
-		main_problem(l, "gate", "banner", "'%s' is longer than %d bytes", path, BANNER_MAX);
+		settings_report_at(l, main_place(l, "gate", "banner"),
+				   "'%s' is longer than %d bytes", path, BANNER_MAX);
 		return;
 	}
 	for (i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)text[i];
 
 		if ((c < ' ' && c != '\n' && c != '\r' && c != '\t') || c == 0x7f) {
-			main_problem(l, "gate", "banner",
-				     "'%s' has the control character \\x%02x in it", path, c);
+			settings_report_at(l, main_place(l, "gate", "banner"),
+					   "'%s' has the control character \\x%02x in it", path, c);
 			return;
 		}
 	}
@@ -138,16 +120,17 @@ static void check_keys_pattern(struct settings_loader *l)
 
 	for (p = strchr(pattern, '%'); p; p = strchr(p + 2, '%')) {
 		if (p[1] != 'u') {
-			main_problem(l, "gate", "authorized_keys",
-				     "'%%%.1s' is not known (only %%u)", p + 1);
+			settings_report_at(l, main_place(l, "gate", "authorized_keys"),
+					   "'%%%.1s' is not known (only %%u)", p + 1);
 			return;
 		}
 		user = true;
 	}
 	if (!user && good(l, "gate", "authorized_keys"))
-		main_problem(l, "gate", "authorized_keys",
-			     "'%s' has no %%u: every key in it would open every user's workspace",
-			     pattern);
+		settings_report_at(
+			l, main_place(l, "gate", "authorized_keys"),
+			"'%s' has no %%u: every key in it would open every user's workspace",
+			pattern);
 }
 
 static void check_gate(struct settings_loader *l)
@@ -160,9 +143,9 @@ static void check_gate(struct settings_loader *l)
 	check_keys_pattern(l);
 	for (i = 0; i < s->gate.nlisten; i++) {
 		if (s->gate.listen[i].port == s->gate.transparent_port)
-			main_problem(l, "gate", "transparent_port",
-				     "%" PRIu32 " is a port of listen as well",
-				     s->gate.transparent_port);
+			settings_report_at(l, main_place(l, "gate", "transparent_port"),
+					   "%" PRIu32 " is a port of listen as well",
+					   s->gate.transparent_port);
 	}
 }
 
@@ -205,8 +188,8 @@ static void check_pool(struct settings_loader *l, const char *key, const struct 
 	const char *what = net->addr.family ? special(net) : NULL;
 
 	if (what)
-		main_problem(l, "network", key, "'%s' is %s", ip_net_text(net, text, sizeof(text)),
-			     what);
+		settings_report_at(l, main_place(l, "network", key), "'%s' is %s",
+				   ip_net_text(net, text, sizeof(text)), what);
 }
 
 static void check_network(struct settings_loader *l)
@@ -217,11 +200,12 @@ static void check_network(struct settings_loader *l)
 	check_pool(l, "control_cidr6", &s->network.control_cidr6);
 	check_pool(l, "data_cidr", &s->network.data_cidr);
 	if (overlap(&s->network.control_cidr, &s->network.data_cidr))
-		main_problem(l, "network", "data_cidr", "overlaps control_cidr");
+		settings_report_at(l, main_place(l, "network", "data_cidr"),
+				   "overlaps control_cidr");
 	/* Tables default, main and local. */
 	if (s->network.table >= 253 && s->network.table <= 255)
-		main_problem(l, "network", "table", "%" PRIu32 " is one of the system's own",
-			     s->network.table);
+		settings_report_at(l, main_place(l, "network", "table"),
+				   "%" PRIu32 " is one of the system's own", s->network.table);
 }
 
 /* --- storage -------------------------------------------------------------------------------------------------------- */
@@ -229,9 +213,11 @@ static void check_network(struct settings_loader *l)
 static void check_path(struct settings_loader *l, const char *key, const char *path, size_t max)
 {
 	if (strlen(path) > max)
-		main_problem(l, "storage", key, "%zu characters (at most %zu)", strlen(path), max);
+		settings_report_at(l, main_place(l, "storage", key), "%zu characters (at most %zu)",
+				   strlen(path), max);
 	else if (path[strspn(path, "/")] == '\0' && good(l, "storage", key))
-		main_problem(l, "storage", key, "'%s' is the root directory", path);
+		settings_report_at(l, main_place(l, "storage", key), "'%s' is the root directory",
+				   path);
 }
 
 /* The end of the pool, told at the key that the file has. */
@@ -251,10 +237,10 @@ static void check_ids(struct settings_loader *l)
 	}
 	/* 2^32-1 is no id, and 2^32-2 is the highest that there is. */
 	if (end > UINT32_MAX)
-		main_problem(l, "storage", key,
-			     "the ids end at %" PRIu64
-			     ", above 4294967294 (id_base + id_slots * id_count)",
-			     end - 1);
+		settings_report_at(l, main_place(l, "storage", key),
+				   "the ids end at %" PRIu64
+				   ", above 4294967294 (id_base + id_slots * id_count)",
+				   end - 1);
 }
 
 static void check_storage(struct settings_loader *l)
@@ -267,7 +253,8 @@ static void check_storage(struct settings_loader *l)
 		(void)str_format(s->storage.images, sizeof(s->storage.images), "%s/images",
 				 s->storage.state);
 	if (strcmp(s->storage.state, s->storage.run) == 0)
-		main_problem(l, "storage", "run", "is the same directory as state");
+		settings_report_at(l, main_place(l, "storage", "run"),
+				   "is the same directory as state");
 	check_ids(l);
 }
 
@@ -294,16 +281,18 @@ static void check_control_ip(struct settings_loader *l, const struct settings_wo
 		return;
 	ip_text(ip, text, sizeof(text));
 	if (!pool->addr.family)
-		workspace_problem(l, w, key, "'%s' is in no pool ([network] %s is empty)", text,
-				  pool_key);
+		settings_report_at(l, workspace_place(w, key),
+				   "'%s' is in no pool ([network] %s is empty)", text, pool_key);
 	else if (!ip_in_net(ip, pool))
-		workspace_problem(l, w, key, "'%s' is not in [network] %s = %s", text, pool_key,
-				  ip_net_text(pool, net, sizeof(net)));
+		settings_report_at(l, workspace_place(w, key), "'%s' is not in [network] %s = %s",
+				   text, pool_key, ip_net_text(pool, net, sizeof(net)));
 	else if (ip_equal(ip, &pool->addr))
-		workspace_problem(l, w, key, "'%s' is the address of the network itself", text);
+		settings_report_at(l, workspace_place(w, key),
+				   "'%s' is the address of the network itself", text);
 	else if (ip->family == AF_INET &&
 		 ip_nth(pool, (UINT64_C(1) << (32 - pool->plen)) - 1, &last) && ip_equal(ip, &last))
-		workspace_problem(l, w, key, "'%s' is the network's broadcast address", text);
+		settings_report_at(l, workspace_place(w, key),
+				   "'%s' is the network's broadcast address", text);
 }
 
 /* data_ip and data_ip6. */
@@ -317,14 +306,17 @@ static void check_data_ip(struct settings_loader *l, const struct settings_works
 		return;
 	ip_text(&addr->addr, text, sizeof(text));
 	if (strcmp(w->spec.nic, "none") == 0 && !bad_key(l, w, "nic"))
-		workspace_problem(l, w, key, "'%s' has no interface to go to (nic = none)", text);
+		settings_report_at(l, workspace_place(w, key),
+				   "'%s' has no interface to go to (nic = none)", text);
 	if (ip_in_net(&addr->addr, &l->s->network.control_cidr) ||
 	    ip_in_net(&addr->addr, &l->s->network.control_cidr6))
-		workspace_problem(l, w, key, "'%s' is in the control network", text);
+		settings_report_at(l, workspace_place(w, key), "'%s' is in the control network",
+				   text);
 	if (addr->addr.family == AF_INET && addr->plen < 31 &&
 	    ip_nth(addr, (UINT64_C(1) << (32 - addr->plen)) - 1, &last) &&
 	    ip_equal(&addr->addr, &last))
-		workspace_problem(l, w, key, "'%s' is the network's broadcast address", text);
+		settings_report_at(l, workspace_place(w, key),
+				   "'%s' is the network's broadcast address", text);
 }
 
 static void check_users(struct settings_loader *l, struct settings_workspace *w)
@@ -333,7 +325,8 @@ static void check_users(struct settings_loader *l, struct settings_workspace *w)
 
 	if (w->keys[row_index("workspace", "users")].line) {
 		if (spec->nusers == 0 && !bad_key(l, w, "users"))
-			workspace_problem(l, w, "users", "is empty: nobody could log in");
+			settings_report_at(l, workspace_place(w, "users"),
+					   "is empty: nobody could log in");
 		return;
 	}
 	if (!settings_may_enter(spec, spec->name) && spec->nusers < SETTINGS_USERS_MAX)
@@ -350,10 +343,10 @@ static void check_workspace(struct settings_loader *l, struct settings_workspace
 	check_data_ip(l, w, "data_ip", &spec->data_ip);
 	check_data_ip(l, w, "data_ip6", &spec->data_ip6);
 	if (strcmp(spec->nic, "auto") == 0 && l->s->pool.nics[0] == '\0' && good(l, "pool", "nics"))
-		workspace_problem(l, w, "nic",
-				  "'auto' has nothing to choose from ([pool] nics is empty)");
+		settings_report_at(l, workspace_place(w, "nic"),
+				   "'auto' has nothing to choose from ([pool] nics is empty)");
 	if (strcmp(spec->cpus, "auto:nic") == 0 && strcmp(spec->nic, "none") == 0)
-		workspace_problem(l, w, "cpus", "'auto:nic' needs a nic");
+		settings_report_at(l, workspace_place(w, "cpus"), "'auto:nic' needs a nic");
 }
 
 /* The text that tells one device from another: without "pci:". NULL: no particular device. */
@@ -385,8 +378,9 @@ static void check_address(struct settings_loader *l, const struct pair *p, const
 	char text[IP_TEXT_MAX];
 
 	if (second->family && ip_equal(first, second))
-		workspace_problem(l, p->second, key, "%s is the address of workspace '%s' already",
-				  ip_text(second, text, sizeof(text)), p->first->spec.name);
+		settings_report_at(l, workspace_place(p->second, key),
+				   "%s is the address of workspace '%s' already",
+				   ip_text(second, text, sizeof(text)), p->first->spec.name);
 }
 
 static void check_pair(struct settings_loader *l, const struct settings_workspace *a,
@@ -400,11 +394,11 @@ static void check_pair(struct settings_loader *l, const struct settings_workspac
 	check_address(l, &p, "data_ip", &s->data_ip.addr, &t->data_ip.addr);
 	check_address(l, &p, "data_ip6", &s->data_ip6.addr, &t->data_ip6.addr);
 	if (same_device(s->nic, t->nic))
-		workspace_problem(l, w, "nic", "'%s' is given to workspace '%s' already", t->nic,
-				  s->name);
+		settings_report_at(l, workspace_place(w, "nic"),
+				   "'%s' is given to workspace '%s' already", t->nic, s->name);
 	if (same_device(s->gpu, t->gpu))
-		workspace_problem(l, w, "gpu", "'%s' is given to workspace '%s' already", t->gpu,
-				  s->name);
+		settings_report_at(l, workspace_place(w, "gpu"),
+				   "'%s' is given to workspace '%s' already", t->gpu, s->name);
 }
 
 /* A default that names one device would be taken by the first workspace and missed by all others. */
@@ -413,16 +407,18 @@ static void check_defaults(struct settings_loader *l)
 	const struct spec *d = &l->s->defaults;
 
 	if (device(d->nic))
-		main_problem(l, "defaults", "nic", "'%s' is one device (auto or none)", d->nic);
+		settings_report_at(l, main_place(l, "defaults", "nic"),
+				   "'%s' is one device (auto or none)", d->nic);
 	if (device(d->gpu))
-		main_problem(l, "defaults", "gpu", "'%s' is one device (auto or none)", d->gpu);
+		settings_report_at(l, main_place(l, "defaults", "gpu"),
+				   "'%s' is one device (auto or none)", d->gpu);
 	if (d->nusers >= SETTINGS_USERS_MAX)
-		main_problem(l, "defaults", "users",
-			     "more than %d users (the workspace's own is added)",
-			     SETTINGS_USERS_MAX - 1);
+		settings_report_at(l, main_place(l, "defaults", "users"),
+				   "more than %d users (the workspace's own is added)",
+				   SETTINGS_USERS_MAX - 1);
 	if (strcmp(d->nic, "auto") == 0 && l->s->pool.nics[0] == '\0' && good(l, "pool", "nics"))
-		main_problem(l, "defaults", "nic",
-			     "'auto' has nothing to choose from ([pool] nics is empty)");
+		settings_report_at(l, main_place(l, "defaults", "nic"),
+				   "'auto' has nothing to choose from ([pool] nics is empty)");
 }
 
 void settings_check_all(struct settings_loader *l)
@@ -434,9 +430,9 @@ void settings_check_all(struct settings_loader *l)
 	check_network(l);
 	check_defaults(l);
 	if (l->nworkspaces > l->s->storage.id_slots)
-		main_problem(l, "storage", "id_slots",
-			     "%" PRIu32 " is too few for the %u workspaces configured",
-			     l->s->storage.id_slots, l->nworkspaces);
+		settings_report_at(l, main_place(l, "storage", "id_slots"),
+				   "%" PRIu32 " is too few for the %u workspaces configured",
+				   l->s->storage.id_slots, l->nworkspaces);
 	for (i = 0; i < l->nworkspaces; i++) {
 		check_workspace(l, &l->workspaces[i]);
 		for (j = 0; j < i; j++)
