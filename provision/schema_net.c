@@ -294,20 +294,6 @@ static void print_users(const struct schema_row *row, const void *base, char *bu
 
 /* --- devices -------------------------------------------------------------------------------------------------------- */
 
-static int store(const struct schema_row *row, const char *text, void *base, struct err *e)
-{
-	if (strlen(text) >= row->size)
-		return err_set(e, ENAMETOOLONG, "%zu characters (at most %zu)", strlen(text),
-			       row->size - 1);
-	str_copy(FIELD(row, base), row->size, text);
-	return 0;
-}
-
-static void print_text(const struct schema_row *row, const void *base, char *buf, size_t size)
-{
-	str_copy(buf, size, C_FIELD(row, base));
-}
-
 /* `pattern`: 'x' stands for a hexadecimal digit, everything else for itself. */
 static bool looks_like(const char *s, const char *pattern)
 {
@@ -338,7 +324,7 @@ static int parse_ifname(const struct schema_row *row, const char *text, void *ba
 	if (*text && !is_ifname(text))
 		return err_set(e, EINVAL, "'%s' is not an interface name (at most 15 characters)",
 			       text);
-	return store(row, text, base, e);
+	return schema_type_store(row, text, base, e);
 }
 
 static int check_nic(const char *text, struct err *e)
@@ -364,7 +350,7 @@ static int check_nic(const char *text, struct err *e)
 
 static int parse_nic(const struct schema_row *row, const char *text, void *base, struct err *e)
 {
-	return check_nic(text, e) < 0 ? -EINVAL : store(row, text, base, e);
+	return check_nic(text, e) < 0 ? -EINVAL : schema_type_store(row, text, base, e);
 }
 
 static int one_nic(void *ctx, const char *entry, unsigned int n, struct err *e)
@@ -385,7 +371,7 @@ static int parse_nics(const struct schema_row *row, const char *text, void *base
 	struct list l = { row, out };
 	int n = *text ? schema_type_each(text, one_nic, &l, e) : 0;
 
-	return n < 0 ? n : store(row, out, base, e);
+	return n < 0 ? n : schema_type_store(row, out, base, e);
 }
 
 /* A UUID, a PCI address, an index, or a CDI device vendor.com/class=name. */
@@ -411,7 +397,7 @@ static int parse_gpu(const struct schema_row *row, const char *text, void *base,
 {
 	if (strcmp(text, "auto") != 0 && strcmp(text, "none") != 0 && check_gpu(text, e) < 0)
 		return -EINVAL;
-	return store(row, text, base, e);
+	return schema_type_store(row, text, base, e);
 }
 
 static int one_gpu(void *ctx, const char *entry, unsigned int n, struct err *e)
@@ -431,9 +417,9 @@ static int parse_gpus(const struct schema_row *row, const char *text, void *base
 	int n;
 
 	if (strcmp(text, "all") == 0 || *text == '\0')
-		return store(row, text, base, e);
+		return schema_type_store(row, text, base, e);
 	n = schema_type_each(text, one_gpu, &l, e);
-	return n < 0 ? n : store(row, out, base, e);
+	return n < 0 ? n : schema_type_store(row, out, base, e);
 }
 
 /* --- cpus ----------------------------------------------------------------------------------------------------------- */
@@ -487,16 +473,16 @@ static int parse_cpus(const struct schema_row *row, const char *text, void *base
 	int n;
 
 	if (*text == '\0' || strcmp(text, "auto:nic") == 0)
-		return store(row, text, base, e);
+		return schema_type_store(row, text, base, e);
 	if (text[strspn(text, DIGITS)] == '\0') {
 		if (num_u64(text, 1, CPU_MAX + 1, &count, e) < 0)
 			return -EINVAL;
-		return store(row, text, base, e);
+		return schema_type_store(row, text, base, e);
 	}
 	if (strpbrk(text, " \t"))
 		return err_set(e, EINVAL, "blank in the list of cpus '%s'", text);
 	n = schema_type_each(text, one_cpus, NULL, e);
-	return n < 0 ? n : store(row, text, base, e);
+	return n < 0 ? n : schema_type_store(row, text, base, e);
 }
 
 const struct schema_type schema_type_listen = { "list of address:port", parse_listen,
@@ -508,12 +494,15 @@ const struct schema_type schema_type_pool4 = { "IPv4 network", parse_pool4, prin
 const struct schema_type schema_type_pool6 = { "IPv6 network", parse_pool6, print_net };
 const struct schema_type schema_type_addr4 = { "IPv4 address/length", parse_addr4, print_net };
 const struct schema_type schema_type_addr6 = { "IPv6 address/length", parse_addr6, print_net };
-const struct schema_type schema_type_ifname = { "interface name", parse_ifname, print_text };
+const struct schema_type schema_type_ifname = { "interface name", parse_ifname,
+						schema_type_print_text };
 const struct schema_type schema_type_users = { "list of user names", parse_users, print_users };
 const struct schema_type schema_type_nic = { "auto, none, pci:, mac: or interface name", parse_nic,
-					     print_text };
-const struct schema_type schema_type_nics = { "list of NICs", parse_nics, print_text };
+					     schema_type_print_text };
+const struct schema_type schema_type_nics = { "list of NICs", parse_nics, schema_type_print_text };
 const struct schema_type schema_type_gpu = { "auto, none, UUID, PCI address, index or CDI name",
-					     parse_gpu, print_text };
-const struct schema_type schema_type_gpus = { "all, or list of GPUs", parse_gpus, print_text };
-const struct schema_type schema_type_cpus = { "count, list or auto:nic", parse_cpus, print_text };
+					     parse_gpu, schema_type_print_text };
+const struct schema_type schema_type_gpus = { "all, or list of GPUs", parse_gpus,
+					      schema_type_print_text };
+const struct schema_type schema_type_cpus = { "count, list or auto:nic", parse_cpus,
+					      schema_type_print_text };

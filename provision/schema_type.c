@@ -180,7 +180,7 @@ static void print_create(const struct schema_row *row, const void *base, char *b
 
 /* --- text --------------------------------------------------------------------------------------------------------- */
 
-static int store(const struct schema_row *row, const char *text, void *base, struct err *e)
+int schema_type_store(const struct schema_row *row, const char *text, void *base, struct err *e)
 {
 	if (strlen(text) >= row->size)
 		return err_set(e, ENAMETOOLONG, "%zu characters (at most %zu)", strlen(text),
@@ -189,7 +189,7 @@ static int store(const struct schema_row *row, const char *text, void *base, str
 	return 0;
 }
 
-static void print_text(const struct schema_row *row, const void *base, char *buf, size_t size)
+void schema_type_print_text(const struct schema_row *row, const void *base, char *buf, size_t size)
 {
 	str_copy(buf, size, C_TEXT(row, base));
 }
@@ -207,7 +207,7 @@ static int parse_path(const struct schema_row *row, const char *text, void *base
 		if (p[3] == '/' || p[3] == '\0')
 			return err_set(e, EINVAL, "'%s' has a '..' in it", text);
 	}
-	return store(row, text, base, e);
+	return schema_type_store(row, text, base, e);
 }
 
 static int parse_user(const struct schema_row *row, const char *text, void *base, struct err *e)
@@ -221,7 +221,7 @@ static int parse_user(const struct schema_row *row, const char *text, void *base
 		   strlen(text) >= STR_NAME_MAX) {
 		return err_set(e, EINVAL, "'%s' is neither a user name nor a number", text);
 	}
-	return store(row, text, base, e);
+	return schema_type_store(row, text, base, e);
 }
 
 static int parse_image(const struct schema_row *row, const char *text, void *base, struct err *e)
@@ -229,7 +229,7 @@ static int parse_image(const struct schema_row *row, const char *text, void *bas
 	if (text[strspn(text, ALNUM "_.+@-")] || *text == '.' || *text == '-')
 		return err_set(e, EINVAL, "'%s' is not an image name (letters, digits, _ . + @ -)",
 			       text);
-	return store(row, text, base, e);
+	return schema_type_store(row, text, base, e);
 }
 
 static int parse_cgroup(const struct schema_row *row, const char *text, void *base, struct err *e)
@@ -248,7 +248,7 @@ static int parse_cgroup(const struct schema_row *row, const char *text, void *ba
 			return err_set(e, EINVAL, "'%s' has a part that begins with '.'", text);
 		part = part[n] ? part + n + 1 : NULL;
 	} while (part);
-	return store(row, text, base, e);
+	return schema_type_store(row, text, base, e);
 }
 
 /* Numbers separated by colons: exactly n. */
@@ -381,7 +381,7 @@ static int parse_words(const struct schema_row *row, const char *text, void *bas
 	struct words w = { .row = row };
 	int ret = schema_type_each(text, one_word, &w, e);
 
-	return ret < 0 ? ret : store(row, w.out, base, e);
+	return ret < 0 ? ret : schema_type_store(row, w.out, base, e);
 }
 
 static int parse_patterns(const struct schema_row *row, const char *text, void *base, struct err *e)
@@ -406,7 +406,7 @@ static int parse_patterns(const struct schema_row *row, const char *text, void *
 		out[used] = '\0';
 		text += n;
 	}
-	return store(row, out, base, e);
+	return schema_type_store(row, out, base, e);
 }
 
 const struct schema_type schema_type_number = { "number", parse_number, print_number };
@@ -420,13 +420,15 @@ const struct schema_type schema_type_seconds = { "time", parse_seconds, print_se
 const struct schema_type schema_type_bool = { "yes or no", parse_bool, print_bool };
 const struct schema_type schema_type_create = { "first-login or configured", parse_create,
 						print_create };
-const struct schema_type schema_type_path = { "absolute path", parse_path, print_text };
-const struct schema_type schema_type_user = { "user name or number", parse_user, print_text };
-const struct schema_type schema_type_image = { "name", parse_image, print_text };
-const struct schema_type schema_type_cgroup = { "relative path", parse_cgroup, print_text };
+const struct schema_type schema_type_path = { "absolute path", parse_path, schema_type_print_text };
+const struct schema_type schema_type_user = { "user name or number", parse_user,
+					      schema_type_print_text };
+const struct schema_type schema_type_image = { "name", parse_image, schema_type_print_text };
+const struct schema_type schema_type_cgroup = { "relative path", parse_cgroup,
+						schema_type_print_text };
 const struct schema_type schema_type_startups = { "begin:rate:full", parse_startups,
 						  print_startups };
 const struct schema_type schema_type_prefixes = { "bits:bits", parse_prefixes, print_prefixes };
-const struct schema_type schema_type_words = { "list", parse_words, print_text };
+const struct schema_type schema_type_words = { "list", parse_words, schema_type_print_text };
 const struct schema_type schema_type_patterns = { "patterns separated by blanks", parse_patterns,
-						  print_text };
+						  schema_type_print_text };

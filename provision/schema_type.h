@@ -45,3 +45,7 @@ extern const struct schema_type schema_type_cpus;                  /* char[] */
 int schema_type_each(const char *text,
 		     int (*one)(void *ctx, const char *entry, unsigned int n, struct err *e),
 		     void *ctx, struct err *e);
+
+/* A char[] value: copied when it fits into row->size, printed as it is. */
+int schema_type_store(const struct schema_row *row, const char *text, void *base, struct err *e);
+void schema_type_print_text(const struct schema_row *row, const void *base, char *buf, size_t size);
