@@ -161,6 +161,23 @@ static void rules_of_the_conversation(void **state)
 	assert_non_null(strstr(audited, "auth.protocol_violation"));
 }
 
+static void a_reported_violation_is_audited(void **state)
+{
+	struct gate_violation v = { .text = "Packet filter: rejected packet (type 90)" };
+	struct session s;
+
+	open_session(&s);
+	assert_int_equal(ask(&s, GATE_VIOLATION, &v), -1);
+	assert_non_null(strstr(audited, "auth.protocol_violation"));
+	assert_non_null(strstr(audited, "reason=Packet filter: rejected packet (type 90)"));
+	assert_int_equal(last_state, CTL_AUTH_FAILED);
+	verify(&s, "alice", s.hash);		/* it was its last word */
+	assert_int_equal(listed(), 0);
+	log_in(&s, "alice");
+	ask(&s, GATE_VIOLATION, &v);
+	assert_dropped(&s);
+}
+
 static void attach_gives_a_socket(void **state)
 {
 	struct gate_attach req = { .progress = 1 };
@@ -359,7 +376,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(welcome_and_login), T(only_the_first_hash_counts), T(bad_names_and_unknown_users_look_alike),
 		T(tries_are_counted), T(probes_are_limited), T(name_is_fixed),
-		T(rules_of_the_conversation), T(attach_gives_a_socket), T(attach_can_fail),
+		T(rules_of_the_conversation), T(a_reported_violation_is_audited), T(attach_gives_a_socket), T(attach_can_fail),
 		T(leaving_cancels_the_wait), T(nobody_serves_on_alone), T(channels_are_shown), T(a_flood_is_slowed_down),
 		T(memory_kills_are_explained),
 		T(connections_of_a_user_are_limited),
