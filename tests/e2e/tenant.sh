@@ -149,7 +149,7 @@ for i in $(seq 100); do on alice@gate true >/dev/null 2>&1 || fails=$((fails + 1
 is "a hundred logins under a scanner" 0 "$fails"
 bay stop alice >/dev/null; bay start alice >/dev/null
 scan 4
-for i in $(seq 10); do on alice@gate true >/dev/null 2>&1; done
+for _ in $(seq 10); do on alice@gate true >/dev/null 2>&1; done
 await 20 sh -c "grep -q rounds '$upper/home/alice/hits'"
 like "the scanner did its rounds" 'rounds [1-9]' "$(cat "$upper/home/alice/hits")"
 unlike "and found nothing of the host" HIT "$(sort "$upper/home/alice/hits" | uniq -c | head -20)"
