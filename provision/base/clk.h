@@ -4,6 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-uint64_t clk_now_us(void);				/* CLOCK_MONOTONIC */
-uint64_t clk_wall_s(void);				/* CLOCK_REALTIME, seconds since the epoch */
-const char *clk_text(uint64_t wall_s, char *buf, size_t size);	/* "2026-01-31T10:02:03Z" */
+uint64_t clk_now_us(void); /* CLOCK_MONOTONIC */
+uint64_t clk_wall_s(void); /* CLOCK_REALTIME, seconds since the epoch */
+const char *clk_text(uint64_t wall_s, char *buf, size_t size); /* "2026-01-31T10:02:03Z" */

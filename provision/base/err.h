@@ -12,8 +12,8 @@
 #define ERR_TEXT_MAX 256
 
 struct err {
-	int code;			/* positive errno, 0 = none */
-	char text[ERR_TEXT_MAX];	/* NUL-terminated; cut, never overflowed */
+	int code;                /* positive errno, 0 = none */
+	char text[ERR_TEXT_MAX]; /* NUL-terminated; cut, never overflowed */
 };
 
 /* Store `code` (positive errno) and the formatted text; returns -code.  `e` may be NULL. */

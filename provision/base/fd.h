@@ -31,7 +31,7 @@ void fd_closep(int *fd);
 void fd_freep(void *p);
 void fd_fclosep(FILE **f);
 void fd_closedirp(DIR **d);
-#define auto_fd __attribute__((cleanup(fd_closep)))
+#define auto_fd   __attribute__((cleanup(fd_closep)))
 #define auto_free __attribute__((cleanup(fd_freep)))
 #define auto_file __attribute__((cleanup(fd_fclosep)))
-#define auto_dir __attribute__((cleanup(fd_closedirp)))
+#define auto_dir  __attribute__((cleanup(fd_closedirp)))

@@ -7,11 +7,11 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define IP_TEXT_MAX 64		/* "[v6]:port" or "v6/128" with NUL */
+#define IP_TEXT_MAX 64 /* "[v6]:port" or "v6/128" with NUL */
 
 struct ip {
-	uint8_t family;		/* AF_INET, AF_INET6; 0 = none */
-	uint8_t b[16];		/* network order; IPv4 in the first 4 */
+	uint8_t family; /* AF_INET, AF_INET6; 0 = none */
+	uint8_t b[16];  /* network order; IPv4 in the first 4 */
 };
 struct ipnet {
 	struct ip addr;
@@ -19,13 +19,13 @@ struct ipnet {
 };
 struct ipport {
 	struct ip addr;
-	uint16_t port;		/* host order */
+	uint16_t port; /* host order */
 };
 
 int ip_parse(const char *s, struct ip *out, struct err *e);
-int ip_parse_net(const char *s, struct ipnet *out, struct err *e);		/* "a/n"; host bits allowed */
-int ip_parse_port(const char *s, struct ipport *out, struct err *e);	/* "1.2.3.4:22", "[::]:22" */
-const char *ip_text(const struct ip *ip, char *buf, size_t size);		/* "" when family is 0 */
+int ip_parse_net(const char *s, struct ipnet *out, struct err *e);   /* "a/n"; host bits allowed */
+int ip_parse_port(const char *s, struct ipport *out, struct err *e); /* "1.2.3.4:22", "[::]:22" */
+const char *ip_text(const struct ip *ip, char *buf, size_t size);    /* "" when family is 0 */
 const char *ip_net_text(const struct ipnet *n, char *buf, size_t size);
 const char *ip_port_text(const struct ipport *p, char *buf, size_t size);
 bool ip_equal(const struct ip *a, const struct ip *b);

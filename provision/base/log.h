@@ -12,7 +12,7 @@ void log_setup(const char *ident, enum log_level max);
 void log_msg(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Send the lines to `fd` (not owned) instead of stderr; used before a sandbox closes stderr. */
 void log_to_fd(int fd);
-#define log_error(...) log_msg(LOG_LEVEL_ERROR, __VA_ARGS__)
-#define log_warn(...) log_msg(LOG_LEVEL_WARN, __VA_ARGS__)
-#define log_note(...) log_msg(LOG_LEVEL_NOTE, __VA_ARGS__)
+#define log_error(...)  log_msg(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warn(...)   log_msg(LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_note(...)   log_msg(LOG_LEVEL_NOTE, __VA_ARGS__)
 #define log_detail(...) log_msg(LOG_LEVEL_DETAIL, __VA_ARGS__)

@@ -22,7 +22,8 @@ int path_read(int dirfd, const char *name, char *buf, size_t cap, size_t *len, s
 /* mkdir -p with `mode`; an existing directory is fine, anything else is an error. */
 int path_mkdirs(const char *path, mode_t mode, struct err *e);
 /* openat2(RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS|resolve_extra) below the O_PATH fd of a rootfs. fd or -errno. */
-int path_open_in_root(int rootfd, const char *name, uint64_t flags, uint64_t resolve_extra, struct err *e);
+int path_open_in_root(int rootfd, const char *name, uint64_t flags, uint64_t resolve_extra,
+		      struct err *e);
 /* Open directory `path` (O_PATH|O_DIRECTORY|O_CLOEXEC). fd or -errno. */
 int path_open_dir(const char *path, struct err *e);
 /*

@@ -12,7 +12,7 @@ int str_copy(char *buf, size_t size, const char *src);
 const char *str_vis(const char *src, size_t n, char *buf, size_t size);
 /* [a-z_][a-z0-9_-]{0,30}: user and workspace names (DESIGN section 5). `n` is the full length on the wire. */
 bool str_is_name(const char *s, size_t n);
-#define STR_NAME_MAX 32		/* bytes of a name with its NUL */
+#define STR_NAME_MAX 32 /* bytes of a name with its NUL */
 /* Lower-case hex; out holds 2n+1 bytes. str_unhex: exactly n bytes or false. */
 void str_hex(const void *bytes, size_t n, char *out);
 bool str_unhex(const char *hex, void *out, size_t n);

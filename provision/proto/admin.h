@@ -9,29 +9,37 @@
 #include "proto/msg.h"
 
 enum admin_type {
-	ADMIN_LIST = 2, ADMIN_WORKSPACE = 3,
-	ADMIN_OPERATE = 4, ADMIN_PROGRESS = 5,
-	ADMIN_ENTER = 6, ADMIN_ENTERED = 7,
-	ADMIN_SESSIONS = 8, ADMIN_SESSION = 9,
-	ADMIN_LEASES = 10, ADMIN_LEASE = 11,
-	ADMIN_EVENTS = 12, ADMIN_EVENT = 13,
-	ADMIN_RELOAD = 14, ADMIN_STATUS = 16,
-	ADMIN_DONE = 17, ADMIN_FAILED = 19,
+	ADMIN_LIST = 2,
+	ADMIN_WORKSPACE = 3,
+	ADMIN_OPERATE = 4,
+	ADMIN_PROGRESS = 5,
+	ADMIN_ENTER = 6,
+	ADMIN_ENTERED = 7,
+	ADMIN_SESSIONS = 8,
+	ADMIN_SESSION = 9,
+	ADMIN_LEASES = 10,
+	ADMIN_LEASE = 11,
+	ADMIN_EVENTS = 12,
+	ADMIN_EVENT = 13,
+	ADMIN_RELOAD = 14,
+	ADMIN_STATUS = 16,
+	ADMIN_DONE = 17,
+	ADMIN_FAILED = 19,
 };
 
-struct admin_name {			/* LIST (empty = all), ENTER, SESSIONS, LEASES, EVENTS, RELOAD, STATUS */
+struct admin_name { /* LIST (empty = all), ENTER, SESSIONS, LEASES, EVENTS, RELOAD, STATUS */
 	uint32_t tag;
 	char name[STR_NAME_MAX];
-	char user[STR_NAME_MAX];	/* ENTER: unix user inside, empty = root */
-	uint32_t follow;		/* EVENTS: 1 = go on with new ones until the connection closes */
+	char user[STR_NAME_MAX]; /* ENTER: unix user inside, empty = root */
+	uint32_t follow;         /* EVENTS: 1 = go on with new ones until the connection closes */
 };
 enum admin_operation { ADMIN_CREATE, ADMIN_START, ADMIN_STOP, ADMIN_DESTROY };
 struct admin_operate {
 	uint32_t tag;
-	uint32_t operation;		/* enum admin_operation */
+	uint32_t operation; /* enum admin_operation */
 	char name[STR_NAME_MAX];
-	uint32_t purge;			/* DESTROY */
-	uint32_t timeout_s;		/* STOP, DESTROY: grace before SIGKILL */
+	uint32_t purge;     /* DESTROY */
+	uint32_t timeout_s; /* STOP, DESTROY: grace before SIGKILL */
 };
 struct admin_workspace {
 	uint32_t tag;
@@ -39,11 +47,12 @@ struct admin_workspace {
 	char control_ip[64], control_ip6[64], data_ip[64], nic[64], gpu[64], cpus[128];
 	uint64_t id_base, memory, swap, disk;
 	uint32_t id_count, pids, data_mtu, init_pid, sessions, autostart, root;
-	uint64_t created, started;	/* seconds since the epoch, 0 = never */
+	uint64_t created, started; /* seconds since the epoch, 0 = never */
 	uint64_t ns_user, ns_net, generation;
-	char interface[16];		/* host side of the veth */
-	char cgroup[128], rootfs[512], file[512];	/* where things are; file = configuration file or empty */
-	char note[256];			/* why it is not running, quarantine reason, ... */
+	char interface[16]; /* host side of the veth */
+	char cgroup[128], rootfs[512],
+		file[512]; /* where things are; file = configuration file or empty */
+	char note[256];    /* why it is not running, quarantine reason, ... */
 };
 struct admin_progress {
 	uint32_t tag;
@@ -53,23 +62,23 @@ struct admin_progress {
 };
 struct admin_session {
 	uint32_t tag;
-	char id[33];			/* connection id, hex */
+	char id[33]; /* connection id, hex */
 	char user[STR_NAME_MAX], workspace[STR_NAME_MAX];
 	char peer[64], local[64], fingerprint[64];
 	uint64_t since;
 	uint32_t pid, channels;
-	char kinds[128];		/* "shell exec sftp" */
+	char kinds[128]; /* "shell exec sftp" */
 };
 struct admin_lease {
 	uint32_t tag;
-	char kind[16], object[64], owner[STR_NAME_MAX], detail[128];	/* kind: ip, ids, nic */
+	char kind[16], object[64], owner[STR_NAME_MAX], detail[128]; /* kind: ip, ids, nic */
 	uint64_t since;
 };
 struct admin_event {
 	uint32_t tag;
-	char line[4096];		/* one JSON audit line */
+	char line[4096]; /* one JSON audit line */
 };
-struct admin_done {			/* DONE; and ENTERED with fd: a ws-init socket, BIND sent, BOUND not awaited */
+struct admin_done { /* DONE; and ENTERED with fd: a ws-init socket, BIND sent, BOUND not awaited */
 	uint32_t tag;
 	char text[512];
 };

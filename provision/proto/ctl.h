@@ -7,13 +7,14 @@
 #include "base/ip.h"
 #include "proto/msg.h"
 
-#define CTL_ID_LEN 16		/* connection id, random */
+#define CTL_ID_LEN 16 /* connection id, random */
 
 enum ctl_type {
-	CTL_START = 2, CTL_SETTINGS = 3,	/* CTL_SETTINGS is also sent unasked after a reload */
-	CTL_CONN = 4,				/* one new (or, after a restart, one living) connection */
-	CTL_CLOSED = 6,				/* the session process of a connection is gone */
-	CTL_STATE = 7,				/* provisiond -> listener: what became of a connection */
+	CTL_START = 2,
+	CTL_SETTINGS = 3, /* CTL_SETTINGS is also sent unasked after a reload */
+	CTL_CONN = 4,     /* one new (or, after a restart, one living) connection */
+	CTL_CLOSED = 6,   /* the session process of a connection is gone */
+	CTL_STATE = 7,    /* provisiond -> listener: what became of a connection */
 };
 
 /* fds: the listening sockets that the listener holds already (provisiond was restarted), as in CTL_SETTINGS; or none. */
@@ -23,33 +24,33 @@ struct ctl_start {
 };
 /* fds: the listening sockets; the first `nplain` are ordinary, the rest IP_TRANSPARENT. */
 struct ctl_settings {
-	uint32_t uid, gid;		/* what the listener becomes when it is root */
+	uint32_t uid, gid; /* what the listener becomes when it is root */
 	uint32_t nplain, ntransparent;
 	uint32_t grace_s;
-	uint32_t startups_begin, startups_rate, startups_full;	/* max_startups begin:rate:full */
-	uint32_t per_source;		/* unauthenticated connections per source, 0 = no limit */
-	uint32_t source_v4_len, source_v6_len;	/* prefix lengths that count as one source */
+	uint32_t startups_begin, startups_rate, startups_full; /* max_startups begin:rate:full */
+	uint32_t per_source; /* unauthenticated connections per source, 0 = no limit */
+	uint32_t source_v4_len, source_v6_len; /* prefix lengths that count as one source */
 };
 /* fd: provisiond's end of the session's pair. */
 struct ctl_conn {
 	MSG_BLOB(CTL_ID_LEN) id;
 	struct ipport peer, local;
-	uint32_t resumed;		/* 1: handed over again after a restart of provisiond */
+	uint32_t resumed; /* 1: handed over again after a restart of provisiond */
 };
 struct ctl_closed {
 	MSG_BLOB(CTL_ID_LEN) id;
-	uint32_t signal;		/* 0, or the signal that killed it */
-	uint32_t timeout;		/* 1: killed by the listener at the end of the grace time */
+	uint32_t signal;  /* 0, or the signal that killed it */
+	uint32_t timeout; /* 1: killed by the listener at the end of the grace time */
 };
 enum ctl_state_kind { CTL_AUTHENTICATED, CTL_AUTH_FAILED, CTL_DROP };
 struct ctl_state {
 	MSG_BLOB(CTL_ID_LEN) id;
-	uint32_t kind;			/* enum ctl_state_kind */
+	uint32_t kind; /* enum ctl_state_kind */
 };
 
 enum zygote_type {
-	ZYGOTE_READY = 3,	/* self-test passed, sandbox on */
-	ZYGOTE_SPAWN = 4,	/* fds: connection, session's end of the provision pair */
+	ZYGOTE_READY = 3, /* self-test passed, sandbox on */
+	ZYGOTE_SPAWN = 4, /* fds: connection, session's end of the provision pair */
 	ZYGOTE_SPAWNED = 5,
 };
 struct zygote_spawn {
@@ -58,8 +59,8 @@ struct zygote_spawn {
 };
 struct zygote_spawned {
 	uint32_t serial;
-	uint32_t pid;			/* a child of the listener (CLONE_PARENT); 0 = fork failed */
-	uint32_t code;			/* errno when pid is 0 */
+	uint32_t pid;  /* a child of the listener (CLONE_PARENT); 0 = fork failed */
+	uint32_t code; /* errno when pid is 0 */
 };
 
 extern const struct msg_proto ctl_proto, zygote_proto;

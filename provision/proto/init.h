@@ -13,17 +13,23 @@
 enum init_phase { INIT_PHASE_NEW = 1, INIT_PHASE_USER = 2, INIT_PHASE_CONTROL = 4 };
 
 #define INIT_COMMAND_MAX (128 * 1024)
-#define INIT_ENV_MAX (48 * 1024)	/* NAME=value NUL NAME=value NUL ... */
-#define INIT_TEXT_MAX 256
-#define INIT_PATH_MAX 1024
+#define INIT_ENV_MAX     (48 * 1024) /* NAME=value NUL NAME=value NUL ... */
+#define INIT_TEXT_MAX    256
+#define INIT_PATH_MAX    1024
 
 enum init_type {
-	INIT_BIND = 2, INIT_BOUND = 3,
-	INIT_SPAWN = 4, INIT_SPAWNED = 5, INIT_EXITED = 7,
+	INIT_BIND = 2,
+	INIT_BOUND = 3,
+	INIT_SPAWN = 4,
+	INIT_SPAWNED = 5,
+	INIT_EXITED = 7,
 	INIT_SIGNAL = 8,
-	INIT_DIAL = 10, INIT_DIALED = 11,
-	INIT_LISTEN = 12, INIT_LISTENING = 13,
-	INIT_SETUP = 14, INIT_READY = 15,
+	INIT_DIAL = 10,
+	INIT_DIALED = 11,
+	INIT_LISTEN = 12,
+	INIT_LISTENING = 13,
+	INIT_SETUP = 14,
+	INIT_READY = 15,
 	INIT_POWER = 16,
 	INIT_FAILED = 17,
 };
@@ -41,54 +47,55 @@ struct init_bound {
 enum init_spawn_kind { INIT_SHELL, INIT_EXEC, INIT_SUBSYSTEM };
 enum init_spawn_flag { INIT_PTY = 1 };
 struct init_spawn {
-	uint32_t id;			/* chosen by the asker, unique among its living spawns */
-	uint32_t kind;			/* enum init_spawn_kind */
+	uint32_t id;   /* chosen by the asker, unique among its living spawns */
+	uint32_t kind; /* enum init_spawn_kind */
 	uint32_t flags;
 	char term[64];
 	uint32_t cols, rows, xpixel, ypixel;
-	MSG_BLOB(1024) modes;		/* RFC 4254 section 8; may be empty */
+	MSG_BLOB(1024) modes; /* RFC 4254 section 8; may be empty */
 	MSG_BLOB(INIT_ENV_MAX) env;
-	MSG_BLOB(INIT_COMMAND_MAX) command;	/* EXEC: the command; SUBSYSTEM: "sftp"; no NUL inside */
+	MSG_BLOB(INIT_COMMAND_MAX)
+	command; /* EXEC: the command; SUBSYSTEM: "sftp"; no NUL inside */
 };
 /* fds: PTY: 1, the master.  Pipes: 3, write end of stdin, read ends of stdout and stderr. */
 struct init_spawned {
 	uint32_t id;
-	uint32_t pid;			/* inside the workspace */
+	uint32_t pid; /* inside the workspace */
 };
 struct init_exited {
 	uint32_t id;
-	uint32_t status;		/* exit status, when signal is 0 */
+	uint32_t status; /* exit status, when signal is 0 */
 	uint32_t signal;
 	uint32_t core;
 };
 struct init_signal {
 	uint32_t id;
-	uint32_t signal;		/* Linux number 1..31; to the process group of the spawn */
+	uint32_t signal; /* Linux number 1..31; to the process group of the spawn */
 };
 enum init_address_kind { INIT_TCP, INIT_UNIX };
-struct init_address {			/* INIT_DIAL and INIT_LISTEN */
+struct init_address { /* INIT_DIAL and INIT_LISTEN */
 	uint32_t id;
-	uint32_t kind;			/* enum init_address_kind */
-	uint32_t port;			/* INIT_LISTEN: 0 = any */
-	char host[INIT_PATH_MAX];	/* host name, literal, or the path of a unix socket */
+	uint32_t kind;            /* enum init_address_kind */
+	uint32_t port;            /* INIT_LISTEN: 0 = any */
+	char host[INIT_PATH_MAX]; /* host name, literal, or the path of a unix socket */
 };
-struct init_opened {			/* INIT_DIALED and INIT_LISTENING; fd: the socket */
+struct init_opened { /* INIT_DIALED and INIT_LISTENING; fd: the socket */
 	uint32_t id;
 	uint32_t port;
 };
 /* Once, by the creating worker, before anybody may log in. */
 struct init_setup {
 	char hostname[STR_NAME_MAX];
-	char resolv_conf[1024];		/* empty: leave the file alone */
+	char resolv_conf[1024]; /* empty: leave the file alone */
 };
 enum init_power_kind { INIT_STOP };
 struct init_power {
 	uint32_t kind;
-	uint32_t timeout_s;		/* SIGTERM to all, SIGKILL after this */
+	uint32_t timeout_s; /* SIGTERM to all, SIGKILL after this */
 };
 struct init_failed {
-	uint32_t id;			/* of the request, 0 for BIND and SETUP */
-	uint32_t code;			/* errno */
+	uint32_t id;   /* of the request, 0 for BIND and SETUP */
+	uint32_t code; /* errno */
 	char text[INIT_TEXT_MAX];
 };
 

@@ -16,32 +16,37 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define MSG_FDS_MAX 20
-#define MSG_BYTES_MAX (200 * 1024)	/* largest encoded message of any conversation */
+#define MSG_FDS_MAX   20
+#define MSG_BYTES_MAX (200 * 1024) /* largest encoded message of any conversation */
 
 /* A blob field of at most N bytes inside a message struct. */
-#define MSG_BLOB(N) struct { uint32_t len; uint8_t data[N]; }
+#define MSG_BLOB(N)                                                                                \
+	struct {                                                                                   \
+		uint32_t len;                                                                      \
+		uint8_t data[N];                                                                   \
+	}
 
 enum msg_kind { MSG_U32, MSG_U64, MSG_STR, MSG_BYTES, MSG_IPPORT };
 
 struct msg_field {
 	const char *name;
 	enum msg_kind kind;
-	uint32_t offset;	/* in the message struct */
-	uint32_t max;		/* MSG_STR: array size with NUL; MSG_BYTES: data size; MSG_U32: largest value (0 = any) */
-	uint32_t min;		/* MSG_BYTES, MSG_STR: least length; MSG_U32: least value */
+	uint32_t offset; /* in the message struct */
+	uint32_t
+		max; /* MSG_STR: array size with NUL; MSG_BYTES: data size; MSG_U32: largest value (0 = any) */
+	uint32_t min; /* MSG_BYTES, MSG_STR: least length; MSG_U32: least value */
 };
 
 struct msg_row {
-	uint32_t type;			/* requests even, answers and notices odd */
+	uint32_t type; /* requests even, answers and notices odd */
 	const char *name;
-	const char *help;		/* one line for MESSAGES.md */
-	uint32_t size;			/* sizeof the struct, 0 for an empty message */
+	const char *help; /* one line for MESSAGES.md */
+	uint32_t size;    /* sizeof the struct, 0 for an empty message */
 	const struct msg_field *fields;
 	uint32_t nfields;
 	uint8_t fds_min, fds_max;
-	uint32_t phases;		/* bit set of the conversation's phases in which it may arrive */
-	bool once;			/* at most one per connection */
+	uint32_t phases; /* bit set of the conversation's phases in which it may arrive */
+	bool once;       /* at most one per connection */
 };
 
 struct msg_proto {
@@ -49,7 +54,8 @@ struct msg_proto {
 	uint32_t version;
 	const struct msg_row *rows;
 	uint32_t nrows;
-	const char *phases;	/* names of the phase bits, lowest first, for MESSAGES.md; NULL: one phase */
+	const char *
+		phases; /* names of the phase bits, lowest first, for MESSAGES.md; NULL: one phase */
 };
 
 /* A received message. `body` is the caller's buffer; the fds are owned by the caller until taken (set to -1). */
@@ -57,18 +63,20 @@ struct msg {
 	const struct msg_row *row;
 	uint32_t type;
 	void *body;
-	size_t bodycap;			/* room at `body` */
+	size_t bodycap; /* room at `body` */
 	int fds[MSG_FDS_MAX];
 	uint32_t nfds;
-	pid_t pid;			/* sender by SCM_CREDENTIALS when the socket has SO_PASSCRED, else 0 */
+	pid_t pid; /* sender by SCM_CREDENTIALS when the socket has SO_PASSCRED, else 0 */
 };
 
 /* The row of a type, or NULL. */
 const struct msg_row *msg_row_of(const struct msg_proto *p, uint32_t type);
 /* Bytes written to buf, or -errno (-EMSGSIZE when cap or a field's maximum is exceeded). */
-ssize_t msg_encode(const struct msg_proto *p, uint32_t type, const void *body, void *buf, size_t cap, struct err *e);
+ssize_t msg_encode(const struct msg_proto *p, uint32_t type, const void *body, void *buf,
+		   size_t cap, struct err *e);
 /* Decode into m->body, m->bodycap bytes, both set by the caller; sets m->row and m->type. 0, or -EBADMSG / -EPROTO. */
-int msg_decode(const struct msg_proto *p, const void *buf, size_t len, struct msg *m, struct err *e);
+int msg_decode(const struct msg_proto *p, const void *buf, size_t len, struct msg *m,
+	       struct err *e);
 
 /* A message to send; the fds stay the caller's. */
 struct msg_out {
@@ -84,12 +92,14 @@ int msg_send_fds(int sock, const struct msg_proto *p, const struct msg_out *out,
  * Receive one message. 1 = got one, 0 = end of stream, -EAGAIN = nothing there, other -errno = broken peer (received
  * fds are closed, fd counts outside the row's range are -EPROTO, MSG_CTRUNC too).  All fds arrive CLOEXEC.
  */
-int msg_recv(int sock, const struct msg_proto *p, void *body, size_t bodycap, struct msg *m, struct err *e);
+int msg_recv(int sock, const struct msg_proto *p, void *body, size_t bodycap, struct msg *m,
+	     struct err *e);
 /*
  * The same from a peer that has no descriptors to send: those that it sends all the same are dropped by the kernel and
  * never enter this process (-EPROTO).  Closing a file that the peer serves itself (FUSE) would wait for that peer.
  */
-int msg_recv_plain(int sock, const struct msg_proto *p, void *body, size_t bodycap, struct msg *m, struct err *e);
+int msg_recv_plain(int sock, const struct msg_proto *p, void *body, size_t bodycap, struct msg *m,
+		   struct err *e);
 /* Close the fds that were not taken. */
 void msg_close_fds(struct msg *m);
 
@@ -99,8 +109,8 @@ void msg_close_fds(struct msg *m);
  * fds that the handler has not taken.
  */
 struct msg_state {
-	uint32_t phase;			/* one bit */
-	uint64_t seen;			/* rows already received, for `once`; row index < 64 */
+	uint32_t phase; /* one bit */
+	uint64_t seen;  /* rows already received, for `once`; row index < 64 */
 };
 typedef int (*msg_handler)(void *ctx, struct msg *m, struct err *e);
 struct msg_route {
@@ -112,7 +122,8 @@ struct msg_table {
 	const struct msg_route *routes;
 	size_t nroutes;
 };
-int msg_dispatch(const struct msg_table *t, struct msg_state *st, void *ctx, struct msg *m, struct err *e);
+int msg_dispatch(const struct msg_table *t, struct msg_state *st, void *ctx, struct msg *m,
+		 struct err *e);
 
 /* A connected pair, both CLOEXEC, with send and receive buffers large enough for MSG_BYTES_MAX where allowed. */
 int msg_pair(int sv[2], struct err *e);

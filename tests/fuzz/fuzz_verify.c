@@ -14,9 +14,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const algs[] = { "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384",
-					    "ecdsa-sha2-nistp521", "rsa-sha2-256", "rsa-sha2-512", "ssh-rsa", "" };
-	struct verify_request v = { .session_id = verify_vector_id, .session_id_len = VERIFY_VECTOR_ID_LEN,
+	static const char *const algs[] = { "ssh-ed25519",
+					    "ecdsa-sha2-nistp256",
+					    "ecdsa-sha2-nistp384",
+					    "ecdsa-sha2-nistp521",
+					    "rsa-sha2-256",
+					    "rsa-sha2-512",
+					    "ssh-rsa",
+					    "" };
+	struct verify_request v = { .session_id = verify_vector_id,
+				    .session_id_len = VERIFY_VECTOR_ID_LEN,
 				    .login = VERIFY_VECTOR_LOGIN };
 	char out[64];
 	size_t key;

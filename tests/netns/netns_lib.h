@@ -78,7 +78,8 @@ static inline int new_netns(void)
 }
 
 /* Run a shell command in namespace `ns` (-1: here); its exit status. stdout goes to `out` (cut, one line) if not NULL. */
-static inline int sh_out(int ns, char *out, size_t size, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static inline int sh_out(int ns, char *out, size_t size, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 static inline int sh_out(int ns, char *out, size_t size, const char *fmt, ...)
 {
 	char cmd[1024];
@@ -103,7 +104,8 @@ static inline int sh_out(int ns, char *out, size_t size, const char *fmt, ...)
 		_exit(98);
 	}
 	close(pipefd[1]);
-	while (out && (size_t)got + 1 < size && (n = read(pipefd[0], out + got, size - (size_t)got - 1)) > 0)
+	while (out && (size_t)got + 1 < size &&
+	       (n = read(pipefd[0], out + got, size - (size_t)got - 1)) > 0)
 		got += n;
 	close(pipefd[0]);
 	if (out) {
@@ -146,9 +148,13 @@ static inline void dial(int ns, const char *address, int port, char *out, size_t
 				(void)snprintf(line, sizeof(line), "silent");
 		} else {
 			code = errno;
-			(void)snprintf(line, sizeof(line), "%s", code == ECONNREFUSED ? "refused" :
-				       code == EINPROGRESS || code == EAGAIN || code == ETIMEDOUT ? "timeout" :
-				       code == EHOSTUNREACH || code == ENETUNREACH ? "unreachable" : strerror(code));
+			(void)snprintf(line, sizeof(line), "%s",
+				       code == ECONNREFUSED ? "refused"
+				       : code == EINPROGRESS || code == EAGAIN || code == ETIMEDOUT
+					       ? "timeout"
+				       : code == EHOSTUNREACH || code == ENETUNREACH
+					       ? "unreachable"
+					       : strerror(code));
 		}
 		line[strcspn(line, "\n")] = '\0';
 		(void)!write(pipefd[1], line, strlen(line) + 1);
@@ -167,8 +173,9 @@ static inline void dial(int ns, const char *address, int port, char *out, size_t
  */
 static inline int ping(int ns, const char *to, const char *from)
 {
-	static const uint8_t echo4[8] = { 8, 0, 0xb7, 0xfd, 0x40, 1, 0, 1 }, echo6[8] = { 128, 0, 0, 0, 0x40, 1, 0, 1 };
-	struct ipport at = {0}, src = {0};
+	static const uint8_t echo4[8] = { 8, 0, 0xb7, 0xfd, 0x40, 1, 0, 1 },
+			     echo6[8] = { 128, 0, 0, 0, 0x40, 1, 0, 1 };
+	struct ipport at = { 0 }, src = { 0 };
 	struct sockaddr_storage ss;
 	struct timeval limit = { .tv_sec = 1 };
 	uint8_t buf[512];
@@ -177,7 +184,8 @@ static inline int ping(int ns, const char *to, const char *from)
 	ssize_t n;
 	pid_t pid;
 
-	need(ip_parse(to, &at.addr, NULL) == 0 && (!from || ip_parse(from, &src.addr, NULL) == 0), "ping");
+	need(ip_parse(to, &at.addr, NULL) == 0 && (!from || ip_parse(from, &src.addr, NULL) == 0),
+	     "ping");
 	fflush(stdout);
 	pid = fork();
 	if (pid == 0) {
@@ -187,19 +195,22 @@ static inline int ping(int ns, const char *to, const char *from)
 			_exit(9);
 		fd = socket(at.addr.family, SOCK_RAW, v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-		setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, &on, sizeof(on));
+		setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, &on,
+			   sizeof(on));
 		if (from) {
 			len = ip_to_sockaddr(&src, &ss);
 			if (bind(fd, (struct sockaddr *)&ss, len))
 				_exit(8);
 		}
 		len = ip_to_sockaddr(&at, &ss);
-		if (connect(fd, (struct sockaddr *)&ss, len) || send(fd, v4 ? echo4 : echo6, 8, 0) < 0)
+		if (connect(fd, (struct sockaddr *)&ss, len) ||
+		    send(fd, v4 ? echo4 : echo6, 8, 0) < 0)
 			_exit(2);
 		while ((n = recv(fd, buf, sizeof(buf), 0)) > 0) {
 			const uint8_t *icmp = v4 ? buf + (buf[0] & 15) * 4 : buf;
 
-			if (icmp + 8 <= buf + n && icmp[0] == (v4 ? 0 : 129) && icmp[4] == 0x40 && icmp[5] == 1)
+			if (icmp + 8 <= buf + n && icmp[0] == (v4 ? 0 : 129) && icmp[4] == 0x40 &&
+			    icmp[5] == 1)
 				_exit(0);
 		}
 		_exit(errno == EAGAIN ? 1 : 2);
@@ -263,7 +274,8 @@ static inline void stop(pid_t pid)
 }
 
 /* A plan for a workspace that has nothing but a network namespace. */
-static inline void make_plan(struct plan *p, struct settings *s, struct record *rec, const char *name, uint32_t slot)
+static inline void make_plan(struct plan *p, struct settings *s, struct record *rec,
+			     const char *name, uint32_t slot)
 {
 	memset(p, 0, sizeof(*p));
 	memset(rec, 0, sizeof(*rec));
@@ -272,7 +284,8 @@ static inline void make_plan(struct plan *p, struct settings *s, struct record *
 	p->settings = s;
 	p->spec = &s->defaults;
 	p->rec = rec;
-	p->initfd = p->filterfd = p->userns = p->netns = p->rootfd = p->listenfd = p->pidfd = p->report = -1;
+	p->initfd = p->filterfd = p->userns = p->netns = p->rootfd = p->listenfd = p->pidfd =
+		p->report = -1;
 	(void)str_format(p->dir, sizeof(p->dir), "%s/ws/%s", s->storage.run, name);
 }
 

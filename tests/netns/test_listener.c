@@ -28,7 +28,7 @@
 #include "proto/ctl.h"
 #include "proto/msg.h"
 
-#define PORT 2201
+#define PORT    2201
 #define GATE_ID 65534
 #define WAIT_MS 10000
 
@@ -132,7 +132,8 @@ static int serve_start(void)
 	if (!readable(server, WAIT_MS))
 		return 0;
 	ctl = accept4(server, NULL, NULL, SOCK_CLOEXEC);
-	if (ctl < 0 || !readable(ctl, WAIT_MS) || msg_recv(ctl, &ctl_proto, &started, sizeof(started), &m, NULL) <= 0)
+	if (ctl < 0 || !readable(ctl, WAIT_MS) ||
+	    msg_recv(ctl, &ctl_proto, &started, sizeof(started), &m, NULL) <= 0)
 		return 0;
 	started_fds = m.nfds;
 	msg_close_fds(&m);
@@ -188,8 +189,9 @@ static int take_closed(const struct conn *c, struct ctl_closed *out)
 {
 	struct msg m;
 
-	return readable(ctl, WAIT_MS) && msg_recv(ctl, &ctl_proto, out, sizeof(*out), &m, NULL) > 0 &&
-	       m.type == CTL_CLOSED && memcmp(out->id.data, c->id, CTL_ID_LEN) == 0;
+	return readable(ctl, WAIT_MS) &&
+	       msg_recv(ctl, &ctl_proto, out, sizeof(*out), &m, NULL) > 0 && m.type == CTL_CLOSED &&
+	       memcmp(out->id.data, c->id, CTL_ID_LEN) == 0;
 }
 
 static void tell(const struct conn *c, enum ctl_state_kind kind)
@@ -208,7 +210,8 @@ static void say(const struct conn *c, const char *text)
 
 static int dial(void)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(PORT),
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_port = htons(PORT),
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -316,8 +319,10 @@ static char *real_ssh(void)
 	char cmd[256];
 	FILE *f;
 
-	snprintf(cmd, sizeof(cmd), "timeout 20 ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no "
-				   "-o UserKnownHostsFile=/dev/null -p %d x@127.0.0.1 true 2>&1", PORT);
+	snprintf(cmd, sizeof(cmd),
+		 "timeout 20 ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no "
+		 "-o UserKnownHostsFile=/dev/null -p %d x@127.0.0.1 true 2>&1",
+		 PORT);
 	f = popen(cmd, "r");
 	out[fread(out, 1, sizeof(out) - 1, f)] = 0;
 	pclose(f);
@@ -347,11 +352,12 @@ static void test_confinement(void)
 	snprintf(ids, sizeof(ids), "%d\t%d\t%d\t%d", GATE_ID, GATE_ID, GATE_ID, GATE_ID);
 	pid = serve(&client, &c);
 	ok(pid > 0 && !c.resumed, "a connection gets a session and is announced to provisiond");
-	ok(status_is(listener, "Uid", ids) && status_is(listener, "Gid", ids) && status_is(listener, "Groups", " ") &&
-	   status_is(pid, "Uid", ids), "listener and session run as the gate's uid");
+	ok(status_is(listener, "Uid", ids) && status_is(listener, "Gid", ids) &&
+		   status_is(listener, "Groups", " ") && status_is(pid, "Uid", ids),
+	   "listener and session run as the gate's uid");
 	ok(status_is(listener, "CapPrm", none) && status_is(listener, "CapEff", none) &&
-	   status_is(listener, "CapBnd", none) && status_is(listener, "CapAmb", none) &&
-	   status_is(listener, "NoNewPrivs", "1") && status_is(listener, "Seccomp", "2"),
+		   status_is(listener, "CapBnd", none) && status_is(listener, "CapAmb", none) &&
+		   status_is(listener, "NoNewPrivs", "1") && status_is(listener, "Seccomp", "2"),
 	   "no capabilities, no_new_privs, seccomp");
 	say(&c, "exit 0");
 	ok(wait_dead(pid), "the session ends");
@@ -405,7 +411,8 @@ static void test_full(void)
 	usleep(100000);
 	for (int i = 0; i < 2; i++)
 		serve(&client[i], &c[i]);
-	ok(ssh_reads("too many unauthenticated connections, try again"), "max_startups refuses; new settings are in force");
+	ok(ssh_reads("too many unauthenticated connections, try again"),
+	   "max_startups refuses; new settings are in force");
 	for (int i = 0; i < 2; i++) {
 		say(&c[i], "exit 0");
 		take_closed(&c[i], &closed);
@@ -425,12 +432,15 @@ static void test_grace(void)
 	uint64_t began = clk_now_us();
 
 	tell(&quick, CTL_AUTHENTICATED);
-	ok(take_closed(&slow, &closed) && closed.timeout == 1 && closed.signal == SIGKILL && !alive(pa),
+	ok(take_closed(&slow, &closed) && closed.timeout == 1 && closed.signal == SIGKILL &&
+		   !alive(pa),
 	   "a connection that does not authenticate is killed at the end of the grace time");
-	ok(clk_now_us() - began > 1000000 && clk_now_us() - began < 4000000, "... not earlier, not much later");
+	ok(clk_now_us() - began > 1000000 && clk_now_us() - began < 4000000,
+	   "... not earlier, not much later");
 	ok(alive(pb), "an authenticated one lives on");
 	tell(&quick, CTL_DROP);
-	ok(take_closed(&quick, &closed) && !closed.timeout && wait_dead(pb), "provisiond can drop a connection");
+	ok(take_closed(&quick, &closed) && !closed.timeout && wait_dead(pb),
+	   "provisiond can drop a connection");
 	fd_close(&a);
 	fd_close(&b);
 	fd_close(&slow.gate);
@@ -447,21 +457,26 @@ static void test_provisiond_restart(void)
 	usleep(100000);
 	kill_provisiond();
 	fd_close(&c.gate);
-	ok(ssh_reads("provisiond is not running, no workspace can be reached now"), "provisiond is down: clients are told");
+	ok(ssh_reads("provisiond is not running, no workspace can be reached now"),
+	   "provisiond is down: clients are told");
 	ok(alive(pid), "... and sessions run on");
 	open_server();
-	ok(serve_start() && started_fds == 1 && started.nplain == 1, "the listener comes back and brings its sockets");
-	ok(take_conn(&again, WAIT_MS) && again.resumed == 1 && memcmp(again.id, c.id, CTL_ID_LEN) == 0,
+	ok(serve_start() && started_fds == 1 && started.nplain == 1,
+	   "the listener comes back and brings its sockets");
+	ok(take_conn(&again, WAIT_MS) && again.resumed == 1 &&
+		   memcmp(again.id, c.id, CTL_ID_LEN) == 0,
 	   "a living connection is handed over again");
 	say(&again, "ping");
-	ok(strcmp(hear(client, WAIT_MS), "ping") == 0, "... with a socket that reaches its session");
+	ok(strcmp(hear(client, WAIT_MS), "ping") == 0,
+	   "... with a socket that reaches its session");
 	pid2 = serve(&client2, &more);
 	ok(pid2 > 0 && !more.resumed, "new connections work again");
 	struct ctl_closed closed = { 0 };
 	ok(take_closed(&more, &closed) && closed.timeout && alive(pid),
 	   "their grace time counts, the resumed one's is over for good");
 	say(&again, "exit 3");
-	ok(take_closed(&again, &closed) && closed.signal == 0, "the resumed connection's end is told");
+	ok(take_closed(&again, &closed) && closed.signal == 0,
+	   "the resumed connection's end is told");
 	fd_close(&client);
 	fd_close(&client2);
 	fd_close(&again.gate);
@@ -480,14 +495,17 @@ static void test_crash(void)
 	tell(&b, CTL_AUTHENTICATED);
 	zygote = zygote_pid(sessions, 2);
 	say(&a, "signal 11");
-	ok(take_closed(&a, &closed) && closed.signal == SIGSEGV && !closed.timeout, "a crash of a session is told");
+	ok(take_closed(&a, &closed) && closed.signal == SIGSEGV && !closed.timeout,
+	   "a crash of a session is told");
 	ok(zygote && wait_dead(zygote), "it retires the zygote");
 	sessions[2] = serve(&cc, &c);
 	next = zygote_pid(sessions, 3);
-	ok(sessions[2] > 0 && next > 0 && next != zygote, "a fresh zygote serves the next connection");
+	ok(sessions[2] > 0 && next > 0 && next != zygote,
+	   "a fresh zygote serves the next connection");
 	ok(alive(sessions[1]), "other sessions live on");
 	kill(next, SIGKILL);
-	ok(wait_dead(next) && alive(sessions[1]) && alive(sessions[2]), "sessions survive a killed zygote");
+	ok(wait_dead(next) && alive(sessions[1]) && alive(sessions[2]),
+	   "sessions survive a killed zygote");
 	say(&c, "exit 0");
 	take_closed(&c, &closed);
 	fd_close(&c.gate);
@@ -514,7 +532,8 @@ static uint64_t cpu_ticks(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	f = fopen(path, "r");
 	if (f && fgets(buf, sizeof(buf), f))
-		sscanf(strrchr(buf, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &u, &s);
+		sscanf(strrchr(buf, ')') + 2,
+		       "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &u, &s);
 	if (f)
 		fclose(f);
 	return u + s;
@@ -529,7 +548,10 @@ static void test_exhaustion(void)
 	struct msg m;
 	int clients[40], client, told = 0, spare = 0;
 	uint64_t ticks;
-	union { struct ctl_conn conn; struct ctl_closed closed; } body;
+	union {
+		struct ctl_conn conn;
+		struct ctl_closed closed;
+	} body;
 
 	loose.per_source = 0;
 	loose.startups_begin = loose.startups_full = 1000;
@@ -552,9 +574,11 @@ static void test_exhaustion(void)
 	}
 	usleep(1500000);
 	ticks = cpu_ticks(listener) - ticks;
-	printf("# %llu ticks of CPU in 3 s, %d served, %d refused at first\n", (unsigned long long)ticks, spare, told);
+	printf("# %llu ticks of CPU in 3 s, %d served, %d refused at first\n",
+	       (unsigned long long)ticks, spare, told);
 	ok(alive(listener) && ticks < 60, "out of descriptors it does not spin");
-	ok(spare > 0 && spare < 20 && told > 0, "it serves what it can and refuses others in words");
+	ok(spare > 0 && spare < 20 && told > 0,
+	   "it serves what it can and refuses others in words");
 	for (int i = 0; i < 40; i++)
 		fd_close(&clients[i]);
 	/* Throw away what it told about the flood; the grace time ends its sessions. */
@@ -585,15 +609,19 @@ static void test_own_death(void)
 	tell(&c, CTL_AUTHENTICATED);
 	usleep(100000);
 	stop_listener(SIGKILL);
-	ok(alive(pid) && wait_dead(zygote), "kill -9 of the listener leaves sessions, and no zygote");
+	ok(alive(pid) && wait_dead(zygote),
+	   "kill -9 of the listener leaves sessions, and no zygote");
 	fd_close(&ctl);
 	say(&c, "still here");
-	ok(strcmp(hear(client, WAIT_MS), "still here") == 0, "... whose socket to provisiond works on");
+	ok(strcmp(hear(client, WAIT_MS), "still here") == 0,
+	   "... whose socket to provisiond works on");
 	/* Connections that come meanwhile wait in the sockets that provisiond keeps open. */
 	client2 = dial();
 	start_listener(0);
 	ok(serve_start() && started_fds == 0, "a new listener starts with nothing");
-	pid2 = take_conn(&d, WAIT_MS) && sscanf(hear(client2, WAIT_MS), "session %d", &pid2) == 1 ? pid2 : 0;
+	pid2 = take_conn(&d, WAIT_MS) && sscanf(hear(client2, WAIT_MS), "session %d", &pid2) == 1
+		       ? pid2
+		       : 0;
 	ok(pid2 > 0, "and serves who has waited");
 	stop_listener(SIGTERM);
 	ok(alive(pid) && alive(pid2), "SIGTERM leaves sessions, too");
@@ -610,7 +638,8 @@ static void test_own_death(void)
 
 static void open_tcp(void)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(PORT),
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_port = htons(PORT),
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
 	int on = 1;
@@ -618,7 +647,8 @@ static void open_tcp(void)
 	if (unshare(CLONE_NEWNET) < 0)
 		die("unshare");
 	tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (ioctl(tcp, SIOCSIFFLAGS, &ifr) < 0 || setsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	if (ioctl(tcp, SIOCSIFFLAGS, &ifr) < 0 ||
+	    setsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 	    bind(tcp, (struct sockaddr *)&in, sizeof(in)) < 0 || listen(tcp, 128) < 0)
 		die("listen");
 }
@@ -633,15 +663,24 @@ static void setup(void)
 	self[n] = 0;
 	snprintf(copy, sizeof(copy), "%s", self);
 	/* Where the gate's uid can reach them; the listener finds the session program beside itself. */
-	snprintf(cmd, sizeof(cmd), "cp %s/../bin/sshd-gate %s/sshd-gate && cp %s %s/sshd-gate-session", dirname(copy), dir,
-		 self, dir);
+	snprintf(cmd, sizeof(cmd),
+		 "cp %s/../bin/sshd-gate %s/sshd-gate && cp %s %s/sshd-gate-session", dirname(copy),
+		 dir, self, dir);
 	if (system(cmd) != 0)
 		die("copy the programs");
 	snprintf(gate_path, sizeof(gate_path), "%s/sshd-gate", dir);
 	snprintf(sock_path, sizeof(sock_path), "%s/gate.sock", dir);
 	settings = (struct ctl_settings){
-		.uid = GATE_ID, .gid = GATE_ID, .nplain = 1, .grace_s = 2, .startups_begin = 10, .startups_rate = 100,
-		.startups_full = 20, .per_source = 3, .source_v4_len = 32, .source_v6_len = 128,
+		.uid = GATE_ID,
+		.gid = GATE_ID,
+		.nplain = 1,
+		.grace_s = 2,
+		.startups_begin = 10,
+		.startups_rate = 100,
+		.startups_full = 20,
+		.per_source = 3,
+		.source_v4_len = 32,
+		.source_v6_len = 128,
 	};
 	open_tcp();
 }
@@ -659,9 +698,10 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	setup();
 	start_listener(0);
-	usleep(200000);		/* it has to wait for provisiond */
+	usleep(200000); /* it has to wait for provisiond */
 	open_server();
-	ok(serve_start() && started_fds == 0, "the listener waits for provisiond and asks it for sockets");
+	ok(serve_start() && started_fds == 0,
+	   "the listener waits for provisiond and asks it for sockets");
 	test_confinement();
 	test_admission();
 	test_full();

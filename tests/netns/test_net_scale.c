@@ -5,7 +5,7 @@
 #include "netns_lib.h"
 
 #define COUNT 200
-#define PART 20
+#define PART  20
 
 static struct settings set;
 static struct plan plans[COUNT];
@@ -32,7 +32,7 @@ static uint64_t up_us[COUNT], ns_us[COUNT], again_us[COUNT], down_us[COUNT];
 
 static void connect_all(void)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 	uint64_t began;
 	int ret = 0;
 
@@ -43,7 +43,8 @@ static void connect_all(void)
 		make_plan(&plans[i], &set, &records[i], name, i);
 		need(ip_nth(&set.network.control_cidr, i + 1, &records[i].control_ip), "address");
 		need(!set.network.control_cidr6.addr.family ||
-		     ip_nth(&set.network.control_cidr6, i + 1, &records[i].control_ip6), "address6");
+			     ip_nth(&set.network.control_cidr6, i + 1, &records[i].control_ip6),
+		     "address6");
 		began = clk_now_us();
 		plans[i].netns = new_netns();
 		ns_us[i] = clk_now_us() - began;
@@ -56,14 +57,14 @@ static void connect_all(void)
 
 static void report(const char *what, const uint64_t *us)
 {
-	printf("# %-26s first %u: %5lu us   last %u: %5lu us   all: %5lu us\n", what, PART, median(us, PART), PART,
-	       median(us + COUNT - PART, PART), median(us, COUNT));
+	printf("# %-26s first %u: %5lu us   last %u: %5lu us   all: %5lu us\n", what, PART,
+	       median(us, PART), PART, median(us + COUNT - PART, PART), median(us, COUNT));
 }
 
 static void round_trip(const char *family)
 {
 	uint64_t first, last, began;
-	struct err e = {0};
+	struct err e = { 0 };
 	int ret = 0;
 
 	connect_all();
@@ -71,7 +72,8 @@ static void round_trip(const char *family)
 	report("net_up", up_us);
 	first = median(up_us, PART);
 	last = median(up_us + COUNT - PART, PART);
-	ok(last <= 2 * first, "%s: the last %u cost at most twice the first %u", family, PART, PART);
+	ok(last <= 2 * first, "%s: the last %u cost at most twice the first %u", family, PART,
+	   PART);
 	for (unsigned int i = 0; i < COUNT && ret == 0; i++) {
 		began = clk_now_us();
 		ret = net_up(&plans[i], &e);
@@ -92,7 +94,7 @@ static void round_trip(const char *family)
 
 int main(void)
 {
-	struct err e = {0};
+	struct err e = { 0 };
 
 	test_host(dir);
 	(void)str_format(set.storage.run, sizeof(set.storage.run), "%s", dir);

@@ -9,11 +9,16 @@
 #include <cmocka.h>
 
 static const struct ctl_settings usual = {
-	.startups_begin = 10, .startups_rate = 30, .startups_full = 100, .per_source = 8,
-	.source_v4_len = 32, .source_v6_len = 64,
+	.startups_begin = 10,
+	.startups_rate = 30,
+	.startups_full = 100,
+	.per_source = 8,
+	.source_v4_len = 32,
+	.source_v6_len = 64,
 };
 
-static enum admission check(const struct ctl_settings *s, uint32_t startups, uint32_t from_source, uint32_t dice)
+static enum admission check(const struct ctl_settings *s, uint32_t startups, uint32_t from_source,
+			    uint32_t dice)
 {
 	struct admission_load load = { startups, from_source, startups, 4096 };
 
@@ -116,14 +121,15 @@ static void prefixes_make_sources(void **state)
 	s.source_v6_len = 61;
 	assert_true(same(&s, "2001:db8:0:7::1", "2001:db8::1"));
 	assert_false(same(&s, "2001:db8:0:8::1", "2001:db8::1"));
-	s.source_v4_len = 200;	/* longer than an address */
+	s.source_v4_len = 200; /* longer than an address */
 	assert_false(same(&s, "192.0.2.1", "192.0.2.2"));
 }
 
 static void every_refusal_has_words(void **state)
 {
 	assert_null(admission_text(ADMISSION_OK));
-	assert_string_equal(admission_text(ADMISSION_STARTUPS), "sshbay: too many unauthenticated connections, try again");
+	assert_string_equal(admission_text(ADMISSION_STARTUPS),
+			    "sshbay: too many unauthenticated connections, try again");
 	assert_non_null(admission_text(ADMISSION_SOURCE));
 	assert_non_null(admission_text(ADMISSION_FULL));
 }

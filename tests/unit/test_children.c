@@ -133,7 +133,7 @@ static void death_before_the_answer(void **state)
 
 	wait_zombie(pid);
 	reap();
-	assert_int_equal(nended, 0);		/* nobody knows yet whose it is */
+	assert_int_equal(nended, 0); /* nobody knows yet whose it is */
 	assert_true(children_adopt(c, pid));
 	reap();
 	assert_int_equal(nended, 1);
@@ -154,7 +154,8 @@ static void foreign_pids_are_not_adopted(void **state)
 
 static void deadlines_kill(void **state)
 {
-	struct child *slow = children_add(&table), *quick = children_add(&table), *dropped = children_add(&table);
+	struct child *slow = children_add(&table), *quick = children_add(&table),
+		     *dropped = children_add(&table);
 
 	assert_true(children_deadline(&table) == UINT64_MAX);
 	assert_true(children_adopt(slow, spawn(-1)));
@@ -206,7 +207,7 @@ static void lost_children_are_reaped(void **state)
 	wait_zombie(stray);
 	table.lost = 1;
 	reap();
-	assert_int_equal(kill(stray, 0), 0);	/* may be the pending one's */
+	assert_int_equal(kill(stray, 0), 0); /* may be the pending one's */
 	children_remove(&table, pending);
 	known = children_add(&table);
 	mine = spawn(5);

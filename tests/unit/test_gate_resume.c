@@ -89,7 +89,10 @@ static void the_unauthenticated_cannot_be_resumed(void **state)
 static void damaged_files_do_not_log_in(void **state)
 {
 	static const char *const lines[] = {
-		"", "login = alice\n", "login = alice\nuser = alice\nend = yes\n", "rubbish\nend = yes\n",
+		"",
+		"login = alice\n",
+		"login = alice\nuser = alice\nend = yes\n",
+		"rubbish\nend = yes\n",
 		"login = alice\nuser = ../x\nsession_id = "
 		"0000000000000000000000000000000000000000000000000000000000000000\nend = yes\n",
 		"login = alice\nuser = alice\nsession_id = 00zz\nend = yes\n",
@@ -138,7 +141,7 @@ static void sweep(void **state)
 	text[n] = 0;
 	pid = strstr(text, "start = ");
 	assert_non_null(pid);
-	pid[8] = pid[8] == '1' ? '2' : '1';	/* another process had this pid */
+	pid[8] = pid[8] == '1' ? '2' : '1'; /* another process had this pid */
 	f = fopen(path, "w");
 	fputs(text, f);
 	fclose(f);
@@ -165,8 +168,12 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, finish)
 	const struct CMUnitTest tests[] = {
-		T(a_new_provisiond_takes_over), T(questions_of_before_are_forgotten), T(the_unauthenticated_cannot_be_resumed),
-		T(damaged_files_do_not_log_in), T(sweep), T(a_lost_listener_loses_nothing),
+		T(a_new_provisiond_takes_over),
+		T(questions_of_before_are_forgotten),
+		T(the_unauthenticated_cannot_be_resumed),
+		T(damaged_files_do_not_log_in),
+		T(sweep),
+		T(a_lost_listener_loses_nothing),
 	};
 
 	log_setup("test", LOG_LEVEL_ERROR);

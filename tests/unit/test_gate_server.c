@@ -15,7 +15,7 @@ static void welcome_and_login(void **state)
 	assert_int_equal(got.sig.sig.len, 64);
 	assert_int_equal(probe(&s, "alice"), GATE_VERDICT);
 	assert_true(got.verdict.ok);
-	assert_int_equal(last_state, -1);	/* a probe is no login */
+	assert_int_equal(last_state, -1); /* a probe is no login */
 	assert_int_equal(listed(), 0);
 	assert_false(saved_file(&s));
 	assert_int_equal(verify(&s, "alice", s.hash), GATE_VERDICT);
@@ -24,7 +24,7 @@ static void welcome_and_login(void **state)
 	assert_int_equal(listed(), 1);
 	assert_true(saved_file(&s));
 	assert_non_null(strstr(audited, "auth.ok"));
-	assert_int_equal(sign(&s, s.hash), GATE_SIGNED);	/* rekey */
+	assert_int_equal(sign(&s, s.hash), GATE_SIGNED); /* rekey */
 	hang_up(&s, 11);
 	assert_non_null(strstr(audited, "killed by signal 11"));
 	assert_int_equal(listed(), 0);
@@ -48,9 +48,26 @@ static void only_the_first_hash_counts(void **state)
 static void bad_names_and_unknown_users_look_alike(void **state)
 {
 	static const char *const names[] = {
-		"bob", "", "ALICE", " alice", "alice ", "alice\n", "alice/../bob", "..", "-oX", "0", "4294967295",
-		"\xd0\xb0lice", "alice+", "+alice", "alice+client+x", "alice+../x", "alice+CLIENT", "untrusted",
-		"alice\x1b]0;x\x07", "abcdefghijabcdefghijabcdefghijabc",
+		"bob",
+		"",
+		"ALICE",
+		" alice",
+		"alice ",
+		"alice\n",
+		"alice/../bob",
+		"..",
+		"-oX",
+		"0",
+		"4294967295",
+		"\xd0\xb0lice",
+		"alice+",
+		"+alice",
+		"alice+client+x",
+		"alice+../x",
+		"alice+CLIENT",
+		"untrusted",
+		"alice\x1b]0;x\x07",
+		"abcdefghijabcdefghijabcdefghijabc",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -130,26 +147,26 @@ static void rules_of_the_conversation(void **state)
 	struct gate_key k;
 	struct session s;
 
-	connect_as(&s, 0, NULL);		/* no keys exchanged */
+	connect_as(&s, 0, NULL); /* no keys exchanged */
 	next(&s);
 	fill_key(&k, "alice");
 	ask(&s, GATE_PROBE, &k);
 	assert_dropped(&s);
 	open_session(&s);
-	ask(&s, GATE_ATTACH, &attach);		/* not logged in */
+	ask(&s, GATE_ATTACH, &attach); /* not logged in */
 	assert_dropped(&s);
 	open_session(&s);
 	ask(&s, GATE_CHANNEL, &chan);
 	assert_dropped(&s);
 	open_session(&s);
-	ask(&s, GATE_SIGNED, &answer);		/* that is our word */
+	ask(&s, GATE_SIGNED, &answer); /* that is our word */
 	assert_dropped(&s);
 	open_session(&s);
 	assert_int_equal(send(s.fd, "garbage", 7, 0), 7);
 	spin();
 	assert_dropped(&s);
 	log_in(&s, "alice");
-	probe(&s, "alice");			/* no second login */
+	probe(&s, "alice"); /* no second login */
 	assert_dropped(&s);
 	open_session(&s);
 	for (int i = 0; i < 3; i++)
@@ -171,7 +188,7 @@ static void a_reported_violation_is_audited(void **state)
 	assert_non_null(strstr(audited, "auth.protocol_violation"));
 	assert_non_null(strstr(audited, "reason=Packet filter: rejected packet (type 90)"));
 	assert_int_equal(last_state, CTL_AUTH_FAILED);
-	verify(&s, "alice", s.hash);		/* it was its last word */
+	verify(&s, "alice", s.hash); /* it was its last word */
 	assert_int_equal(listed(), 0);
 	log_in(&s, "alice");
 	ask(&s, GATE_VIOLATION, &v);
@@ -188,7 +205,7 @@ static void attach_gives_a_socket(void **state)
 	assert_string_equal(chosen_user, "alice");
 	assert_string_equal(chosen_wanted, "client");
 	assert_non_null(waiting);
-	waiting->progress(waiting, "limits", "", 1, 1);		/* nothing to show */
+	waiting->progress(waiting, "limits", "", 1, 1); /* nothing to show */
 	waiting->progress(waiting, "net", "172.31.199.1", 2000, 1);
 	assert_int_equal(next(&s), GATE_PROGRESS);
 	assert_string_equal(got.progress.step, "workspace");
@@ -207,7 +224,8 @@ static void attach_gives_a_socket(void **state)
 	run_at_once = 1;
 	the_workspace.exists = 1;
 	req.progress = 0;
-	assert_int_equal(ask(&s, GATE_ATTACH, &req), GATE_ATTACHED);	/* after a restart of the workspace */
+	assert_int_equal(ask(&s, GATE_ATTACH, &req),
+			 GATE_ATTACHED); /* after a restart of the workspace */
 	assert_false(got.attached.created);
 	msg_close_fds(&got_msg);
 	assert_int_equal(the_workspace.sessions, 1);
@@ -260,7 +278,7 @@ static void nobody_serves_on_alone(void **state)
 	struct session s;
 
 	log_in(&s, "alice");
-	assert_int_equal(send(s.fd, "", 0, 0), 0);	/* reads like the end */
+	assert_int_equal(send(s.fd, "", 0, 0), 0); /* reads like the end */
 	spin();
 	assert_int_equal(listed(), 0);
 	assert_int_equal(last_state, CTL_AUTHENTICATED);
@@ -305,7 +323,7 @@ static void channels_are_shown(void **state)
 	}
 	for (int i = 0; i < 12; i++) {
 		sd_event_run(loop, 100000);
-		assert_int_equal(next(&s), -1);		/* a flood of notices costs nothing but lines */
+		assert_int_equal(next(&s), -1); /* a flood of notices costs nothing but lines */
 	}
 	hang_up(&s, 0);
 	assert_non_null(strstr(audited, "chan.open"));
@@ -374,10 +392,20 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, finish)
 	const struct CMUnitTest tests[] = {
-		T(welcome_and_login), T(only_the_first_hash_counts), T(bad_names_and_unknown_users_look_alike),
-		T(tries_are_counted), T(probes_are_limited), T(name_is_fixed),
-		T(rules_of_the_conversation), T(a_reported_violation_is_audited), T(attach_gives_a_socket), T(attach_can_fail),
-		T(leaving_cancels_the_wait), T(nobody_serves_on_alone), T(channels_are_shown), T(a_flood_is_slowed_down),
+		T(welcome_and_login),
+		T(only_the_first_hash_counts),
+		T(bad_names_and_unknown_users_look_alike),
+		T(tries_are_counted),
+		T(probes_are_limited),
+		T(name_is_fixed),
+		T(rules_of_the_conversation),
+		T(a_reported_violation_is_audited),
+		T(attach_gives_a_socket),
+		T(attach_can_fail),
+		T(leaving_cancels_the_wait),
+		T(nobody_serves_on_alone),
+		T(channels_are_shown),
+		T(a_flood_is_slowed_down),
 		T(memory_kills_are_explained),
 		T(connections_of_a_user_are_limited),
 	};

@@ -92,7 +92,9 @@ static void made_key_is_read_by_ssh_keygen(void **state)
 	umask(old);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
-	assert_int_equal(run("ssh-keygen -y -f %s > %s/derived && cmp %s/derived %s.pub", path, dir, dir, path), 0);
+	assert_int_equal(run("ssh-keygen -y -f %s > %s/derived && cmp %s/derived %s.pub", path, dir,
+			     dir, path),
+			 0);
 	assert_int_equal(run("ssh-keygen -l -f %s.pub > %s/out", path, dir), 0);
 	check_sign(k);
 	assert_int_equal(hostkey_load(path, &again, &e), 0);
@@ -123,8 +125,9 @@ static void ssh_keygen_keys_are_read(void **state)
 		char pub[160], mine[64];
 		FILE *f;
 
-		assert_int_equal(run("rm -f %s*; ssh-keygen -q -t ed25519 -N '' -C '%.*s' -f %s", path, n, "commentxx",
-				     path), 0);
+		assert_int_equal(run("rm -f %s*; ssh-keygen -q -t ed25519 -N '' -C '%.*s' -f %s",
+				     path, n, "commentxx", path),
+				 0);
 		if (hostkey_load(path, &k, &e) < 0)
 			fail_msg("comment of %d: %s", n, e.text);
 		snprintf(pub, sizeof(pub), "%s.pub", path);
@@ -156,7 +159,8 @@ static void other_keys_are_refused(void **state)
 
 static void file_must_be_private(void **state)
 {
-	assert_int_equal(run("ssh-keygen -q -t ed25519 -N '' -f %s && chmod 640 %s", path, path), 0);
+	assert_int_equal(run("ssh-keygen -q -t ed25519 -N '' -f %s && chmod 640 %s", path, path),
+			 0);
 	refuse(EPERM, "chmod 600");
 	clean(NULL);
 	assert_int_equal(run("ssh-keygen -q -t ed25519 -N '' -f %s/x && ln -s x %s", dir, path), 0);
@@ -169,7 +173,8 @@ static void file_must_be_private(void **state)
 	refuse(EINVAL, "not a regular file");
 	if (geteuid() == 0) {
 		clean(NULL);
-		assert_int_equal(run("ssh-keygen -q -t ed25519 -N '' -f %s && chown 1 %s", path, path), 0);
+		assert_int_equal(
+			run("ssh-keygen -q -t ed25519 -N '' -f %s && chown 1 %s", path, path), 0);
 		refuse(EPERM, "uid 1");
 	}
 }

@@ -412,14 +412,14 @@ static void test_phases(void **state)
 		uint32_t type, phases;
 		bool once;
 	} rows[] = {
-		{ &gate_proto, GATE_SIGN, 3, false },    { &gate_proto, GATE_PROBE, 1, false },
-		{ &gate_proto, GATE_VERIFY, 1, false },  { &gate_proto, GATE_ATTACH, 2, false },
-		{ &gate_proto, GATE_CHANNEL, 2, false }, { &gate_proto, GATE_WHY, 2, false },
-		{ &gate_proto, GATE_VIOLATION, 1, false },
-		{ &init_proto, INIT_BIND, 1, true },     { &init_proto, INIT_SPAWN, 2, false },
-		{ &init_proto, INIT_SIGNAL, 2, false },  { &init_proto, INIT_DIAL, 2, false },
-		{ &init_proto, INIT_LISTEN, 2, false },  { &init_proto, INIT_SETUP, 4, true },
-		{ &init_proto, INIT_POWER, 4, false },   { &ctl_proto, CTL_START, 1, true },
+		{ &gate_proto, GATE_SIGN, 3, false },      { &gate_proto, GATE_PROBE, 1, false },
+		{ &gate_proto, GATE_VERIFY, 1, false },    { &gate_proto, GATE_ATTACH, 2, false },
+		{ &gate_proto, GATE_CHANNEL, 2, false },   { &gate_proto, GATE_WHY, 2, false },
+		{ &gate_proto, GATE_VIOLATION, 1, false }, { &init_proto, INIT_BIND, 1, true },
+		{ &init_proto, INIT_SPAWN, 2, false },     { &init_proto, INIT_SIGNAL, 2, false },
+		{ &init_proto, INIT_DIAL, 2, false },      { &init_proto, INIT_LISTEN, 2, false },
+		{ &init_proto, INIT_SETUP, 4, true },      { &init_proto, INIT_POWER, 4, false },
+		{ &ctl_proto, CTL_START, 1, true },
 	};
 
 	(void)state;

@@ -227,15 +227,19 @@ static void test_plain(void **state)
 
 	for (int creds = 0; creds < 2; creds++) {
 		if (creds)
-			assert_int_equal(setsockopt(sv[1], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)), 0);
+			assert_int_equal(
+				setsockopt(sv[1], SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)), 0);
 		for (unsigned int n = 1; n <= MSG_FDS_MAX + 1; n++) {
 			send_raw(sv[0], "SBg\1\22\0\0\0", 8, n);
-			assert_int_equal(msg_recv_plain(sv[1], &gate_proto, back, sizeof(back), &m, &e), -EPROTO);
+			assert_int_equal(
+				msg_recv_plain(sv[1], &gate_proto, back, sizeof(back), &m, &e),
+				-EPROTO);
 			assert_int_equal(m.nfds, 0);
 			assert_int_equal(next_fd(), next);
 		}
 		send_raw(sv[0], "", 0, 1);
-		assert_int_equal(msg_recv_plain(sv[1], &gate_proto, back, sizeof(back), &m, &e), -EPROTO);
+		assert_int_equal(msg_recv_plain(sv[1], &gate_proto, back, sizeof(back), &m, &e),
+				 -EPROTO);
 		assert_int_equal(msg_send(sv[0], &gate_proto, GATE_WHY, NULL, &e), 0);
 		assert_int_equal(msg_recv_plain(sv[1], &gate_proto, back, sizeof(back), &m, &e), 1);
 		assert_int_equal(m.type, GATE_WHY);
@@ -368,8 +372,13 @@ static void test_listen(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_every_row), T(test_fd_counts),   T(test_hostile),
-		T(test_plain), T(test_ends),      T(test_credentials), cmocka_unit_test(test_listen),
+		T(test_every_row),
+		T(test_fd_counts),
+		T(test_hostile),
+		T(test_plain),
+		T(test_ends),
+		T(test_credentials),
+		cmocka_unit_test(test_listen),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

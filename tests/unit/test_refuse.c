@@ -29,11 +29,11 @@ static void check_bytes(const uint8_t *b, size_t n, uint32_t reason, const char 
 	pad = b[at + 4];
 	assert_true(pad >= 4);
 	assert_int_equal(n - at, 4 + 1 + (1 + 4 + 4 + len + 4) + pad);
-	assert_int_equal(b[at + 5], 1);			/* SSH_MSG_DISCONNECT */
+	assert_int_equal(b[at + 5], 1); /* SSH_MSG_DISCONNECT */
 	assert_int_equal(u32(b + at + 6), reason);
 	assert_int_equal(u32(b + at + 10), len);
 	assert_memory_equal(b + at + 14, text, len);
-	assert_int_equal(u32(b + at + 14 + len), 0);	/* language */
+	assert_int_equal(u32(b + at + 14 + len), 0); /* language */
 }
 
 static void packet_is_well_formed(void **state)
@@ -81,7 +81,7 @@ static void client_gets_text_and_end(void **state)
 	assert_int_equal(l.n, 1);
 	refuse_expire(&l, NULL, 0, 1000 + REFUSE_LINGER_US);
 	assert_int_equal(l.n, 0);
-	assert_int_equal(close(sv[0]), -1);	/* closed already */
+	assert_int_equal(close(sv[0]), -1); /* closed already */
 	close(sv[1]);
 	assert_true(refuse_deadline(&l) == UINT64_MAX);
 }
@@ -120,8 +120,8 @@ static void the_oldest_makes_room(void **state)
 	}
 	assert_int_equal(l.n, REFUSE_MAX);
 	assert_int_equal(l.v[0].fd, sv[2][0]);
-	assert_int_equal(write(sv[0][1], "x", 1), -1);	/* closed on the other side */
-	assert_true(read(sv[0][1], c, sizeof(c)) > 0);	/* but the text had been sent */
+	assert_int_equal(write(sv[0][1], "x", 1), -1); /* closed on the other side */
+	assert_true(read(sv[0][1], c, sizeof(c)) > 0); /* but the text had been sent */
 	refuse_expire(&l, NULL, 0, UINT64_MAX - 1);
 	assert_int_equal(l.n, 0);
 	for (int i = 0; i < REFUSE_MAX + 2; i++)

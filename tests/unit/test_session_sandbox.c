@@ -25,7 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define DENIED 0 /* an error, or death */
+#define DENIED  0 /* an error, or death */
 #define GRANTED 1
 
 static int sock, victim; /* a TCP socket; a process of the same uid */
@@ -56,7 +56,8 @@ static long make_socket(void)
 }
 static long connect_socket(void)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(22),
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(22),
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
 	return connect(sock, (struct sockaddr *)&to, sizeof(to));
@@ -95,7 +96,10 @@ static long read_limits_of_victim(void)
 }
 static long executable_memory(void)
 {
-	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0;
+	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+			       MAP_FAILED
+		       ? -1
+		       : 0;
 }
 static long turn_executable(void)
 {
@@ -203,7 +207,8 @@ static void taken_over(void **state)
 		if (pid == 0)
 			attempt(probes[i].fn);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
-		got = WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS ? DENIED : WEXITSTATUS(status);
+		got = WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS ? DENIED
+									: WEXITSTATUS(status);
 		if ((WIFSIGNALED(status) && WTERMSIG(status) != SIGSYS) || got != probes[i].want)
 			fail_msg("%s: status 0x%x", probes[i].name, (unsigned int)status);
 	}

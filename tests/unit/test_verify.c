@@ -72,8 +72,8 @@ static int setup(void **state)
 	for (size_t i = 0; i < NKINDS; i++) {
 		if (run("test -e %s/%s", dir, kinds[i].file) == 0)
 			continue;
-		if (run("ssh-keygen -q -N '' -C t -t %s -b %s -f %s/%s", kinds[i].type, kinds[i].bits, dir,
-			kinds[i].file) != 0 ||
+		if (run("ssh-keygen -q -N '' -C t -t %s -b %s -f %s/%s", kinds[i].type,
+			kinds[i].bits, dir, kinds[i].file) != 0 ||
 		    run("SSH_AUTH_SOCK=%s ssh-add -q %s/%s", sock, dir, kinds[i].file) != 0)
 			return -1;
 	}
@@ -111,7 +111,8 @@ static size_t key_blob(const char *file, uint8_t *out)
 	return (size_t)n - (end[-1] == '=') - (end[-2] == '=');
 }
 
-static size_t signed_text(const char *alg, const uint8_t *blob, size_t blob_len, uint8_t *out, size_t cap)
+static size_t signed_text(const char *alg, const uint8_t *blob, size_t blob_len, uint8_t *out,
+			  size_t cap)
 {
 	struct wire_out o = { out, 0, cap, false };
 
@@ -128,7 +129,8 @@ static size_t signed_text(const char *alg, const uint8_t *blob, size_t blob_len,
 }
 
 /* SSH_AGENTC_SIGN_REQUEST; the answer carries the signature in its wire form. */
-static size_t agent_sign(const char *alg, uint32_t flags, const uint8_t *blob, size_t blob_len, uint8_t *sig)
+static size_t agent_sign(const char *alg, uint32_t flags, const uint8_t *blob, size_t blob_len,
+			 uint8_t *sig)
 {
 	uint8_t text[4096], req[8192], ans[4096];
 	struct wire_out o = { req, 0, sizeof(req), false };
@@ -169,8 +171,12 @@ struct sample {
 static void make_sample(const struct kind *k, struct sample *s)
 {
 	s->v = (struct verify_request){
-		.session_id = session_id, .session_id_len = sizeof(session_id), .login = LOGIN, .alg = k->alg,
-		.key = s->key, .sig = s->sig,
+		.session_id = session_id,
+		.session_id_len = sizeof(session_id),
+		.login = LOGIN,
+		.alg = k->alg,
+		.key = s->key,
+		.sig = s->sig,
 	};
 	s->v.key_len = key_blob(k->file, s->key);
 	s->v.sig_len = agent_sign(k->alg, k->agent_flags, s->key, s->v.key_len, s->sig);
@@ -272,8 +278,13 @@ static void any_damage_is_noticed(void **state)
 
 static void algorithms_do_not_mix(void **state)
 {
-	static const char *const others[] = { "ssh-rsa", "ssh-dss", "", "rsa-sha2-256 ", "RSA-SHA2-256",
-					      "ssh-ed25519-cert-v01@openssh.com", "sk-ssh-ed25519@openssh.com" };
+	static const char *const others[] = { "ssh-rsa",
+					      "ssh-dss",
+					      "",
+					      "rsa-sha2-256 ",
+					      "RSA-SHA2-256",
+					      "ssh-ed25519-cert-v01@openssh.com",
+					      "sk-ssh-ed25519@openssh.com" };
 
 	for (size_t i = 0; i < NKINDS; i++) {
 		struct sample s;
@@ -303,7 +314,8 @@ static void rsa_digest_is_bound(void **state)
 		struct wire_out o = { s.sig, 0, sizeof(s.sig), false };
 
 		make_sample(&kinds[4], &s);
-		w = (struct wire){ sig, agent_sign("rsa-sha2-256", flags[i], s.key, s.v.key_len, sig) };
+		w = (struct wire){ sig,
+				   agent_sign("rsa-sha2-256", flags[i], s.key, s.v.key_len, sig) };
 		assert_true(wire_str(&w, &name) && wire_str(&w, &raw));
 		s.v.sig = sig;
 		s.v.sig_len = 4 + name.n + 4 + raw.n;
@@ -331,7 +343,10 @@ static void bad_ecdsa_is_refused(void **state)
 	struct sample s;
 	struct wire_out o;
 	uint8_t inner[128];
-	static const struct { const char *r; size_t n; } bad[] = {
+	static const struct {
+		const char *r;
+		size_t n;
+	} bad[] = {
 		{ "", 0 }, { "\x00", 1 }, { "\x00\x01", 2 }, { "\x80", 1 }, { "\xff\xff", 2 },
 	};
 
@@ -350,7 +365,7 @@ static void bad_ecdsa_is_refused(void **state)
 	s.key[s.v.key_len - 1] ^= 1;
 	assert_int_equal(verify_signature(&s.v, NULL), -EINVAL);
 	make_sample(&kinds[1], &s);
-	s.key[s.v.key_len - 65] = 6;	/* hybrid form */
+	s.key[s.v.key_len - 65] = 6; /* hybrid form */
 	assert_int_equal(verify_signature(&s.v, NULL), -EINVAL);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct wire_out in = { inner, 0, sizeof(inner), false };
@@ -379,7 +394,8 @@ static void fingerprints_are_those_of_ssh_keygen(void **state)
 		assert_non_null(fgets(line, sizeof(line), f));
 		pclose(f);
 		assert_int_equal(sscanf(line, "%*s %63s", want), 1);
-		assert_int_equal(verify_fingerprint(key, key_blob(kinds[i].file, key), out, NULL), 0);
+		assert_int_equal(verify_fingerprint(key, key_blob(kinds[i].file, key), out, NULL),
+				 0);
 		assert_string_equal(out, want);
 	}
 }
