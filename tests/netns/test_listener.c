@@ -27,6 +27,7 @@
 #include "base/fd.h"
 #include "proto/ctl.h"
 #include "proto/msg.h"
+#include "process_lab.h"
 
 #define PORT    2201
 #define GATE_ID 65534
@@ -208,6 +209,12 @@ static void say(const struct conn *c, const char *text)
 	(void)!send(c->gate, text, strlen(text), MSG_NOSIGNAL);
 }
 
+static void hang_up(int *client, struct conn *c)
+{
+	fd_close(client);
+	fd_close(&c->gate);
+}
+
 static int dial(void)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET,
@@ -242,50 +249,6 @@ static pid_t serve(int *client, struct conn *c)
 	line = hear(*client, WAIT_MS);
 	sscanf(line, "session %d", &pid);
 	return pid;
-}
-
-static int field(pid_t pid, const char *name, char *out, size_t cap)
-{
-	char path[64], line[256];
-	FILE *f;
-	int found = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	f = fopen(path, "r");
-	if (!f)
-		return 0;
-	while (!found && fgets(line, sizeof(line), f))
-		if (strncmp(line, name, strlen(name)) == 0 && line[strlen(name)] == ':') {
-			snprintf(out, cap, "%s", line + strlen(name) + 2);
-			out[strcspn(out, "\n")] = 0;
-			found = 1;
-		}
-	fclose(f);
-	return found;
-}
-
-static int status_is(pid_t pid, const char *name, const char *value)
-{
-	char got[256] = "";
-	int good = field(pid, name, got, sizeof(got)) && strcmp(got, value) == 0;
-
-	if (!good)
-		printf("# %s of %d is '%s', not '%s'\n", name, pid, got, value);
-	return good;
-}
-
-static int alive(pid_t pid)
-{
-	char got[256];
-
-	return pid > 0 && field(pid, "State", got, sizeof(got)) && got[0] != 'Z';
-}
-
-static int wait_dead(pid_t pid)
-{
-	for (int i = 0; i < WAIT_MS / 10 && alive(pid); i++)
-		usleep(10000);
-	return !alive(pid);
 }
 
 /* The child of the listener that is called like the zygote and is not one of `sessions`. */
@@ -364,8 +327,7 @@ static void test_confinement(void)
 	struct ctl_closed closed;
 	ok(take_closed(&c, &closed) && closed.signal == 0 && !closed.timeout, "provisiond is told");
 	ok(strcmp(hear(client, WAIT_MS), "") == 0, "nobody else holds the connection");
-	fd_close(&client);
-	fd_close(&c.gate);
+	hang_up(&client, &c);
 }
 
 static void test_admission(void)
@@ -387,13 +349,11 @@ static void test_admission(void)
 	ok(take_conn(&more, WAIT_MS), "an authenticated connection counts no more");
 	say(&more, "exit 0");
 	ok(take_closed(&more, &closed), "... and an ended one neither");
-	fd_close(&more.gate);
-	fd_close(&extra);
+	hang_up(&extra, &more);
 	for (int i = 0; i < 3; i++) {
 		say(&c[i], "exit 0");
 		good &= take_closed(&c[i], &closed);
-		fd_close(&client[i]);
-		fd_close(&c[i].gate);
+		hang_up(&client[i], &c[i]);
 	}
 	ok(good, "all three end");
 }
@@ -416,8 +376,7 @@ static void test_full(void)
 	for (int i = 0; i < 2; i++) {
 		say(&c[i], "exit 0");
 		take_closed(&c[i], &closed);
-		fd_close(&client[i]);
-		fd_close(&c[i].gate);
+		hang_up(&client[i], &c[i]);
 	}
 	msg_send_fds(ctl, &ctl_proto, &(struct msg_out){ CTL_SETTINGS, &settings, &tcp, 1 }, NULL);
 	usleep(100000);
@@ -441,10 +400,8 @@ static void test_grace(void)
 	tell(&quick, CTL_DROP);
 	ok(take_closed(&quick, &closed) && !closed.timeout && wait_dead(pb),
 	   "provisiond can drop a connection");
-	fd_close(&a);
-	fd_close(&b);
-	fd_close(&slow.gate);
-	fd_close(&quick.gate);
+	hang_up(&a, &slow);
+	hang_up(&b, &quick);
 }
 
 static void test_provisiond_restart(void)
@@ -477,10 +434,8 @@ static void test_provisiond_restart(void)
 	say(&again, "exit 3");
 	ok(take_closed(&again, &closed) && closed.signal == 0,
 	   "the resumed connection's end is told");
-	fd_close(&client);
-	fd_close(&client2);
-	fd_close(&again.gate);
-	fd_close(&more.gate);
+	hang_up(&client, &again);
+	hang_up(&client2, &more);
 }
 
 static void test_crash(void)
@@ -508,35 +463,15 @@ static void test_crash(void)
 	   "sessions survive a killed zygote");
 	say(&c, "exit 0");
 	take_closed(&c, &closed);
-	fd_close(&c.gate);
-	fd_close(&cc);
+	hang_up(&cc, &c);
 	ok(serve(&cc, &c) > 0, "which is started again");
 	say(&c, "exit 0");
 	take_closed(&c, &closed);
 	say(&b, "exit 0");
 	ok(take_closed(&b, &closed), "a session of an old zygote is still reaped");
-	fd_close(&ca);
-	fd_close(&cb);
-	fd_close(&cc);
-	fd_close(&a.gate);
-	fd_close(&b.gate);
-	fd_close(&c.gate);
-}
-
-static uint64_t cpu_ticks(pid_t pid)
-{
-	char path[64], buf[1024];
-	unsigned long long u = 0, s = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	f = fopen(path, "r");
-	if (f && fgets(buf, sizeof(buf), f))
-		sscanf(strrchr(buf, ')') + 2,
-		       "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &u, &s);
-	if (f)
-		fclose(f);
-	return u + s;
+	hang_up(&ca, &a);
+	hang_up(&cb, &b);
+	hang_up(&cc, &c);
 }
 
 /* Few descriptors, many clients: it must neither spin nor stay broken. */
@@ -595,8 +530,7 @@ static void test_exhaustion(void)
 	ok(serve(&client, &c) > 0, "it recovers");
 	say(&c, "exit 0");
 	ok(take_closed(&c, &closed), "and keeps its table");
-	fd_close(&client);
-	fd_close(&c.gate);
+	hang_up(&client, &c);
 	stop_listener(SIGTERM);
 }
 
@@ -628,10 +562,8 @@ static void test_own_death(void)
 	say(&c, "exit 0");
 	say(&d, "exit 0");
 	ok(wait_dead(pid) && wait_dead(pid2), "they end when they are told to");
-	fd_close(&client);
-	fd_close(&client2);
-	fd_close(&c.gate);
-	fd_close(&d.gate);
+	hang_up(&client, &c);
+	hang_up(&client2, &d);
 }
 
 /* --- */
