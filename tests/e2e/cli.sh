@@ -41,7 +41,7 @@ wait $p
 like "leases" 'ip +172\.31\.199\.10 +web' "$(bay leases | tr -s ' ')"
 like "events are JSON lines" '"ev": *"ws.start|"ev": *"session' "$(bay events)"
 like "doctor prints a verdict per line" '^(OK|WARN|FAIL) ' "$(bay doctor 2>&1)"
-is "doctor as JSON" True "$(bay doctor --json 2>/dev/null | json 'isinstance(d, list) and len(d) > 10')"
+is "doctor as JSON" True "$(bay doctor --json 2>/dev/null | json 'd["ok"] and len(d["findings"]) > 10')"
 unlike "doctor finds no failure here" '^FAIL' "$(bay doctor 2>&1)"
 t "destroy" bay destroy web
 is "destroyed" absent "$(bay show web --json | json 'd["state"]')"

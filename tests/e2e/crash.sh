@@ -32,10 +32,13 @@ wait $p2; whole "a session survives provisiond's death" "$WORK/c2"
 sleep 1.5; bed kill provisiond; bed start provisiond
 wait $p3; is "a session can rekey after provisiond was replaced" 8000000 "$(cat "$WORK/rekey")"
 
+session_pids() { bay sessions --json | python3 -c 'import json,sys
+for s in json.load(sys.stdin): print(s["pid"])' | sort; }
 counter "$WORK/c3" & p4=$!
+sleep 0.7; session_pids >"$WORK/sessions"
 "$BED/run" ssh -F "$BED/ssh_config" alice@gate 'sleep 60' & victim=$!
 sleep 1
-session=$(bay sessions --json | python3 -c 'import json,sys; print(max(s["pid"] for s in json.load(sys.stdin)))')
+session=$(session_pids | comm -13 "$WORK/sessions" -)
 kill -KILL "$session"; wait $victim; is "a killed session ends its own connection" 255 $?
 t "and only its own" kill -0 $p4
 wait $p4; whole "the other session goes on" "$WORK/c3"
