@@ -145,7 +145,7 @@ secret=$(printf '%s' "$rt/" | rev)
 scan() { on -f alice@gate "sudo setsid ./probe scan $1 '$secret' >>hits 2>&1 </dev/null &" >/dev/null 2>&1; await 5 sh -c "grep -q begun '$upper/home/alice/hits'"; }
 scan 12 & wait $!
 fails=0
-for i in $(seq 100); do on alice@gate true >/dev/null 2>&1 || fails=$((fails + 1)); done
+for _ in $(seq 100); do on alice@gate true >/dev/null 2>&1 || fails=$((fails + 1)); done
 is "a hundred logins under a scanner" 0 "$fails"
 bay stop alice >/dev/null; bay start alice >/dev/null
 scan 4
