@@ -9,11 +9,17 @@
 
 struct audit_field {
 	const char *key;
-	const char *text;	/* NULL: number */
+	const char *text; /* NULL: number */
 	uint64_t number;
 };
-#define AUDIT_TEXT(k, v) { (k), (v), 0 }
-#define AUDIT_NUM(k, v) { (k), NULL, (uint64_t)(v) }
+#define AUDIT_TEXT(k, v)                                                                           \
+	{                                                                                          \
+		(k), (v), 0                                                                        \
+	}
+#define AUDIT_NUM(k, v)                                                                            \
+	{                                                                                          \
+		(k), NULL, (uint64_t)(v)                                                           \
+	}
 
 /* Open (create 0640). Empty path: no log, subscribers only. Called again on reload. */
 int audit_open(const char *path, struct err *e);

@@ -10,9 +10,10 @@ struct hostkey;
 /* Load the OpenSSH-format ed25519 private key, or make it (0600) and NAME.pub when the file does not exist. */
 int hostkey_load(const char *path, struct hostkey **out, struct err *e);
 void hostkey_free(struct hostkey *k);
-const uint8_t *hostkey_public(const struct hostkey *k);	/* 32 bytes */
+const uint8_t *hostkey_public(const struct hostkey *k); /* 32 bytes */
 /* Sign 20..64 bytes. */
-int hostkey_sign(const struct hostkey *k, const void *hash, size_t len, uint8_t sig[64], struct err *e);
+int hostkey_sign(const struct hostkey *k, const void *hash, size_t len, uint8_t sig[64],
+		 struct err *e);
 
 /*
  * Verify an SSH user-authentication signature (RFC 4252 section 7) over
@@ -42,4 +43,5 @@ int verify_fingerprint(const uint8_t *key, size_t len, char out[64], struct err 
  * 1 listed, 0 not listed (also: no such file), -errno the file cannot be trusted or read. With 0, e->code is set when
  * there is something to tell the administrator: the key's line has options, or there are lines that are no keys.
  */
-int keys_listed(const char *pattern, const char *user, const char *alg, const uint8_t *key, size_t len, struct err *e);
+int keys_listed(const char *pattern, const char *user, const char *alg, const uint8_t *key,
+		size_t len, struct err *e);

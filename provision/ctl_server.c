@@ -17,9 +17,9 @@
 #include "net.h"
 #include "proto/ctl.h"
 
-#define CTL_VERSION 1
-#define PEERS_MAX 8
-#define BACKLOG 16
+#define CTL_VERSION       1
+#define PEERS_MAX         8
+#define BACKLOG           16
 #define MESSAGES_PER_TURN 32
 
 struct peer {
@@ -35,13 +35,13 @@ struct ctl_server {
 	sd_event *loop;
 	struct registry *reg;
 	struct gate_server *gate;
-	char path[PATH_MAX];		/* run/gate.sock */
+	char path[PATH_MAX]; /* run/gate.sock */
 	int fd;
 	sd_event_source *io;
 	struct peer *peers;
 	unsigned int npeers;
-	struct net_listeners socks;	/* TCP, shared with the listener */
-	char complaint[ERR_TEXT_MAX];	/* last failure to open them: logged once */
+	struct net_listeners socks;   /* TCP, shared with the listener */
+	char complaint[ERR_TEXT_MAX]; /* last failure to open them: logged once */
 };
 
 _Static_assert(SETTINGS_LISTEN_MAX + 2 <= MSG_FDS_MAX, "all sockets travel in one message");
@@ -80,11 +80,16 @@ static int send_settings(struct peer *p, struct err *e)
 	const struct ctl_server *c = p->server;
 	const struct settings *s = registry_settings(c->reg);
 	struct ctl_settings m = {
-		.uid = s->gate.uid, .gid = s->gate.gid, .nplain = c->socks.nplain,
+		.uid = s->gate.uid,
+		.gid = s->gate.gid,
+		.nplain = c->socks.nplain,
 		.ntransparent = c->socks.ntransparent,
-		.grace_s = s->gate.login_grace, .startups_begin = s->gate.startups_begin,
-		.startups_rate = s->gate.startups_rate, .startups_full = s->gate.startups_full,
-		.per_source = s->gate.per_source, .source_v4_len = s->gate.source_v4_len,
+		.grace_s = s->gate.login_grace,
+		.startups_begin = s->gate.startups_begin,
+		.startups_rate = s->gate.startups_rate,
+		.startups_full = s->gate.startups_full,
+		.per_source = s->gate.per_source,
+		.source_v4_len = s->gate.source_v4_len,
 		.source_v6_len = s->gate.source_v6_len,
 	};
 
@@ -136,8 +141,8 @@ static int answer_start(void *ctx, struct msg *m, struct err *e)
 	int ret = 0;
 
 	if (start->version != CTL_VERSION)
-		return err_set(e, EPROTO, "serve 'sshd-gate': it speaks version %u, this is %u", start->version,
-			       CTL_VERSION);
+		return err_set(e, EPROTO, "serve 'sshd-gate': it speaks version %u, this is %u",
+			       start->version, CTL_VERSION);
 	if (count(&c->socks) == 0)
 		ret = open_socks(c, m->fds, m->nfds, e);
 	if (ret == 0)
@@ -246,7 +251,8 @@ static int on_connect(sd_event_source *src, int lfd, uint32_t revents, void *use
 	if (msg_peer(fd, &pid, &uid, &e) < 0) {
 		log_warn("%s", e.text);
 	} else if (uid != 0 && uid != registry_settings(c->reg)->gate.uid) {
-		log_warn("serve '%s': process %d of uid %u is not the listener ([gate] user)", c->path, pid, uid);
+		log_warn("serve '%s': process %d of uid %u is not the listener ([gate] user)",
+			 c->path, pid, uid);
 	} else if (c->npeers >= PEERS_MAX) {
 		log_warn("serve '%s': %u listeners are connected already", c->path, c->npeers);
 	} else if (peer_new(c, fd, &e) < 0) {
@@ -272,7 +278,8 @@ static int permit_gate(struct ctl_server *c, struct err *e)
 	return 0;
 }
 
-int ctl_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostkey, struct ctl_server **out, struct err *e)
+int ctl_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostkey,
+		   struct ctl_server **out, struct err *e)
 {
 	const struct settings *s = registry_settings(reg);
 	struct ctl_server *c = calloc(1, sizeof(*c));
@@ -286,7 +293,8 @@ int ctl_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostkey
 	c->fd = -1;
 	ret = gate_server_new(loop, reg, hostkey, tell_state, &c->gate, e);
 	if (ret == 0 && str_format(c->path, sizeof(c->path), "%s/gate.sock", s->storage.run) < 0)
-		ret = err_set(e, ENAMETOOLONG, "listen on '%s/gate.sock': path too long", s->storage.run);
+		ret = err_set(e, ENAMETOOLONG, "listen on '%s/gate.sock': path too long",
+			      s->storage.run);
 	if (ret == 0) {
 		c->fd = msg_listen(c->path, 0600, BACKLOG, e);
 		ret = c->fd < 0 ? c->fd : permit_gate(c, e);

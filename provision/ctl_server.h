@@ -12,8 +12,8 @@
 struct ctl_server;
 
 /* Listens at once; the TCP sockets are opened when the first listener asks. Owns neither registry nor host key. */
-int ctl_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostkey, struct ctl_server **out,
-		   struct err *e);
+int ctl_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostkey,
+		   struct ctl_server **out, struct err *e);
 /*
  * After registry_set_settings: open the listening sockets again when addresses changed, and tell the listeners. On
  * failure the old sockets stay in use.

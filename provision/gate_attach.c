@@ -13,8 +13,8 @@
 #include "base/num.h"
 #include "limits.h"
 
-#define ATTACHES_MAX 256	/* of one connection; each one needs a workspace that died under it */
-#define OOM_TOGETHER_US 2000000	/* one kill by the memory limit may end several channels */
+#define ATTACHES_MAX    256 /* of one connection; each one needs a workspace that died under it */
+#define OOM_TOGETHER_US 2000000 /* one kill by the memory limit may end several channels */
 
 static int refuse(struct gate_conn *c, const char *text, struct err *e)
 {
@@ -56,7 +56,8 @@ static void remember_kills(struct gate_conn *c)
 {
 	struct err e;
 
-	c->oom_known = limits_oom_kills(registry_settings(c->g->reg), c->saved.info.workspace, &c->oom_seen, &e) == 0;
+	c->oom_known = limits_oom_kills(registry_settings(c->g->reg), c->saved.info.workspace,
+					&c->oom_seen, &e) == 0;
 }
 
 static int attached(struct gate_conn *c, struct workspace *ws, struct err *e)
@@ -87,8 +88,12 @@ static void done(struct waiter *w, struct workspace *ws, int result, const struc
 	c->attaching = false;
 	if (c->fd < 0)
 		return;
-	ret = result < 0 || !ws ? refuse(c, why && why->text[0] ? why->text : "enter the workspace: it did not start", &e) :
-				  attached(c, ws, &e);
+	ret = result < 0 || !ws
+		      ? refuse(c,
+			       why && why->text[0] ? why->text
+						   : "enter the workspace: it did not start",
+			       &e)
+		      : attached(c, ws, &e);
 	if (ret < 0)
 		gone(c, &e);
 }
@@ -102,12 +107,15 @@ int gate_attach_begin(void *ctx, struct msg *m, struct err *e)
 	struct err why = { 0 };
 
 	if (c->attaching || ++c->attaches > ATTACHES_MAX)
-		return err_set(e, EPROTO, "attach connection '%s': asked too often", c->saved.info.id);
-	if (workspace_choose(c->g->reg, c->saved.info.user, c->wanted, &c->local.addr, name, &why) < 0)
+		return err_set(e, EPROTO, "attach connection '%s': asked too often",
+			       c->saved.info.id);
+	if (workspace_choose(c->g->reg, c->saved.info.user, c->wanted, &c->local.addr, name, &why) <
+	    0)
 		return refuse(c, why.text, e);
 	/* The choice was made for this connection: a reload does not move it to another workspace. */
 	if (c->attached && strcmp(name, c->saved.info.workspace) != 0)
-		return refuse(c, "enter the workspace: its configuration has changed, log in again", e);
+		return refuse(c, "enter the workspace: its configuration has changed, log in again",
+			      e);
 	(void)str_copy(c->saved.info.workspace, sizeof(c->saved.info.workspace), name);
 	ws = workspace_find(c->g->reg, name);
 	c->created = !ws || !workspace_exists(ws);
@@ -151,8 +159,8 @@ void gate_attach_end(struct gate_conn *c)
 }
 
 static const char *const kind_names[] = {
-	[GATE_CHAN_SHELL] = "shell", [GATE_CHAN_EXEC] = "exec", [GATE_CHAN_SUBSYSTEM] = "sftp",
-	[GATE_CHAN_DIAL] = "dial", [GATE_CHAN_LISTEN] = "listen",
+	[GATE_CHAN_SHELL] = "shell", [GATE_CHAN_EXEC] = "exec",     [GATE_CHAN_SUBSYSTEM] = "sftp",
+	[GATE_CHAN_DIAL] = "dial",   [GATE_CHAN_LISTEN] = "listen",
 };
 #define NKINDS (sizeof(kind_names) / sizeof(kind_names[0]))
 
@@ -172,8 +180,8 @@ static void summarize(struct gate_conn *c)
 	}
 	for (size_t k = 0; k < NKINDS; k++)
 		if (have[k])
-			used += (size_t)snprintf(info->kinds + used, sizeof(info->kinds) - used, "%s%s", used ? " " : "",
-						 kind_names[k]);
+			used += (size_t)snprintf(info->kinds + used, sizeof(info->kinds) - used,
+						 "%s%s", used ? " " : "", kind_names[k]);
 }
 
 /* A notice. More channels than the table holds are not shown; nothing depends on it. */
@@ -201,7 +209,8 @@ int gate_attach_channel(void *ctx, struct msg *m, struct err *e)
 	if (n->open)
 		(void)str_format(text, sizeof(text), "%s", kind_names[n->kind]);
 	else
-		(void)str_format(text, sizeof(text), "%s, status %u", kind_names[n->kind], n->status);
+		(void)str_format(text, sizeof(text), "%s, status %u", kind_names[n->kind],
+				 n->status);
 	gate_server_audit_limited(c, n->open ? "chan.open" : "chan.close", "ok", text);
 	return 0;
 }
@@ -233,8 +242,8 @@ int gate_attach_why(void *ctx, struct msg *m, struct err *e)
 	struct gate_because b = { 0 };
 	uint64_t kills;
 
-	if (c->attached &&
-	    limits_oom_kills(registry_settings(c->g->reg), c->saved.info.workspace, &kills, NULL) == 0)
+	if (c->attached && limits_oom_kills(registry_settings(c->g->reg), c->saved.info.workspace,
+					    &kills, NULL) == 0)
 		explain(c, kills, b.text, sizeof(b.text));
 	return gate_server_send(c, GATE_BECAUSE, &b, -1, e);
 }

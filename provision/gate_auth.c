@@ -10,8 +10,8 @@
 
 #include "base/clk.h"
 
-#define SIGNS_BEFORE_AUTH 4	/* a client may exchange keys again before it logs in; none does */
-#define AUTH_MESSAGES_MAX 64	/* probes and signatures of one connection */
+#define SIGNS_BEFORE_AUTH 4  /* a client may exchange keys again before it logs in; none does */
+#define AUTH_MESSAGES_MAX 64 /* probes and signatures of one connection */
 
 int gate_auth_sign(void *ctx, struct msg *m, struct err *e)
 {
@@ -21,7 +21,8 @@ int gate_auth_sign(void *ctx, struct msg *m, struct err *e)
 	int ret;
 
 	if (c->st.phase == GATE_PHASE_AUTH && ++c->signs > SIGNS_BEFORE_AUTH)
-		return err_set(e, EPROTO, "sign for connection '%s': too many hashes before authentication",
+		return err_set(e, EPROTO,
+			       "sign for connection '%s': too many hashes before authentication",
 			       c->saved.info.id);
 	ans.sig.len = 64;
 	ret = hostkey_sign(c->g->hostkey, req->hash.data, req->hash.len, ans.sig.data, e);
@@ -96,7 +97,8 @@ static int accepted(struct gate_conn *c, struct err *e)
 	char reason[128];
 
 	if (sessions_count(info->user) >= s->limits.connections_per_user) {
-		(void)str_format(reason, sizeof(reason), "log in '%s': %u connections are open ([limits] %s)", info->user,
+		(void)str_format(reason, sizeof(reason),
+				 "log in '%s': %u connections are open ([limits] %s)", info->user,
 				 s->limits.connections_per_user, "connections_per_user");
 		gate_server_audit(c, "auth.fail", "refused", reason);
 		return verdict(c, false, true, reason, e);
@@ -116,7 +118,8 @@ static int accepted(struct gate_conn *c, struct err *e)
 static int examine(struct gate_conn *c, const struct gate_key *k, struct err *e)
 {
 	if (c->saved.hash_len == 0)
-		return err_set(e, EPROTO, "authenticate connection '%s': no keys were exchanged", c->saved.info.id);
+		return err_set(e, EPROTO, "authenticate connection '%s': no keys were exchanged",
+			       c->saved.info.id);
 	if (!c->login_fixed)
 		parse_login(c, k->login);
 	if (strcmp(c->saved.login, k->login) != 0) {
@@ -127,7 +130,9 @@ static int examine(struct gate_conn *c, const struct gate_key *k, struct err *e)
 		gate_server_audit(c, "auth.fail", "refused", "too many requests");
 		return verdict(c, false, true, "too many authentication requests", e);
 	}
-	return verify_fingerprint(k->key.data, k->key.len, c->saved.info.fingerprint, e) < 0 ? -e->code : 1;
+	return verify_fingerprint(k->key.data, k->key.len, c->saved.info.fingerprint, e) < 0
+		       ? -e->code
+		       : 1;
 }
 
 int gate_auth_probe(void *ctx, struct msg *m, struct err *e)
@@ -155,8 +160,14 @@ int gate_auth_verify(void *ctx, struct msg *m, struct err *e)
 	if (ret <= 0)
 		return ret;
 	v = (struct verify_request){
-		.session_id = c->saved.hash, .session_id_len = c->saved.hash_len, .login = c->saved.login, .alg = k->alg,
-		.key = k->key.data, .key_len = k->key.len, .sig = k->sig.data, .sig_len = k->sig.len,
+		.session_id = c->saved.hash,
+		.session_id_len = c->saved.hash_len,
+		.login = c->saved.login,
+		.alg = k->alg,
+		.key = k->key.data,
+		.key_len = k->key.len,
+		.sig = k->sig.data,
+		.sig_len = k->sig.len,
 	};
 	/* Both checks in every case: how long it takes tells nothing about which of them failed. */
 	listed = key_listed(c, k);

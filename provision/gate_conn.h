@@ -16,7 +16,7 @@ struct gate_server {
 	struct registry *reg;
 	struct hostkey *hostkey;
 	gate_state_fn state;
-	int sessionsfd;			/* run/sessions */
+	int sessionsfd; /* run/sessions */
 	char banner[1024];
 	struct gate_conn *conns;
 	unsigned int nconns;
@@ -26,37 +26,43 @@ struct gate_conn {
 	struct gate_server *g;
 	struct gate_conn *next;
 	uint8_t id[CTL_ID_LEN];
-	void *owner;			/* listener that can be told, or NULL */
-	int fd;				/* -1: the session has ended */
+	void *owner; /* listener that can be told, or NULL */
+	int fd;      /* -1: the session has ended */
 	sd_event_source *io, *timer;
-	struct msg_state st;		/* phase */
-	struct session_saved saved;	/* what is known; info is listed when phase is OPEN */
+	struct msg_state st;        /* phase */
+	struct session_saved saved; /* what is known; info is listed when phase is OPEN */
 	struct ipport peer, local;
-	char wanted[STR_NAME_MAX];	/* workspace of "user+workspace" */
+	char wanted[STR_NAME_MAX]; /* workspace of "user+workspace" */
 	uint64_t opened_us;
-	bool login_fixed;		/* the first login name of the connection is known */
-	bool login_valid;		/* ... and names a user */
-	bool doomed;			/* was told to leave: nothing more is answered */
+	bool login_fixed; /* the first login name of the connection is known */
+	bool login_valid; /* ... and names a user */
+	bool doomed;      /* was told to leave: nothing more is answered */
 	bool attaching, attached, want_progress, headline, created;
 	uint32_t signs, auth_messages, tries, attaches;
 	struct waiter waiter;
-	uint64_t attach_us;		/* when the attach began */
-	uint64_t oom_seen, oom_us;	/* kills explained already; when the last one was */
-	bool oom_known;			/* oom_seen is valid */
-	struct { uint32_t id; uint8_t kind; bool used; } channels[GATE_CHANNELS_MAX];
+	uint64_t attach_us;        /* when the attach began */
+	uint64_t oom_seen, oom_us; /* kills explained already; when the last one was */
+	bool oom_known;            /* oom_seen is valid */
+	struct {
+		uint32_t id;
+		uint8_t kind;
+		bool used;
+	} channels[GATE_CHANNELS_MAX];
 	uint32_t audit_tokens, audit_lost;
 	uint64_t audit_us;
-	uint32_t turn_messages;		/* handled since turn_us */
+	uint32_t turn_messages; /* handled since turn_us */
 	uint64_t turn_us;
-	bool throttled;			/* not read from until the timer says so */
+	bool throttled; /* not read from until the timer says so */
 };
 
 /* gate_server.c */
 int gate_server_send(struct gate_conn *c, uint32_t type, const void *body, int fd, struct err *e);
 /* Audit line about this connection; reason NULL or "": none. */
-void gate_server_audit(struct gate_conn *c, const char *event, const char *result, const char *reason);
+void gate_server_audit(struct gate_conn *c, const char *event, const char *result,
+		       const char *reason);
 /* As above for what a session can cause at any rate: beyond 100 per second it is only counted. */
-void gate_server_audit_limited(struct gate_conn *c, const char *event, const char *result, const char *reason);
+void gate_server_audit_limited(struct gate_conn *c, const char *event, const char *result,
+			       const char *reason);
 void gate_server_tell(struct gate_conn *c, enum ctl_state_kind kind);
 /* The session was told to leave; end the connection when it does not. */
 void gate_server_doom(struct gate_conn *c);

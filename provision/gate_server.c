@@ -16,14 +16,15 @@
 #include "base/path.h"
 #include "base/proc.h"
 
-#define CONNS_MAX 8192
+#define CONNS_MAX         8192
 #define MESSAGES_PER_TURN 4
-#define MESSAGES_PER_SPAN 100	/* ... and no more than these in SPAN_US; key exchanges alone cannot come faster */
-#define SPAN_US 100000
-#define LEAVE_US 2000000	/* a session that was told to leave has this long */
-#define LINGER_US 1000000	/* the listener says within this time how the process ended */
-#define GRACE_EXTRA_S 10	/* after login_grace the listener kills; this is for one that is gone */
-#define AUDIT_BURST 1000
+#define MESSAGES_PER_SPAN                                                                          \
+	100 /* ... and no more than these in SPAN_US; key exchanges alone cannot come faster */
+#define SPAN_US          100000
+#define LEAVE_US         2000000 /* a session that was told to leave has this long */
+#define LINGER_US        1000000 /* the listener says within this time how the process ended */
+#define GRACE_EXTRA_S    10 /* after login_grace the listener kills; this is for one that is gone */
+#define AUDIT_BURST      1000
 #define AUDIT_PER_SECOND 100
 
 static void conn_end(struct gate_conn *c, uint32_t signal, bool timeout);
@@ -35,7 +36,8 @@ int gate_server_send(struct gate_conn *c, uint32_t type, const void *body, int f
 	return msg_send_fds(c->fd, &gate_proto, &(struct msg_out){ type, body, &fd, fd >= 0 }, e);
 }
 
-void gate_server_audit(struct gate_conn *c, const char *event, const char *result, const char *reason)
+void gate_server_audit(struct gate_conn *c, const char *event, const char *result,
+		       const char *reason)
 {
 	const struct session_info *i = &c->saved.info;
 	char src[IP_TEXT_MAX], dst[IP_TEXT_MAX];
@@ -47,7 +49,8 @@ void gate_server_audit(struct gate_conn *c, const char *event, const char *resul
 	f[n++] = (struct audit_field)AUDIT_NUM("sport", c->peer.port);
 	f[n++] = (struct audit_field)AUDIT_TEXT("dst", ip_text(&c->local.addr, dst, sizeof(dst)));
 	if (c->saved.login[0])
-		f[n++] = (struct audit_field)AUDIT_TEXT("user", c->login_valid ? i->user : c->saved.login);
+		f[n++] = (struct audit_field)AUDIT_TEXT("user",
+							c->login_valid ? i->user : c->saved.login);
 	if (i->workspace[0])
 		f[n++] = (struct audit_field)AUDIT_TEXT("ws", i->workspace);
 	if (i->fingerprint[0]) {
@@ -66,13 +69,16 @@ void gate_server_audit(struct gate_conn *c, const char *event, const char *resul
 	audit_write(event, f, n);
 }
 
-void gate_server_audit_limited(struct gate_conn *c, const char *event, const char *result, const char *reason)
+void gate_server_audit_limited(struct gate_conn *c, const char *event, const char *result,
+			       const char *reason)
 {
 	uint64_t now = clk_now_us(), fresh = (now - c->audit_us) * AUDIT_PER_SECOND / 1000000;
 
 	if (fresh) {
 		c->audit_us = now;
-		c->audit_tokens = fresh > AUDIT_BURST - c->audit_tokens ? AUDIT_BURST : c->audit_tokens + (uint32_t)fresh;
+		c->audit_tokens = fresh > AUDIT_BURST - c->audit_tokens
+					  ? AUDIT_BURST
+					  : c->audit_tokens + (uint32_t)fresh;
 	}
 	if (c->audit_tokens == 0) {
 		c->audit_lost++;
@@ -168,9 +174,9 @@ static void learn_pid(struct gate_conn *c, pid_t pid)
 static int receive(struct gate_conn *c, struct err *e)
 {
 	static const struct msg_route routes[] = {
-		{ GATE_SIGN, gate_auth_sign },		{ GATE_PROBE, gate_auth_probe },
-		{ GATE_VERIFY, gate_auth_verify },	{ GATE_ATTACH, gate_attach_begin },
-		{ GATE_CHANNEL, gate_attach_channel },	{ GATE_WHY, gate_attach_why },
+		{ GATE_SIGN, gate_auth_sign },           { GATE_PROBE, gate_auth_probe },
+		{ GATE_VERIFY, gate_auth_verify },       { GATE_ATTACH, gate_attach_begin },
+		{ GATE_CHANNEL, gate_attach_channel },   { GATE_WHY, gate_attach_why },
 		{ GATE_VIOLATION, gate_auth_violation },
 	};
 	static const struct msg_table table = { &gate_proto, routes,
@@ -274,9 +280,12 @@ static int welcome(struct gate_conn *c, struct err *e)
 {
 	const struct settings *s = registry_settings(c->g->reg);
 	struct gate_welcome w = {
-		.auth_tries = s->gate.max_auth_tries, .max_sessions = s->gate.max_sessions,
-		.grace_s = s->gate.login_grace, .alive_interval_s = s->gate.alive_interval,
-		.alive_count = s->gate.alive_count, .rekey_mb = s->gate.rekey_mb,
+		.auth_tries = s->gate.max_auth_tries,
+		.max_sessions = s->gate.max_sessions,
+		.grace_s = s->gate.login_grace,
+		.alive_interval_s = s->gate.alive_interval,
+		.alive_count = s->gate.alive_count,
+		.rekey_mb = s->gate.rekey_mb,
 	};
 
 	w.host_key.len = 32;
@@ -292,7 +301,7 @@ static int welcome(struct gate_conn *c, struct err *e)
 /* What was asked before the takeover is asked again after GATE_RESUMED: throw it away. */
 static void discard_queue(struct gate_conn *c)
 {
-	struct gate_key body;	/* the largest request */
+	struct gate_key body; /* the largest request */
 	struct msg m;
 
 	/* A socket's buffer holds fewer than that. */
@@ -340,7 +349,8 @@ static struct gate_conn *find(struct gate_server *g, const uint8_t id[CTL_ID_LEN
 static int add_sources(struct gate_conn *c, struct err *e)
 {
 	const struct settings *s = registry_settings(c->g->reg);
-	uint64_t grace = s->gate.login_grace ? (s->gate.login_grace + GRACE_EXTRA_S) * UINT64_C(1000000) : 0;
+	uint64_t grace =
+		s->gate.login_grace ? (s->gate.login_grace + GRACE_EXTRA_S) * UINT64_C(1000000) : 0;
 	int on = 1, ret;
 
 	if (setsockopt(c->fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
@@ -349,7 +359,8 @@ static int add_sources(struct gate_conn *c, struct err *e)
 	if (ret == 0)
 		ret = sd_event_add_io(c->g->loop, &c->io, c->fd, EPOLLIN, on_io, c);
 	if (ret >= 0)
-		ret = sd_event_add_time(c->g->loop, &c->timer, CLOCK_MONOTONIC, clk_now_us() + grace, 0, on_timer, c);
+		ret = sd_event_add_time(c->g->loop, &c->timer, CLOCK_MONOTONIC,
+					clk_now_us() + grace, 0, on_timer, c);
 	if (ret >= 0 && !grace)
 		ret = sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
 	return ret < 0 ? err_ret(e, ret, "serve connection '%s'", c->saved.info.id) : 0;
@@ -364,7 +375,8 @@ static int is_seqpacket(int fd)
 	       getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
 }
 
-static struct gate_conn *conn_new(struct gate_server *g, const struct ctl_conn *m, int fd, void *owner)
+static struct gate_conn *conn_new(struct gate_server *g, const struct ctl_conn *m, int fd,
+				  void *owner)
 {
 	struct gate_conn *c = calloc(1, sizeof(*c));
 
@@ -388,7 +400,8 @@ static struct gate_conn *conn_new(struct gate_server *g, const struct ctl_conn *
 	return c;
 }
 
-int gate_server_add(struct gate_server *g, const struct ctl_conn *m, int fd, void *owner, struct err *e)
+int gate_server_add(struct gate_server *g, const struct ctl_conn *m, int fd, void *owner,
+		    struct err *e)
 {
 	struct gate_conn *c = find(g, m->id.data);
 	auto_fd int mine = fd;
@@ -404,7 +417,8 @@ int gate_server_add(struct gate_server *g, const struct ctl_conn *m, int fd, voi
 		return 0;
 	}
 	if (c || !is_seqpacket(fd))
-		return err_set(e, EPROTO, "take over a connection: %s", c ? "its id is in use" : "not a session's socket");
+		return err_set(e, EPROTO, "take over a connection: %s",
+			       c ? "its id is in use" : "not a session's socket");
 	if (g->nconns >= CONNS_MAX || !(c = conn_new(g, m, fd, owner))) {
 		g->state(owner, m->id.data, CTL_DROP);
 		return err_set(e, ENOMEM, "take over a connection: %u are open", g->nconns);
@@ -420,7 +434,7 @@ int gate_server_add(struct gate_server *g, const struct ctl_conn *m, int fd, voi
 		ret = welcome(c, e);
 	}
 	if (ret == -EPIPE) {
-		session_gone(c);	/* as short-lived as a port scan */
+		session_gone(c); /* as short-lived as a port scan */
 		return 0;
 	}
 	if (ret < 0)
@@ -465,8 +479,8 @@ void gate_server_reload(struct gate_server *g)
 	}
 }
 
-int gate_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostkey, gate_state_fn state,
-		    struct gate_server **out, struct err *e)
+int gate_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostkey,
+		    gate_state_fn state, struct gate_server **out, struct err *e)
 {
 	struct gate_server *g = calloc(1, sizeof(*g));
 	struct err why = { 0 };

@@ -16,8 +16,8 @@ struct gate_server;
 typedef void (*gate_state_fn)(void *owner, const uint8_t id[CTL_ID_LEN], enum ctl_state_kind kind);
 
 /* The registry and the host key are not owned and must outlive the object. */
-int gate_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostkey, gate_state_fn state,
-		    struct gate_server **out, struct err *e);
+int gate_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostkey,
+		    gate_state_fn state, struct gate_server **out, struct err *e);
 /* Drops every connection object; session processes see nothing, as after a crash (their listener keeps a duplicate). */
 void gate_server_free(struct gate_server *g);
 /* Read again what was taken from files (banner). Living connections keep the limits they were welcomed with. */
@@ -27,7 +27,8 @@ void gate_server_reload(struct gate_server *g);
  * Take over a connection: consumes `fd` in every case. With c->resumed the identity comes from run/sessions; one that
  * is not known there is dropped (CTL_DROP). A known id (the listener reconnected) only changes its owner.
  */
-int gate_server_add(struct gate_server *g, const struct ctl_conn *c, int fd, void *owner, struct err *e);
+int gate_server_add(struct gate_server *g, const struct ctl_conn *c, int fd, void *owner,
+		    struct err *e);
 /* The listener saw the session process end. */
 void gate_server_closed(struct gate_server *g, const struct ctl_closed *c);
 /* The listener `owner` is gone; its connections live on without one. */

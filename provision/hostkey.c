@@ -20,17 +20,17 @@
 #include "base/str.h"
 #include "wire.h"
 
-#define MAGIC "openssh-key-v1"	/* with its NUL */
-#define PEM_BEGIN "-----BEGIN OPENSSH PRIVATE KEY-----\n"
-#define PEM_END "-----END OPENSSH PRIVATE KEY-----\n"
+#define MAGIC       "openssh-key-v1" /* with its NUL */
+#define PEM_BEGIN   "-----BEGIN OPENSSH PRIVATE KEY-----\n"
+#define PEM_END     "-----END OPENSSH PRIVATE KEY-----\n"
 #define PEM_COLUMNS 70
-#define FILE_MAX 8192
-#define SEED_LEN 32
-#define PUBLIC_LEN 32
-#define TYPE "ssh-ed25519"
-#define BLOCK 8			/* padding of an unencrypted private section */
-#define HASH_MIN 20		/* SHA-1, the shortest exchange hash there is */
-#define HASH_MAX 64
+#define FILE_MAX    8192
+#define SEED_LEN    32
+#define PUBLIC_LEN  32
+#define TYPE        "ssh-ed25519"
+#define BLOCK       8  /* padding of an unencrypted private section */
+#define HASH_MIN    20 /* SHA-1, the shortest exchange hash there is */
+#define HASH_MAX    64
 
 struct hostkey {
 	EVP_PKEY *key;
@@ -71,14 +71,16 @@ static bool parse_private(struct wire w, uint8_t seed[SEED_LEN], const struct wi
 
 	if (w.n % BLOCK || !wire_u32(&w, &check1) || !wire_u32(&w, &check2) || check1 != check2)
 		return false;
-	if (!wire_expect(&w, TYPE) || !wire_str(&w, &pub) || !wire_str(&w, &priv) || !wire_str(&w, &comment))
+	if (!wire_expect(&w, TYPE) || !wire_str(&w, &pub) || !wire_str(&w, &priv) ||
+	    !wire_str(&w, &comment))
 		return false;
 	if (pub.n != PUBLIC_LEN || priv.n != SEED_LEN + PUBLIC_LEN || w.n >= BLOCK)
 		return false;
 	for (size_t i = 0; i < w.n; i++)
 		if (w.p[i] != i + 1)
 			return false;
-	if (memcmp(pub.p, public->p, PUBLIC_LEN) != 0 || memcmp(priv.p + SEED_LEN, public->p, PUBLIC_LEN) != 0)
+	if (memcmp(pub.p, public->p, PUBLIC_LEN) != 0 ||
+	    memcmp(priv.p + SEED_LEN, public->p, PUBLIC_LEN) != 0)
 		return false;
 	memcpy(seed, priv.p, SEED_LEN);
 	return true;
@@ -98,11 +100,13 @@ static const char *parse(struct wire w, uint8_t seed[SEED_LEN], uint8_t public[P
 		return "damaged";
 	if (!wire_is(&cipher, "none") || !wire_is(&kdf, "none"))
 		return "it is encrypted (ssh-keygen -p removes the passphrase)";
-	if (!wire_u32(&w, &count) || count != 1 || !wire_str(&w, &blob) || !wire_str(&w, &private) || w.n || options.n)
+	if (!wire_u32(&w, &count) || count != 1 || !wire_str(&w, &blob) ||
+	    !wire_str(&w, &private) || w.n || options.n)
 		return "damaged";
 	if (!wire_expect(&blob, TYPE))
 		return "its type is not ssh-ed25519 (ssh-keygen -t ed25519 makes one)";
-	if (!wire_str(&blob, &pub) || pub.n != PUBLIC_LEN || blob.n || !parse_private(private, seed, &pub))
+	if (!wire_str(&blob, &pub) || pub.n != PUBLIC_LEN || blob.n ||
+	    !parse_private(private, seed, &pub))
 		return "damaged";
 	memcpy(public, pub.p, PUBLIC_LEN);
 	return NULL;
@@ -134,10 +138,12 @@ static int check_file(int fd, const char *path, struct err *e)
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, EINVAL, "load host key '%s': not a regular file", path);
 	if (st.st_uid != geteuid())
-		return err_set(e, EPERM, "load host key '%s': it belongs to uid %u (chown root)", path, st.st_uid);
+		return err_set(e, EPERM, "load host key '%s': it belongs to uid %u (chown root)",
+			       path, st.st_uid);
 	if (st.st_mode & 077)
-		return err_set(e, EPERM, "load host key '%s': mode %04o lets others read it (chmod 600)", path,
-			       st.st_mode & 07777);
+		return err_set(e, EPERM,
+			       "load host key '%s': mode %04o lets others read it (chmod 600)",
+			       path, st.st_mode & 07777);
 	if (st.st_size >= FILE_MAX)
 		return err_set(e, EFBIG, "load host key '%s': not an OpenSSH private key", path);
 	return 0;
@@ -170,7 +176,8 @@ static int load(int fd, const char *path, struct hostkey **out, struct err *e)
 	if (ret == 0 && memcmp((*out)->public, public, PUBLIC_LEN) != 0) {
 		hostkey_free(*out);
 		*out = NULL;
-		ret = err_set(e, EINVAL, "load host key '%s': its public half does not belong to it", path);
+		ret = err_set(e, EINVAL,
+			      "load host key '%s': its public half does not belong to it", path);
 	}
 	OPENSSL_cleanse(text, sizeof(text));
 	OPENSSL_cleanse(bytes, sizeof(bytes));
@@ -188,7 +195,8 @@ static void put_blob(struct wire_out *o, const uint8_t public[PUBLIC_LEN])
 	wire_put_str(o, buf, blob.n);
 }
 
-static void put_private(struct wire_out *o, const uint8_t seed[SEED_LEN], const uint8_t public[PUBLIC_LEN])
+static void put_private(struct wire_out *o, const uint8_t seed[SEED_LEN],
+			const uint8_t public[PUBLIC_LEN])
 {
 	uint8_t both[SEED_LEN + PUBLIC_LEN], check[4], pad = 0;
 
@@ -209,11 +217,13 @@ static void put_private(struct wire_out *o, const uint8_t seed[SEED_LEN], const 
 }
 
 /* The file as ssh-keygen writes it. Bytes written to `text` (NUL-terminated). */
-static size_t format(const uint8_t seed[SEED_LEN], const uint8_t public[PUBLIC_LEN], char *text, size_t cap)
+static size_t format(const uint8_t seed[SEED_LEN], const uint8_t public[PUBLIC_LEN], char *text,
+		     size_t cap)
 {
 	uint8_t all[512], private[256];
 	char base64[4 * sizeof(all) / 3 + 8];
-	struct wire_out o = { all, 0, sizeof(all), false }, p = { private, 0, sizeof(private), false };
+	struct wire_out o = { all, 0, sizeof(all), false },
+			p = { private, 0, sizeof(private), false };
 	size_t used = 0;
 	int n;
 
@@ -228,7 +238,8 @@ static size_t format(const uint8_t seed[SEED_LEN], const uint8_t public[PUBLIC_L
 	n = EVP_EncodeBlock((unsigned char *)base64, all, (int)o.n);
 	used += (size_t)snprintf(text + used, cap - used, "%s", PEM_BEGIN);
 	for (int at = 0; at < n; at += PEM_COLUMNS)
-		used += (size_t)snprintf(text + used, cap - used, "%.*s\n", PEM_COLUMNS, base64 + at);
+		used += (size_t)snprintf(text + used, cap - used, "%.*s\n", PEM_COLUMNS,
+					 base64 + at);
 	used += (size_t)snprintf(text + used, cap - used, "%s", PEM_END);
 	OPENSSL_cleanse(all, sizeof(all));
 	OPENSSL_cleanse(private, sizeof(private));
@@ -236,7 +247,8 @@ static size_t format(const uint8_t seed[SEED_LEN], const uint8_t public[PUBLIC_L
 	return used;
 }
 
-static int write_public(int dirfd, const char *name, const uint8_t public[PUBLIC_LEN], struct err *e)
+static int write_public(int dirfd, const char *name, const uint8_t public[PUBLIC_LEN],
+			struct err *e)
 {
 	uint8_t buf[128];
 	char base64[192], line[256], file[NAME_MAX + 1];
@@ -249,7 +261,8 @@ static int write_public(int dirfd, const char *name, const uint8_t public[PUBLIC
 	EVP_EncodeBlock((unsigned char *)base64, buf + 4, (int)o.n - 4);
 	n = snprintf(line, sizeof(line), "%s %s sshbay\n", TYPE, base64);
 	if (str_format(file, sizeof(file), "%s.pub", name) < 0)
-		return err_set(e, ENAMETOOLONG, "write public host key '%s.pub': name too long", name);
+		return err_set(e, ENAMETOOLONG, "write public host key '%s.pub': name too long",
+			       name);
 	c.len = (size_t)n;
 	return path_write_atomic(dirfd, file, &c, e);
 }
@@ -320,7 +333,8 @@ const uint8_t *hostkey_public(const struct hostkey *k)
 	return k->public;
 }
 
-int hostkey_sign(const struct hostkey *k, const void *hash, size_t len, uint8_t sig[64], struct err *e)
+int hostkey_sign(const struct hostkey *k, const void *hash, size_t len, uint8_t sig[64],
+		 struct err *e)
 {
 	EVP_MD_CTX *ctx;
 	size_t n = 64;

@@ -64,7 +64,8 @@ int hostnet_up(const struct settings *s, struct err *e)
 	if (ret || !s->network.announce[0])
 		return ret;
 	if (str_format(path, sizeof(path), "%s/records", s->storage.state))
-		return err_set(e, ENAMETOOLONG, "open '%s/records': name too long", s->storage.state);
+		return err_set(e, ENAMETOOLONG, "open '%s/records': name too long",
+			       s->storage.state);
 	recordsfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (recordsfd < 0)
 		return errno == ENOENT ? 0 : err_sys(e, "open '%s'", path);

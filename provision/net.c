@@ -21,10 +21,11 @@
 static const uint8_t host_mac[6] = { 0xee, 0xee, 0xee, 0xee, 0xee, 0xee };
 
 struct ends {
-	struct netif *out, *in;		/* sockets: host, workspace */
+	struct netif *out, *in; /* sockets: host, workspace */
 	struct netif_dev host, eth, lo;
-	uint8_t mac[6];			/* of eth0 */
-	char alias[NETIF_ALIAS_MAX];	/* "NAME ADDRESS [ADDRESS6]" on the host side: whose it is, and for what */
+	uint8_t mac[6]; /* of eth0 */
+	char alias
+		[NETIF_ALIAS_MAX]; /* "NAME ADDRESS [ADDRESS6]" on the host side: whose it is, and for what */
 };
 
 void net_ifname(uint32_t slot, char out[16])
@@ -56,8 +57,9 @@ static bool still_good(struct ends *w)
 
 	if (netif_get(w->out, &w->host, &out, NULL) || netif_get(w->in, &w->eth, &in, NULL))
 		return false;
-	return strcmp(out.kind, "veth") == 0 && strcmp(in.kind, "veth") == 0 && strcmp(out.alias, w->alias) == 0 &&
-	       out.peer == in.dev.index && in.peer == out.dev.index && memcmp(out.mac, host_mac, 6) == 0 &&
+	return strcmp(out.kind, "veth") == 0 && strcmp(in.kind, "veth") == 0 &&
+	       strcmp(out.alias, w->alias) == 0 && out.peer == in.dev.index &&
+	       in.peer == out.dev.index && memcmp(out.mac, host_mac, 6) == 0 &&
 	       memcmp(in.mac, w->mac, 6) == 0;
 }
 
@@ -101,7 +103,9 @@ static int ensure(struct ends *w, int netnsfd, struct err *e)
 
 static void host_family(struct ends *w, const struct ip *ip, const struct ip *src)
 {
-	struct netif_route r = { .dst = single(ip), .src = *src, .table = RT_TABLE_MAIN, .type = RTN_UNICAST };
+	struct netif_route r = {
+		.dst = single(ip), .src = *src, .table = RT_TABLE_MAIN, .type = RTN_UNICAST
+	};
 
 	netif_route(w->out, &w->host, &r, true);
 	netif_neigh(w->out, &w->host, ip, w->mac, true);
@@ -109,14 +113,16 @@ static void host_family(struct ends *w, const struct ip *ip, const struct ip *sr
 
 static void host_side(struct ends *w, const struct plan *p)
 {
-	struct netif_change up = { .flags = IFF_UP, .mask = IFF_UP, .alias = w->alias, .netns = -1 };
+	struct netif_change up = {
+		.flags = IFF_UP, .mask = IFF_UP, .alias = w->alias, .netns = -1
+	};
 	const struct record *rec = p->rec;
 	struct ip own6 = net_host_ip6(p->settings);
 	struct ipnet gateway6 = { .addr = NET_HOST_LL6, .plen = 64 };
 
 	/* fe80::1 is the only address it needs; an automatic one would cost duplicate detection and reports. */
 	netif_no_autoconf6(w->out, &w->host);
-	netif_tolerate(w->out, EAFNOSUPPORT);	/* a host without IPv6 */
+	netif_tolerate(w->out, EAFNOSUPPORT); /* a host without IPv6 */
 	netif_set(w->out, &w->host, &up);
 	if (rec->control_ip.family)
 		host_family(w, &rec->control_ip, &NET_HOST_IP4);
@@ -128,8 +134,12 @@ static void host_side(struct ends *w, const struct plan *p)
 
 static void guest_family(struct ends *w, const struct ip *ip, const struct ip *gateway)
 {
-	struct netif_route on_link = { .dst = single(gateway), .table = RT_TABLE_MAIN, .type = RTN_UNICAST };
-	struct netif_route dflt = { .dst.addr.family = ip->family, .via = *gateway, .table = RT_TABLE_MAIN,
+	struct netif_route on_link = { .dst = single(gateway),
+				       .table = RT_TABLE_MAIN,
+				       .type = RTN_UNICAST };
+	struct netif_route dflt = { .dst.addr.family = ip->family,
+				    .via = *gateway,
+				    .table = RT_TABLE_MAIN,
 				    .type = RTN_UNICAST };
 	struct ipnet own = single(ip);
 
@@ -161,7 +171,7 @@ static void guest_side(struct ends *w, const struct plan *p)
 static int announce(struct netif *n, const struct plan *p, bool add, struct err *e)
 {
 	const struct settings *s = p->settings;
-	struct netif_dev lan = {0};
+	struct netif_dev lan = { 0 };
 	int ret;
 
 	if (!s->network.announce[0])
@@ -185,7 +195,8 @@ static void describe(struct ends *w, const struct record *rec)
 	guest_mac(rec->name, w->mac);
 	(void)ip_text(&rec->control_ip, ip, sizeof(ip));
 	(void)ip_text(&rec->control_ip6, ip6, sizeof(ip6));
-	(void)str_format(w->alias, sizeof(w->alias), "%s %s%s%s", rec->name, ip, ip6[0] ? " " : "", ip6);
+	(void)str_format(w->alias, sizeof(w->alias), "%s %s%s%s", rec->name, ip, ip6[0] ? " " : "",
+			 ip6);
 }
 
 static int bring_up(struct ends *w, struct plan *p, struct err *e)
@@ -213,14 +224,17 @@ static int bring_up(struct ends *w, struct plan *p, struct err *e)
 
 int net_up(struct plan *p, struct err *e)
 {
-	const struct ip *shown = p->rec->control_ip.family ? &p->rec->control_ip : &p->rec->control_ip6;
-	struct ends w = {0};
+	const struct ip *shown =
+		p->rec->control_ip.family ? &p->rec->control_ip : &p->rec->control_ip6;
+	struct ends w = { 0 };
 	int ret = fault_point("net.up");
 
 	if (ret)
 		return err_ret(e, ret, "connect workspace '%s'", p->rec->name);
 	if (p->netns < 0)
-		return err_set(e, EINVAL, "connect workspace '%s': its network namespace is not open", p->rec->name);
+		return err_set(e, EINVAL,
+			       "connect workspace '%s': its network namespace is not open",
+			       p->rec->name);
 	ret = bring_up(&w, p, e);
 	netif_close(w.out);
 	netif_close(w.in);
@@ -236,7 +250,7 @@ int net_up(struct plan *p, struct err *e)
 int net_down(struct plan *p, struct err *e)
 {
 	struct netif_link link;
-	struct ends w = {0};
+	struct ends w = { 0 };
 	auto_netif struct netif *n = NULL;
 	size_t len = strlen(p->rec->name);
 	int ret;
@@ -249,7 +263,8 @@ int net_down(struct plan *p, struct err *e)
 	if (ret && ret != -ENODEV)
 		return ret;
 	/* One without alias is a half-made one; one with another name on it is somebody else's. */
-	if (ret == 0 && (!link.alias[0] || (strncmp(link.alias, p->rec->name, len) == 0 && link.alias[len] == ' '))) {
+	if (ret == 0 && (!link.alias[0] ||
+			 (strncmp(link.alias, p->rec->name, len) == 0 && link.alias[len] == ' '))) {
 		ret = netif_remove(n, &link.dev, e);
 		if (ret)
 			return ret;

@@ -19,9 +19,10 @@ int net_host_up(const struct settings *s, struct err *e);
  */
 int net_host_down(const struct settings *s, struct err *e);
 /* On `announce`, answer (or no longer answer) for the addresses of these records. net_up and net_down do so for theirs. */
-int net_announce(const struct settings *s, const struct record *const *records, unsigned int count, bool add,
-		 struct err *e);
-int net_up(struct plan *p, struct err *e);	/* sb-<slot>, eth0 with control_ip/32, routes, static neighbours */
+int net_announce(const struct settings *s, const struct record *const *records, unsigned int count,
+		 bool add, struct err *e);
+int net_up(struct plan *p,
+	   struct err *e); /* sb-<slot>, eth0 with control_ip/32, routes, static neighbours */
 int net_down(struct plan *p, struct err *e);
 /* Name of the host side: "sb-<slot in hex>". */
 void net_ifname(uint32_t slot, char out[16]);
@@ -30,7 +31,8 @@ void net_ifname(uint32_t slot, char out[16]);
  * one write and the file is rewritten in place on removal. Main process of provisiond.
  */
 int net_hosts_add(const struct settings *s, const struct record *r, struct err *e);
-int net_hosts_rewrite(const struct settings *s, const struct record *const *records, unsigned int n, struct err *e);
+int net_hosts_rewrite(const struct settings *s, const struct record *const *records, unsigned int n,
+		      struct err *e);
 /* The listening sockets for the gate: plain ones for settings->gate.listen, then one transparent per family. */
 struct net_listeners {
 	int fds[SETTINGS_LISTEN_MAX + 2];
@@ -40,4 +42,5 @@ struct net_listeners {
  * Open what the settings want; a socket of `have` that listens at a wanted address is duplicated instead of opened anew.
  * The sockets in `out` are the caller's.
  */
-int net_listen(const struct settings *s, const int *have, unsigned int nhave, struct net_listeners *out, struct err *e);
+int net_listen(const struct settings *s, const int *have, unsigned int nhave,
+	       struct net_listeners *out, struct err *e);

@@ -18,9 +18,9 @@
 #include "net.h"
 #include "net_nft.h"
 
-#define ROUTE_PROTOCOL 122	/* ours: removing routes removes only these */
-#define SAVED "sysctl"		/* in the run directory: "net/ipv4/ip_forward 0" per line */
-#define SAVED_MAX 16384
+#define ROUTE_PROTOCOL 122      /* ours: removing routes removes only these */
+#define SAVED          "sysctl" /* in the run directory: "net/ipv4/ip_forward 0" per line */
+#define SAVED_MAX      16384
 
 static const struct netif_dev lo = { .index = 1, .name = "lo" };
 
@@ -34,9 +34,10 @@ struct ipnet net_host_base(const struct ipnet *n)
 
 struct ip net_host_ip6(const struct settings *s)
 {
-	struct ip none = {0};
+	struct ip none = { 0 };
 
-	return s->network.control_cidr6.addr.family ? net_host_base(&s->network.control_cidr6).addr : none;
+	return s->network.control_cidr6.addr.family ? net_host_base(&s->network.control_cidr6).addr
+						    : none;
 }
 
 /* ---- /proc/sys ---- */
@@ -71,7 +72,8 @@ static int open_saved(const struct settings *s, int flags, struct err *e)
 	int fd;
 
 	if (str_format(path, sizeof(path), "%s/" SAVED, s->storage.run))
-		return err_set(e, ENAMETOOLONG, "open '%s/" SAVED "': name too long", s->storage.run);
+		return err_set(e, ENAMETOOLONG, "open '%s/" SAVED "': name too long",
+			       s->storage.run);
 	fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 	return fd < 0 ? err_sys(e, "open '%s'", path) : fd;
 }
@@ -109,7 +111,7 @@ static int restore_sys(const struct settings *s, struct err *e)
 {
 	char text[SAVED_MAX], path[PATH_MAX], *line, *next, *value;
 	auto_fd int fd = open_saved(s, O_RDONLY, NULL);
-	struct err first = {0};
+	struct err first = { 0 };
 	ssize_t got;
 
 	if (fd < 0)
@@ -170,19 +172,24 @@ static int sysctls(const struct settings *s, struct err *e)
 	char key[96], value[64];
 	int ret = set_sys(s, "net/ipv4/ip_forward", "1", e);
 
-	if (ret == 0 && v6 && read_sys("net/ipv6/conf/all/forwarding", value, e) == 0 && strcmp(value, "1") != 0)
+	if (ret == 0 && v6 && read_sys("net/ipv6/conf/all/forwarding", value, e) == 0 &&
+	    strcmp(value, "1") != 0)
 		ret = keep_router_advertisements(s, e);
 	if (ret == 0 && v6)
 		ret = set_sys(s, "net/ipv6/conf/all/forwarding", "1", e);
 	/* Answers for announced addresses are delayed by up to 0.8 s otherwise, for every new client. */
-	if (ret == 0 && lan[0] && str_format(key, sizeof(key), "net/ipv4/neigh/%s/proxy_delay", lan) == 0)
+	if (ret == 0 && lan[0] &&
+	    str_format(key, sizeof(key), "net/ipv4/neigh/%s/proxy_delay", lan) == 0)
 		ret = set_sys(s, key, "0", e);
-	if (ret == 0 && lan[0] && v6 && str_format(key, sizeof(key), "net/ipv6/neigh/%s/proxy_delay", lan) == 0)
+	if (ret == 0 && lan[0] && v6 &&
+	    str_format(key, sizeof(key), "net/ipv6/neigh/%s/proxy_delay", lan) == 0)
 		ret = set_sys(s, key, "0", e);
-	if (ret == 0 && lan[0] && v6 && str_format(key, sizeof(key), "net/ipv6/conf/%s/proxy_ndp", lan) == 0)
+	if (ret == 0 && lan[0] && v6 &&
+	    str_format(key, sizeof(key), "net/ipv6/conf/%s/proxy_ndp", lan) == 0)
 		ret = set_sys(s, key, "1", e);
 	if (ret == -ENOENT && lan[0])
-		return err_set(e, ENODEV, "announce on '%s': no such interface ([network] announce)", lan);
+		return err_set(e, ENODEV,
+			       "announce on '%s': no such interface ([network] announce)", lan);
 	return ret;
 }
 
@@ -196,14 +203,20 @@ static int sysctls(const struct settings *s, struct err *e)
 static struct netif_route pool_route(const struct ipnet *pool, const struct ip *src)
 {
 	return (struct netif_route){
-		.dst = net_host_base(pool), .src = *src, .table = RT_TABLE_MAIN, .protocol = ROUTE_PROTOCOL,
-		.exclusive = true, .type = pool->addr.family == AF_INET ? RTN_UNICAST : RTN_LOCAL,
+		.dst = net_host_base(pool),
+		.src = *src,
+		.table = RT_TABLE_MAIN,
+		.protocol = ROUTE_PROTOCOL,
+		.exclusive = true,
+		.type = pool->addr.family == AF_INET ? RTN_UNICAST : RTN_LOCAL,
 	};
 }
 
 static void policy(struct netif *n, const struct settings *s, int family, bool add)
 {
-	struct netif_route all = { .dst.addr.family = (uint8_t)family, .table = s->network.table, .type = RTN_LOCAL,
+	struct netif_route all = { .dst.addr.family = (uint8_t)family,
+				   .table = s->network.table,
+				   .type = RTN_LOCAL,
 				   .protocol = ROUTE_PROTOCOL };
 
 	netif_route(n, &lo, &all, add);
@@ -212,7 +225,8 @@ static void policy(struct netif *n, const struct settings *s, int family, bool a
 	netif_rule(n, family, s->network.mark, s->network.table, add);
 }
 
-static void remove_family(struct netif *n, const struct settings *s, const struct ipnet *pool, const struct ip *own)
+static void remove_family(struct netif *n, const struct settings *s, const struct ipnet *pool,
+			  const struct ip *own)
 {
 	struct ipnet addr = { .addr = *own, .plen = own->family == AF_INET ? 32 : 128 };
 	struct netif_route r = pool_route(pool, own);
@@ -226,8 +240,8 @@ static void remove_family(struct netif *n, const struct settings *s, const struc
 	netif_tolerate(n, EADDRNOTAVAIL);
 }
 
-static int add_family(struct netif *n, const struct settings *s, const struct ipnet *pool, const struct ip *own,
-		      struct err *e)
+static int add_family(struct netif *n, const struct settings *s, const struct ipnet *pool,
+		      const struct ip *own, struct err *e)
 {
 	struct ipnet addr = { .addr = *own, .plen = own->family == AF_INET ? 32 : 128 };
 	struct netif_route r = pool_route(pool, own), old = r;
@@ -242,8 +256,10 @@ static int add_family(struct netif *n, const struct settings *s, const struct ip
 	netif_route(n, &lo, &r, true);
 	ret = netif_commit(n, e);
 	if (ret == -EEXIST)
-		return err_set(e, EEXIST, "add route %s 'lo': the host has a route to this network already "
-			       "([network] control_cidr)", ip_net_text(&r.dst, text, sizeof(text)));
+		return err_set(e, EEXIST,
+			       "add route %s 'lo': the host has a route to this network already "
+			       "([network] control_cidr)",
+			       ip_net_text(&r.dst, text, sizeof(text)));
 	return ret;
 }
 
@@ -262,13 +278,15 @@ static int find_lan(struct netif *n, const struct settings *s, struct netif_dev 
 {
 	(void)str_copy(lan->name, sizeof(lan->name), s->network.announce);
 	if (netif_index(n, lan, e))
-		return err_set(e, ENODEV, "announce on '%s': no such interface ([network] announce)", lan->name);
+		return err_set(e, ENODEV,
+			       "announce on '%s': no such interface ([network] announce)",
+			       lan->name);
 	return 0;
 }
 
 static int announce_configured(struct netif *n, const struct settings *s, bool add, struct err *e)
 {
-	struct netif_dev lan = {0};
+	struct netif_dev lan = { 0 };
 	int ret;
 
 	if (!s->network.announce[0])
@@ -283,11 +301,11 @@ static int announce_configured(struct netif *n, const struct settings *s, bool a
 	return netif_commit(n, e);
 }
 
-int net_announce(const struct settings *s, const struct record *const *records, unsigned int count, bool add,
-		 struct err *e)
+int net_announce(const struct settings *s, const struct record *const *records, unsigned int count,
+		 bool add, struct err *e)
 {
 	auto_netif struct netif *n = NULL;
-	struct netif_dev lan = {0};
+	struct netif_dev lan = { 0 };
 	int ret;
 
 	if (!s->network.announce[0] || !count)
@@ -338,7 +356,7 @@ int net_host_down(const struct settings *s, struct err *e)
 {
 	struct ip own4 = NET_HOST_IP4, own6 = net_host_ip6(s);
 	auto_netif struct netif *n = NULL;
-	struct err mine = {0};
+	struct err mine = { 0 };
 	int ret;
 
 	/* Routes and rules look the same for every instance; whose they are, the table tells. */
@@ -347,7 +365,8 @@ int net_host_down(const struct settings *s, struct err *e)
 	ret = netif_open(-1, &n, e);
 	if (ret)
 		return ret;
-	(void)announce_configured(n, s, false, NULL);	/* the interface may be gone, and its entries with it */
+	(void)announce_configured(n, s, false,
+				  NULL); /* the interface may be gone, and its entries with it */
 	remove_family(n, s, &s->network.control_cidr, &own4);
 	if (own6.family)
 		remove_family(n, s, &s->network.control_cidr6, &own6);

@@ -16,20 +16,20 @@
 #include "base/path.h"
 #include "base/str.h"
 
-#define LINE_MAX_BYTES 192	/* two addresses and a name */
+#define LINE_MAX_BYTES 192 /* two addresses and a name */
 #define FILE_MAX_BYTES (16 * 1024 * 1024)
 
-static const char header[] =
-	"# Kept by sshbay: the workspaces of this host.\n"
-	"127.0.0.1\tlocalhost\n"
-	"::1\tlocalhost ip6-localhost ip6-loopback\n"
-	"fe00::0\tip6-localnet\n"
-	"ff00::0\tip6-mcastprefix\n"
-	"ff02::1\tip6-allnodes\n"
-	"ff02::2\tip6-allrouters\n";
+static const char header[] = "# Kept by sshbay: the workspaces of this host.\n"
+			     "127.0.0.1\tlocalhost\n"
+			     "::1\tlocalhost ip6-localhost ip6-loopback\n"
+			     "fe00::0\tip6-localnet\n"
+			     "ff00::0\tip6-mcastprefix\n"
+			     "ff02::1\tip6-allnodes\n"
+			     "ff02::2\tip6-allrouters\n";
 
 /* The lines of one workspace: an address each. */
-static void lines_of(const char *name, const struct ip *ip, const struct ip *ip6, char out[LINE_MAX_BYTES])
+static void lines_of(const char *name, const struct ip *ip, const struct ip *ip6,
+		     char out[LINE_MAX_BYTES])
 {
 	const struct ip *ips[] = { ip, ip6 };
 	char text[IP_TEXT_MAX];
@@ -39,8 +39,8 @@ static void lines_of(const char *name, const struct ip *ip, const struct ip *ip6
 	for (int i = 0; i < 2; i++) {
 		if (!ips[i]->family)
 			continue;
-		(void)str_format(out + len, LINE_MAX_BYTES - len, "%s\t%s\n", ip_text(ips[i], text, sizeof(text)),
-				 name);
+		(void)str_format(out + len, LINE_MAX_BYTES - len, "%s\t%s\n",
+				 ip_text(ips[i], text, sizeof(text)), name);
 		len += strlen(out + len);
 	}
 }
@@ -61,7 +61,8 @@ static bool is_early(const struct spec *spec, const struct record *const *record
 	return true;
 }
 
-static int file_of(const struct settings *s, const struct record *r, char path[PATH_MAX], struct err *e)
+static int file_of(const struct settings *s, const struct record *r, char path[PATH_MAX],
+		   struct err *e)
 {
 	int ret;
 
@@ -69,7 +70,8 @@ static int file_of(const struct settings *s, const struct record *r, char path[P
 		ret = str_format(path, PATH_MAX, "%s/hosts", s->storage.run);
 	else
 		ret = str_format(path, PATH_MAX, "%s/ws/%s/hosts", s->storage.run, r->name);
-	return ret ? err_set(e, ENAMETOOLONG, "open 'hosts' of '%s': name too long", s->storage.run) : 0;
+	return ret ? err_set(e, ENAMETOOLONG, "open 'hosts' of '%s': name too long", s->storage.run)
+		   : 0;
 }
 
 /* Tenants read it through a mount, so it is readable by all whatever the umask; the directories above are not. */
@@ -91,7 +93,8 @@ static int load(int fd, const char *path, char **out, size_t *size, struct err *
 	if (fstat(fd, &st))
 		return err_sys(e, "read '%s'", path);
 	if (st.st_size > FILE_MAX_BYTES)
-		return err_set(e, EFBIG, "read '%s': larger than a list of workspaces can be", path);
+		return err_set(e, EFBIG, "read '%s': larger than a list of workspaces can be",
+			       path);
 	*out = malloc((size_t)st.st_size + 1);
 	if (!*out)
 		return err_set(e, ENOMEM, "read '%s': out of memory", path);
@@ -170,11 +173,12 @@ static bool has_entry(const char *text, const struct record *r, const char *line
 	return at && (at == text || at[-1] == '\n') && n == strlen(lines);
 }
 
-static int rewrite(const struct settings *s, const char *path, const struct record *const *records, unsigned int n,
-		   struct err *e)
+static int rewrite(const struct settings *s, const char *path, const struct record *const *records,
+		   unsigned int n, struct err *e)
 {
 	unsigned int nearly = s->network.isolate ? 0 : s->nworkspaces;
-	size_t size = sizeof(header) + (size_t)(n + nearly) * LINE_MAX_BYTES, len = sizeof(header) - 1;
+	size_t size = sizeof(header) + (size_t)(n + nearly) * LINE_MAX_BYTES,
+	       len = sizeof(header) - 1;
 	auto_free char *text = malloc(size);
 	auto_fd int fd = -1;
 
@@ -224,9 +228,10 @@ int net_hosts_add(const struct settings *s, const struct record *r, struct err *
 	return ret ? ret : append(fd, path, lines, e);
 }
 
-int net_hosts_rewrite(const struct settings *s, const struct record *const *records, unsigned int n, struct err *e)
+int net_hosts_rewrite(const struct settings *s, const struct record *const *records, unsigned int n,
+		      struct err *e)
 {
-	struct record nobody = {0};
+	struct record nobody = { 0 };
 	char path[PATH_MAX];
 	int ret = 0, one;
 

@@ -24,8 +24,8 @@ static int set_options(int fd, int family, bool transparent)
 		return -1;
 	if (!transparent)
 		return 0;
-	return family == AF_INET ? setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on)) :
-				   setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on, sizeof(on));
+	return family == AF_INET ? setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on))
+				 : setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on, sizeof(on));
 }
 
 static const char *hint(int code)
@@ -57,8 +57,8 @@ static int open_one(const struct ipport *at, bool transparent, struct err *e)
 	    bind(fd, (struct sockaddr *)&ss, len) == 0 && listen(fd, BACKLOG) == 0)
 		return fd_take(&fd);
 	code = errno;
-	return err_set(e, code, "listen on '%s': %s%s", ip_port_text(at, text, sizeof(text)), strerrordesc_np(code),
-		       hint(code));
+	return err_set(e, code, "listen on '%s': %s%s", ip_port_text(at, text, sizeof(text)),
+		       strerrordesc_np(code), hint(code));
 }
 
 /*
@@ -67,7 +67,8 @@ static int open_one(const struct ipport *at, bool transparent, struct err *e)
  */
 static struct ipport transparent_at(const struct settings *s, int family)
 {
-	struct ipport at = { .addr.family = (uint8_t)family, .port = (uint16_t)s->gate.transparent_port };
+	struct ipport at = { .addr.family = (uint8_t)family,
+			     .port = (uint16_t)s->gate.transparent_port };
 
 	if (family == AF_INET6)
 		at.addr.b[15] = 1;
@@ -86,19 +87,22 @@ static bool listens_at(int fd, const struct ipport *at, bool transparent)
 	struct ipport here;
 
 	sslen = sizeof(ss);
-	if (getsockname(fd, (struct sockaddr *)&ss, &sslen) || !ip_from_sockaddr((struct sockaddr *)&ss, sslen, &here) ||
-	    ss.ss_family != at->addr.family || !ip_equal(&here.addr, &at->addr) || here.port != at->port)
+	if (getsockname(fd, (struct sockaddr *)&ss, &sslen) ||
+	    !ip_from_sockaddr((struct sockaddr *)&ss, sslen, &here) ||
+	    ss.ss_family != at->addr.family || !ip_equal(&here.addr, &at->addr) ||
+	    here.port != at->port)
 		return false;
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &len) || !accepts)
 		return false;
 	len = sizeof(is_transparent);
-	return getsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &is_transparent,
-			  &len) == 0 &&
+	return getsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+			  v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &is_transparent, &len) == 0 &&
 	       !is_transparent == !transparent;
 }
 
 /* A duplicate of the socket among `have` that serves this address, else a new one. */
-static int reuse_or_open(const int *have, unsigned int nhave, const struct ipport *at, bool transparent, struct err *e)
+static int reuse_or_open(const int *have, unsigned int nhave, const struct ipport *at,
+			 bool transparent, struct err *e)
 {
 	for (unsigned int i = 0; i < nhave; i++) {
 		int fd;
@@ -125,8 +129,9 @@ int net_listen(const struct settings *s, const int *have, unsigned int nhave,
 
 	out->nplain = out->ntransparent = 0;
 	while (n < want && fd >= 0) {
-		at = n < s->gate.nlisten ? s->gate.listen[n] :
-		     transparent_at(s, n == s->gate.nlisten ? AF_INET : AF_INET6);
+		at = n < s->gate.nlisten
+			     ? s->gate.listen[n]
+			     : transparent_at(s, n == s->gate.nlisten ? AF_INET : AF_INET6);
 		fd = reuse_or_open(have, nhave, &at, n >= s->gate.nlisten, e);
 		if (fd >= 0)
 			out->fds[n++] = fd;

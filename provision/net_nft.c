@@ -15,7 +15,7 @@
 #include "base/str.h"
 #include "net_host.h"
 
-#define TEXT_MAX 16384
+#define TEXT_MAX     16384
 #define INSTANCE_MAX 32
 
 /*
@@ -44,7 +44,8 @@ static const char source_rules[] =
 static const char gate_rules[] =
 	"	chain gate_%1$s {\n"
 	"		type filter hook prerouting priority mangle; policy accept;\n"
-	"		%1$s daddr %2$s tcp dport 22 tproxy %1$s to %3$s:%4$u meta mark set 0x%5$x accept\n"
+	"		%1$s daddr %2$s tcp dport 22 tproxy %1$s to %3$s:%4$u meta mark set 0x%5$x "
+	"accept\n"
 	"		%1$s daddr %2$s tcp dport 22 counter name gate_closed drop\n"
 	"	}\n"
 	"	chain gate_own_%1$s {\n"
@@ -56,7 +57,8 @@ static const char gate_rules[] =
 static const char output_rules[] =
 	"	chain output {\n"
 	"		type filter hook output priority filter; policy accept;\n"
-	"		oifname \"lo\" ip daddr %s meta mark != 0x%x reject with icmp type host-unreachable\n"
+	"		oifname \"lo\" ip daddr %s meta mark != 0x%x reject with icmp type "
+	"host-unreachable\n"
 	"	}\n";
 
 /* What a workspace may say to the host itself: ping, neighbour discovery, and answers. */
@@ -71,7 +73,8 @@ static const char input_rules[] =
 	"		icmp type redirect drop\n"
 	"		ct state established,related accept\n"
 	"		icmp type echo-request limit rate 20/second burst 40 packets accept\n"
-	"		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255 accept\n"
+	"		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255 "
+	"accept\n"
 	"		icmpv6 type echo-request limit rate 20/second burst 40 packets accept\n"
 	"		counter name to_host drop\n"
 	"	}\n";
@@ -98,7 +101,8 @@ static const char forward_rules[] =
 static const char nat_rules[] =
 	"	chain nat_%1$s {\n"
 	"		type nat hook postrouting priority srcnat; policy accept;\n"
-	"		%1$s saddr %2$s %1$s daddr != %2$s oifname != { \"sb-*\", \"lo\" } masquerade\n"
+	"		%1$s saddr %2$s %1$s daddr != %2$s oifname != { \"sb-*\", \"lo\" } "
+	"masquerade\n"
 	"	}\n";
 
 struct text {
@@ -137,15 +141,22 @@ static void write_source(struct text *t, const char *pool, const char *pool6)
 	char pre[160] = "", own[320] = "";
 
 	if (pool6[0]) {
-		(void)str_format(pre, sizeof(pre), "		ip6 daddr %s tcp dport 22 notrack\n", pool6);
-		(void)str_format(own, sizeof(own), "		ip6 daddr %s tcp dport 22 notrack\n"
-				 "		ip6 saddr %s tcp sport 22 notrack\n", pool6, pool6);
+		(void)str_format(pre, sizeof(pre),
+				 "		ip6 daddr %s tcp dport 22 notrack\n", pool6);
+		(void)str_format(own, sizeof(own),
+				 "		ip6 daddr %s tcp dport 22 notrack\n"
+				 "		ip6 saddr %s tcp sport 22 notrack\n",
+				 pool6, pool6);
 	}
-	add(t, source_rules, pool, pre, pool6[0] ?
-	    "		icmpv6 type { nd-router-solicit, nd-router-advert, nd-redirect, mld-listener-query,\n"
-	    "			      mld-listener-report, mld-listener-done, mld2-listener-report } drop\n"
-	    "		ip6 saddr { ::, fe80::/10 } icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } return\n" :
-	    "		meta nfproto ipv6 drop\n", own);
+	add(t, source_rules, pool, pre,
+	    pool6[0] ? "		icmpv6 type { nd-router-solicit, nd-router-advert, "
+		       "nd-redirect, mld-listener-query,\n"
+		       "			      mld-listener-report, mld-listener-done, "
+		       "mld2-listener-report } drop\n"
+		       "		ip6 saddr { ::, fe80::/10 } icmpv6 type { "
+		       "nd-neighbor-solicit, nd-neighbor-advert } return\n"
+		     : "		meta nfproto ipv6 drop\n",
+	    own);
 }
 
 static void write_input(struct text *t, const struct settings *s, const char *pool6)
@@ -154,9 +165,10 @@ static void write_input(struct text *t, const struct settings *s, const char *po
 	struct ip own = net_host_ip6(s);
 
 	if (pool6[0])
-		(void)str_format(reject, sizeof(reject), "		ip6 daddr %s ip6 daddr != %s meta mark != 0x%x "
-				 "reject with icmpv6 type addr-unreachable\n", pool6,
-				 ip_text(&own, host, sizeof(host)), s->network.mark);
+		(void)str_format(reject, sizeof(reject),
+				 "		ip6 daddr %s ip6 daddr != %s meta mark != 0x%x "
+				 "reject with icmpv6 type addr-unreachable\n",
+				 pool6, ip_text(&own, host, sizeof(host)), s->network.mark);
 	add(t, input_rules, s->network.mark, reject);
 }
 
@@ -170,20 +182,24 @@ static void write_forward(struct text *t, const struct settings *s, const char *
 	struct ipnet base = net_host_base(&s->network.data_cidr);
 
 	if (base.addr.family)
-		(void)str_format(data, sizeof(data), "		%s daddr %s counter name data_plane drop\n",
-				 base.addr.family == AF_INET ? "ip" : "ip6", ip_net_text(&base, net, sizeof(net)));
+		(void)str_format(data, sizeof(data),
+				 "		%s daddr %s counter name data_plane drop\n",
+				 base.addr.family == AF_INET ? "ip" : "ip6",
+				 ip_net_text(&base, net, sizeof(net)));
 	if (!s->network.nat)
 		(void)str_copy(inbound, sizeof(inbound), "		accept\n");
 	else if (s->network.announce[0])
 		(void)str_format(inbound, sizeof(inbound), "		iifname \"%s\" accept\n",
 				 s->network.announce);
-	add(t, forward_rules, pool, s->network.isolate ? "		oifname \"sb-*\" counter name isolated drop\n" : "",
+	add(t, forward_rules, pool,
+	    s->network.isolate ? "		oifname \"sb-*\" counter name isolated drop\n" : "",
 	    data, inbound);
 }
 
 static bool plain_name(const char *name)
 {
-	static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:@-";
+	static const char good[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:@-";
 
 	return name[strspn(name, good)] == '\0';
 }
@@ -191,22 +207,28 @@ static bool plain_name(const char *name)
 int net_nft_text(const struct settings *s, char *buf, size_t size, struct err *e)
 {
 	char pool[IP_TEXT_MAX], pool6[IP_TEXT_MAX] = "", instance[INSTANCE_MAX];
-	struct ipnet base = net_host_base(&s->network.control_cidr), base6 = net_host_base(&s->network.control_cidr6);
+	struct ipnet base = net_host_base(&s->network.control_cidr),
+		     base6 = net_host_base(&s->network.control_cidr6);
 	struct text t = { .buf = buf, .size = size };
 
 	if (!plain_name(s->network.announce))
-		return err_set(e, EINVAL, "announce on '%s': not an interface name", s->network.announce);
+		return err_set(e, EINVAL, "announce on '%s': not an interface name",
+			       s->network.announce);
 	instance_name(s, instance);
 	(void)ip_net_text(&base, pool, sizeof(pool));
 	if (base6.addr.family)
 		(void)ip_net_text(&base6, pool6, sizeof(pool6));
 	add(&t, "table inet sshbay\ndelete table inet sshbay\ntable inet sshbay {\n");
-	add(&t, "	counter spoofed { }\n	counter isolated { }\n	counter to_host { }\n	counter inbound { }\n"
-	    "	counter data_plane { }\n	counter gate_closed { }\n	chain %s { }\n", instance);
+	add(&t,
+	    "	counter spoofed { }\n	counter isolated { }\n	counter to_host { }\n	counter "
+	    "inbound { }\n"
+	    "	counter data_plane { }\n	counter gate_closed { }\n	chain %s { }\n",
+	    instance);
 	write_source(&t, pool, pool6);
 	add(&t, gate_rules, "ip", pool, "127.0.0.1", s->gate.transparent_port, s->network.mark);
 	if (pool6[0])
-		add(&t, gate_rules, "ip6", pool6, "[::1]", s->gate.transparent_port, s->network.mark);
+		add(&t, gate_rules, "ip6", pool6, "[::1]", s->gate.transparent_port,
+		    s->network.mark);
 	write_input(&t, s, pool6);
 	add(&t, output_rules, pool, s->network.mark);
 	write_forward(&t, s, pool);
@@ -215,7 +237,8 @@ int net_nft_text(const struct settings *s, char *buf, size_t size, struct err *e
 	if (s->network.nat && pool6[0])
 		add(&t, nat_rules, "ip6", pool6);
 	add(&t, "}\n");
-	return t.ret ? err_set(e, ENAMETOOLONG, "write nft table 'inet sshbay': ruleset too long") : 0;
+	return t.ret ? err_set(e, ENAMETOOLONG, "write nft table 'inet sshbay': ruleset too long")
+		     : 0;
 }
 
 static const char *program(void)
@@ -233,8 +256,11 @@ int net_nft_owned(const struct settings *s, struct err *e)
 	if (proc_run(mine, NULL, NULL) == 0)
 		return 1;
 	if (proc_run(any, NULL, NULL) == 0)
-		return err_set(e, EBUSY, "load nft table 'inet sshbay': it belongs to an instance with another run "
-			       "directory than %s (stop that one, then nft delete table inet sshbay)", s->storage.run);
+		return err_set(
+			e, EBUSY,
+			"load nft table 'inet sshbay': it belongs to an instance with another run "
+			"directory than %s (stop that one, then nft delete table inet sshbay)",
+			s->storage.run);
 	return 0;
 }
 

@@ -24,21 +24,21 @@
 #include "base/str.h"
 #include "netif_batch.h"
 
-#define BATCH_BYTES 16384	/* below the socket's send buffer */
+#define BATCH_BYTES    16384 /* below the socket's send buffer */
 #define BATCH_REQUESTS 48
-#define RECEIVE_BYTES (256 * 1024)
+#define RECEIVE_BYTES  (256 * 1024)
 
 struct request {
-	int tolerate[2];	/* errnos that are fine */
-	char what[112];		/* "add route to 172.31.199.1/32 by 'sb-1'" */
+	int tolerate[2]; /* errnos that are fine */
+	char what[112];  /* "add route to 172.31.199.1/32 by 'sb-1'" */
 };
 
 struct netif {
 	struct nl_sock *sock;
-	uint32_t seq;		/* of the first request in the batch */
+	uint32_t seq; /* of the first request in the batch */
 	unsigned int count;
 	size_t len;
-	struct err failed;	/* first failure while the batch was put together */
+	struct err failed; /* first failure while the batch was put together */
 	struct request request[BATCH_REQUESTS];
 	_Alignas(NLMSG_ALIGNTO) char buf[BATCH_BYTES];
 };
@@ -201,7 +201,8 @@ static int take_answer(struct netif *n, struct nlmsghdr *h, struct err *e)
 	const char *words;
 	int code;
 
-	if (h->nlmsg_type != NLMSG_ERROR || at >= n->count || nlmsg_datalen(h) < (int)sizeof(*answer))
+	if (h->nlmsg_type != NLMSG_ERROR || at >= n->count ||
+	    nlmsg_datalen(h) < (int)sizeof(*answer))
 		return -1;
 	code = -answer->error;
 	r = &n->request[at];
@@ -233,7 +234,7 @@ static int exchange(struct netif *n, struct err *e)
 {
 	_Alignas(NLMSG_ALIGNTO) char buf[4096];
 	struct nlmsghdr *h, *last = NULL;
-	struct err mine = {0};
+	struct err mine = { 0 };
 	int left, at = -1;
 
 	if (!n->count)
@@ -252,7 +253,8 @@ static int exchange(struct netif *n, struct err *e)
 			(void)err_sys(&mine, "%s: receive", n->request[n->count - 1].what);
 			break;
 		}
-		for (h = (struct nlmsghdr *)(void *)buf; nlmsg_ok(h, left); h = nlmsg_next(h, &left))
+		for (h = (struct nlmsghdr *)(void *)buf; nlmsg_ok(h, left);
+		     h = nlmsg_next(h, &left))
 			at = take_answer(n, h, &mine);
 	}
 	reset(n);
@@ -284,9 +286,9 @@ static void take_altnames(struct netif_link *out, struct nlattr *list)
 	struct nlattr *attr;
 	int left;
 
-	nla_for_each_nested(attr, list, left)
-		if (nla_type(attr) == IFLA_ALT_IFNAME && out->naltnames < NETIF_ALTNAMES)
-			nla_strlcpy(out->altname[out->naltnames++], attr, NETIF_ALTNAME_MAX);
+	nla_for_each_nested(attr, list, left) if (nla_type(attr) == IFLA_ALT_IFNAME &&
+						  out->naltnames < NETIF_ALTNAMES)
+		nla_strlcpy(out->altname[out->naltnames++], attr, NETIF_ALTNAME_MAX);
 }
 
 static void take_mac(uint8_t mac[6], const struct nlattr *attr)
@@ -321,7 +323,8 @@ static int take_link(struct netif_link *out, struct nlmsghdr *h)
 	out->peer_elsewhere = tb[IFLA_LINK_NETNSID] != NULL;
 	take_mac(out->perm_mac, tb[IFLA_PERM_ADDRESS]);
 	if (tb[IFLA_LINKINFO]) {
-		kind = nla_find(nla_data(tb[IFLA_LINKINFO]), nla_len(tb[IFLA_LINKINFO]), IFLA_INFO_KIND);
+		kind = nla_find(nla_data(tb[IFLA_LINKINFO]), nla_len(tb[IFLA_LINKINFO]),
+				IFLA_INFO_KIND);
 		if (kind)
 			nla_strlcpy(out->kind, kind, sizeof(out->kind));
 	}
@@ -380,7 +383,7 @@ int netif_get(struct netif *n, const struct netif_dev *dev, struct netif_link *o
 
 int netif_index(struct netif *n, struct netif_dev *dev, struct err *e)
 {
-	struct ifreq ifr = {0};
+	struct ifreq ifr = { 0 };
 
 	if (str_copy(ifr.ifr_name, sizeof(ifr.ifr_name), dev->name))
 		return err_set(e, ENAMETOOLONG, "look up '%s': name too long", dev->name);
@@ -392,11 +395,12 @@ int netif_index(struct netif *n, struct netif_dev *dev, struct err *e)
 
 int netif_set_aside(struct netif *n, const char *name, struct err *e)
 {
-	struct netif_dev other = {0};
+	struct netif_dev other = { 0 };
 	char aside[NETIF_NAME_MAX];
 	int ret;
 
-	if (str_copy(other.name, sizeof(other.name), name) || str_format(aside, sizeof(aside), "%s-old%%d", name))
+	if (str_copy(other.name, sizeof(other.name), name) ||
+	    str_format(aside, sizeof(aside), "%s-old%%d", name))
 		return err_set(e, ENAMETOOLONG, "set aside '%s': name too long", name);
 	ret = netif_index(n, &other, e);
 	if (ret)
@@ -410,7 +414,7 @@ int netif_set_aside(struct netif *n, const char *name, struct err *e)
 static void delete_and_exit(const struct netif_dev *dev)
 {
 	struct netif *n = NULL;
-	struct err e = {0};
+	struct err e = { 0 };
 	int ret;
 
 	(void)close_range(0, ~0U, 0);
@@ -437,8 +441,10 @@ int netif_remove(struct netif *n, const struct netif_dev *dev, struct err *e)
 		delete_and_exit(dev);
 	while (netif_index(n, &look, NULL) == 0) {
 		if (waitpid(pid, &status, WNOHANG) == pid)
-			return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 :
-			       err_set(e, WIFEXITED(status) ? WEXITSTATUS(status) : EIO, "delete '%s'", dev->name);
+			return WIFEXITED(status) && WEXITSTATUS(status) == 0
+				       ? 0
+				       : err_set(e, WIFEXITED(status) ? WEXITSTATUS(status) : EIO,
+						 "delete '%s'", dev->name);
 		(void)nanosleep(&pause, NULL);
 	}
 	/* Its name goes first. A request that takes the same lock is answered when the rest has gone, too. */

@@ -10,25 +10,26 @@
 #include "base/err.h"
 #include "base/ip.h"
 
-#define NETIF_NAME_MAX 16
+#define NETIF_NAME_MAX    16
 #define NETIF_ALTNAME_MAX 128
-#define NETIF_ALTNAMES 8
-#define NETIF_ALIAS_MAX 160
+#define NETIF_ALTNAMES    8
+#define NETIF_ALIAS_MAX   160
 
-struct netif;			/* a socket that stays in one network namespace, and its batch */
+struct netif; /* a socket that stays in one network namespace, and its batch */
 
 /* An interface: the number is what the kernel goes by, the name is for messages. */
 struct netif_dev {
 	int index;
 	char name[NETIF_NAME_MAX];
 };
-struct netif_link {		/* what netif_get found */
+struct netif_link { /* what netif_get found */
 	struct netif_dev dev;
-	uint8_t mac[6], perm_mac[6];	/* perm_mac all zero: the driver has none */
-	uint32_t mtu, flags;		/* flags: IFF_* of <linux/if.h> */
-	int master, peer;		/* index of the bridge or bond; IFLA_LINK, which for a veth is its peer's */
-	bool peer_elsewhere;		/* the peer is in another namespace */
-	char kind[NETIF_NAME_MAX];	/* "veth", "bridge", ..; "" for hardware */
+	uint8_t mac[6], perm_mac[6]; /* perm_mac all zero: the driver has none */
+	uint32_t mtu, flags;         /* flags: IFF_* of <linux/if.h> */
+	int master,
+		peer; /* index of the bridge or bond; IFLA_LINK, which for a veth is its peer's */
+	bool peer_elsewhere;       /* the peer is in another namespace */
+	char kind[NETIF_NAME_MAX]; /* "veth", "bridge", ..; "" for hardware */
 	char alias[NETIF_ALIAS_MAX];
 	unsigned int naltnames;
 	char altname[NETIF_ALTNAMES][NETIF_ALTNAME_MAX];
@@ -36,29 +37,29 @@ struct netif_link {		/* what netif_get found */
 struct netif_veth {
 	char name[NETIF_NAME_MAX], peer_name[NETIF_NAME_MAX];
 	uint8_t mac[6], peer_mac[6];
-	int peer_netns;			/* the peer is born there */
+	int peer_netns; /* the peer is born there */
 };
 struct netif_route {
-	struct ipnet dst;		/* family decides; plen 0: default */
-	struct ip via, src;		/* family 0: none. `via` is taken as on-link */
-	uint32_t table;			/* RT_TABLE_* or a number */
-	uint8_t type;			/* RTN_UNICAST, RTN_LOCAL */
-	uint8_t protocol;		/* who made it, for removing only that; 0: RTPROT_STATIC */
-	bool exclusive;			/* fail with EEXIST instead of replacing another route to dst */
+	struct ipnet dst;   /* family decides; plen 0: default */
+	struct ip via, src; /* family 0: none. `via` is taken as on-link */
+	uint32_t table;     /* RT_TABLE_* or a number */
+	uint8_t type;       /* RTN_UNICAST, RTN_LOCAL */
+	uint8_t protocol;   /* who made it, for removing only that; 0: RTPROT_STATIC */
+	bool exclusive;     /* fail with EEXIST instead of replacing another route to dst */
 };
 struct netif_change {
-	uint32_t flags, mask;		/* IFF_* bits, and which of them to set */
-	uint32_t mtu;			/* 0: leave */
-	const uint8_t *mac;		/* NULL: leave */
-	const char *new_name;		/* NULL: leave */
-	const char *alias;		/* free text that `ip link` shows; NULL: leave */
-	int netns;			/* -1: stay; otherwise move there in the same request */
-	int new_index;			/* 0: leave; otherwise its number there (with netns; kernel 5.13) */
+	uint32_t flags, mask; /* IFF_* bits, and which of them to set */
+	uint32_t mtu;         /* 0: leave */
+	const uint8_t *mac;   /* NULL: leave */
+	const char *new_name; /* NULL: leave */
+	const char *alias;    /* free text that `ip link` shows; NULL: leave */
+	int netns;            /* -1: stay; otherwise move there in the same request */
+	int new_index;        /* 0: leave; otherwise its number there (with netns; kernel 5.13) */
 };
 
 /* Open a socket in the namespace `netnsfd` (-1: the caller's own); the calling thread is back in its own on return. */
 int netif_open(int netnsfd, struct netif **out, struct err *e);
-void netif_close(struct netif *n);			/* NULL is fine */
+void netif_close(struct netif *n); /* NULL is fine */
 void netif_closep(struct netif **n);
 #define auto_netif __attribute__((cleanup(netif_closep)))
 
@@ -81,14 +82,19 @@ int netif_remove(struct netif *n, const struct netif_dev *dev, struct err *e);
 void netif_veth(struct netif *n, const struct netif_veth *v);
 void netif_delete(struct netif *n, const struct netif_dev *dev);
 void netif_set(struct netif *n, const struct netif_dev *dev, const struct netif_change *c);
-void netif_no_autoconf6(struct netif *n, const struct netif_dev *dev);	/* no IPv6 link-local address when it comes up */
+void netif_no_autoconf6(
+	struct netif *n,
+	const struct netif_dev *dev); /* no IPv6 link-local address when it comes up */
 void netif_no_xdp(struct netif *n, const struct netif_dev *dev);
 void netif_altname(struct netif *n, const struct netif_dev *dev, const char *name, bool add);
-void netif_addr(struct netif *n, const struct netif_dev *dev, const struct ipnet *a, int scope, bool add);
-void netif_route(struct netif *n, const struct netif_dev *dev, const struct netif_route *r, bool add);
+void netif_addr(struct netif *n, const struct netif_dev *dev, const struct ipnet *a, int scope,
+		bool add);
+void netif_route(struct netif *n, const struct netif_dev *dev, const struct netif_route *r,
+		 bool add);
 void netif_rule(struct netif *n, int family, uint32_t mark, uint32_t table, bool add);
 /* Permanent neighbour entry; mac NULL: a proxy entry (NTF_PROXY), which makes `dev` answer for the address. */
-void netif_neigh(struct netif *n, const struct netif_dev *dev, const struct ip *ip, const uint8_t *mac, bool add);
+void netif_neigh(struct netif *n, const struct netif_dev *dev, const struct ip *ip,
+		 const uint8_t *mac, bool add);
 /* The request queued last may fail with this errno (ENOENT of something to be removed). */
 void netif_tolerate(struct netif *n, int code);
 

@@ -54,7 +54,7 @@ static void fill_end(struct rtnl_link *link, const char *name, const uint8_t mac
 /* The peer is born in its namespace: moving it there would wait for RCU, 40 times the cost of making it. */
 void netif_veth(struct netif *n, const struct netif_veth *v)
 {
-	struct ifinfomsg none = {0};
+	struct ifinfomsg none = { 0 };
 	struct rtnl_link *link, *peer;
 	struct nl_msg *msg = NULL;
 	struct nlmsghdr *h;
@@ -62,7 +62,8 @@ void netif_veth(struct netif *n, const struct netif_veth *v)
 
 	link = rtnl_link_veth_alloc();
 	if (!link) {
-		netif_end(n, netif_begin(n, RTM_NEWLINK, 0, &none, sizeof(none)), true, "create '%s'", v->name);
+		netif_end(n, netif_begin(n, RTM_NEWLINK, 0, &none, sizeof(none)), true,
+			  "create '%s'", v->name);
 		return;
 	}
 	peer = rtnl_link_veth_get_peer(link);
@@ -73,7 +74,8 @@ void netif_veth(struct netif *n, const struct netif_veth *v)
 	rtnl_link_put(peer);
 	rtnl_link_put(link);
 	if (ret < 0) {
-		netif_end(n, netif_begin(n, RTM_NEWLINK, 0, &none, sizeof(none)), true, "create '%s'", v->name);
+		netif_end(n, netif_begin(n, RTM_NEWLINK, 0, &none, sizeof(none)), true,
+			  "create '%s'", v->name);
 		return;
 	}
 	h = nlmsg_hdr(msg);
@@ -92,7 +94,9 @@ void netif_delete(struct netif *n, const struct netif_dev *dev)
 
 void netif_set(struct netif *n, const struct netif_dev *dev, const struct netif_change *c)
 {
-	struct ifinfomsg ifi = { .ifi_index = dev->index, .ifi_flags = c->flags & c->mask, .ifi_change = c->mask };
+	struct ifinfomsg ifi = { .ifi_index = dev->index,
+				 .ifi_flags = c->flags & c->mask,
+				 .ifi_change = c->mask };
 	struct nl_msg *msg = netif_begin(n, RTM_SETLINK, 0, &ifi, sizeof(ifi));
 	bool bad = false;
 
@@ -157,8 +161,9 @@ void netif_no_xdp(struct netif *n, const struct netif_dev *dev)
 void netif_altname(struct netif *n, const struct netif_dev *dev, const char *name, bool add)
 {
 	struct ifinfomsg ifi = { .ifi_index = dev->index };
-	struct nl_msg *msg = netif_begin(n, add ? RTM_NEWLINKPROP : RTM_DELLINKPROP,
-					 add ? NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND : 0, &ifi, sizeof(ifi));
+	struct nl_msg *msg =
+		netif_begin(n, add ? RTM_NEWLINKPROP : RTM_DELLINKPROP,
+			    add ? NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND : 0, &ifi, sizeof(ifi));
 	struct nlattr *list;
 	bool bad;
 
@@ -168,12 +173,16 @@ void netif_altname(struct netif *n, const struct netif_dev *dev, const char *nam
 	bad = !list || nla_put_string(msg, IFLA_ALT_IFNAME, name);
 	if (!bad)
 		nla_nest_end(msg, list);
-	netif_end(n, msg, bad, "%s alternative name '%s' of '%s'", add ? "add" : "remove", name, dev->name);
+	netif_end(n, msg, bad, "%s alternative name '%s' of '%s'", add ? "add" : "remove", name,
+		  dev->name);
 }
 
-void netif_addr(struct netif *n, const struct netif_dev *dev, const struct ipnet *a, int scope, bool add)
+void netif_addr(struct netif *n, const struct netif_dev *dev, const struct ipnet *a, int scope,
+		bool add)
 {
-	struct ifaddrmsg ifa = { .ifa_family = a->addr.family, .ifa_prefixlen = a->plen, .ifa_scope = (uint8_t)scope,
+	struct ifaddrmsg ifa = { .ifa_family = a->addr.family,
+				 .ifa_prefixlen = a->plen,
+				 .ifa_scope = (uint8_t)scope,
 				 .ifa_index = (uint32_t)dev->index };
 	char text[IP_TEXT_MAX];
 	struct nl_msg *msg;
@@ -182,17 +191,20 @@ void netif_addr(struct netif *n, const struct netif_dev *dev, const struct ipnet
 	/* Nobody else can hold it: no duplicate detection, which would keep the address unusable for a second. */
 	if (a->addr.family == AF_INET6)
 		ifa.ifa_flags = IFA_F_NODAD;
-	msg = netif_begin(n, add ? RTM_NEWADDR : RTM_DELADDR, add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &ifa,
-			  sizeof(ifa));
+	msg = netif_begin(n, add ? RTM_NEWADDR : RTM_DELADDR,
+			  add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &ifa, sizeof(ifa));
 	if (msg)
 		bad = put_ip(msg, IFA_LOCAL, &a->addr) || put_ip(msg, IFA_ADDRESS, &a->addr);
-	netif_end(n, msg, bad, "%s address %s '%s'", add ? "add" : "remove", ip_net_text(a, text, sizeof(text)),
-		  dev->name);
+	netif_end(n, msg, bad, "%s address %s '%s'", add ? "add" : "remove",
+		  ip_net_text(a, text, sizeof(text)), dev->name);
 }
 
-void netif_route(struct netif *n, const struct netif_dev *dev, const struct netif_route *r, bool add)
+void netif_route(struct netif *n, const struct netif_dev *dev, const struct netif_route *r,
+		 bool add)
 {
-	struct rtmsg rtm = { .rtm_family = r->dst.addr.family, .rtm_dst_len = r->dst.plen, .rtm_type = r->type,
+	struct rtmsg rtm = { .rtm_family = r->dst.addr.family,
+			     .rtm_dst_len = r->dst.plen,
+			     .rtm_type = r->type,
 			     .rtm_protocol = r->protocol ? r->protocol : RTPROT_STATIC,
 			     .rtm_scope = RT_SCOPE_LINK };
 	int flags = NLM_F_CREATE | (r->exclusive ? NLM_F_EXCL : NLM_F_REPLACE);
@@ -209,32 +221,39 @@ void netif_route(struct netif *n, const struct netif_dev *dev, const struct neti
 	msg = netif_begin(n, add ? RTM_NEWROUTE : RTM_DELROUTE, add ? flags : 0, &rtm, sizeof(rtm));
 	if (!msg)
 		return;
-	bad = nla_put_u32(msg, RTA_TABLE, r->table) || nla_put_u32(msg, RTA_OIF, (uint32_t)dev->index);
+	bad = nla_put_u32(msg, RTA_TABLE, r->table) ||
+	      nla_put_u32(msg, RTA_OIF, (uint32_t)dev->index);
 	if (r->dst.plen)
 		bad |= put_ip(msg, RTA_DST, &r->dst.addr) < 0;
 	if (r->via.family)
 		bad |= put_ip(msg, RTA_GATEWAY, &r->via) < 0;
 	if (r->src.family)
 		bad |= put_ip(msg, RTA_PREFSRC, &r->src) < 0;
-	netif_end(n, msg, bad, "%s route %s '%s'", add ? "add" : "remove", ip_net_text(&r->dst, text, sizeof(text)),
-		  dev->name);
+	netif_end(n, msg, bad, "%s route %s '%s'", add ? "add" : "remove",
+		  ip_net_text(&r->dst, text, sizeof(text)), dev->name);
 }
 
 void netif_rule(struct netif *n, int family, uint32_t mark, uint32_t table, bool add)
 {
 	struct fib_rule_hdr rule = { .family = (uint8_t)family, .action = FR_ACT_TO_TBL };
-	struct nl_msg *msg = netif_begin(n, add ? RTM_NEWRULE : RTM_DELRULE, add ? NLM_F_CREATE | NLM_F_EXCL : 0,
-					 &rule, sizeof(rule));
-	bool bad = msg && (nla_put_u32(msg, FRA_PRIORITY, RULE_PRIORITY) || nla_put_u32(msg, FRA_FWMARK, mark) ||
-			   nla_put_u32(msg, FRA_FWMASK, UINT32_MAX) || nla_put_u32(msg, FRA_TABLE, table));
+	struct nl_msg *msg = netif_begin(n, add ? RTM_NEWRULE : RTM_DELRULE,
+					 add ? NLM_F_CREATE | NLM_F_EXCL : 0, &rule, sizeof(rule));
+	bool bad = msg &&
+		   (nla_put_u32(msg, FRA_PRIORITY, RULE_PRIORITY) ||
+		    nla_put_u32(msg, FRA_FWMARK, mark) ||
+		    nla_put_u32(msg, FRA_FWMASK, UINT32_MAX) || nla_put_u32(msg, FRA_TABLE, table));
 
-	netif_end(n, msg, bad, "%s routing rule 'fwmark 0x%x lookup %u'", add ? "add" : "remove", mark, table);
+	netif_end(n, msg, bad, "%s routing rule 'fwmark 0x%x lookup %u'", add ? "add" : "remove",
+		  mark, table);
 	netif_tolerate(n, add ? EEXIST : ENOENT);
 }
 
-void netif_neigh(struct netif *n, const struct netif_dev *dev, const struct ip *ip, const uint8_t *mac, bool add)
+void netif_neigh(struct netif *n, const struct netif_dev *dev, const struct ip *ip,
+		 const uint8_t *mac, bool add)
 {
-	struct ndmsg ndm = { .ndm_family = ip->family, .ndm_ifindex = dev->index, .ndm_state = NUD_PERMANENT,
+	struct ndmsg ndm = { .ndm_family = ip->family,
+			     .ndm_ifindex = dev->index,
+			     .ndm_state = NUD_PERMANENT,
 			     .ndm_flags = mac ? 0 : NTF_PROXY };
 	struct nl_msg *msg = netif_begin(n, add ? RTM_NEWNEIGH : RTM_DELNEIGH,
 					 add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &ndm, sizeof(ndm));
@@ -243,6 +262,7 @@ void netif_neigh(struct netif *n, const struct netif_dev *dev, const struct ip *
 
 	if (msg && mac)
 		bad |= nla_put(msg, NDA_LLADDR, 6, mac) < 0;
-	netif_end(n, msg, bad, "%s %s %s '%s'", add ? "add" : "remove", mac ? "neighbour" : "announcement of",
-		  ip_text(ip, text, sizeof(text)), dev->name);
+	netif_end(n, msg, bad, "%s %s %s '%s'", add ? "add" : "remove",
+		  mac ? "neighbour" : "announcement of", ip_text(ip, text, sizeof(text)),
+		  dev->name);
 }

@@ -25,12 +25,15 @@
 #include "nic_find.h"
 #include "nic_note.h"
 
-#define INSIDE "data0"
+#define INSIDE       "data0"
 #define INSIDE_INDEX 1000
-#define RETURN_WAIT_US 5000000	/* hardware comes back by itself when a nested namespace ends, but not at once */
+#define RETURN_WAIT_US                                                                             \
+	5000000 /* hardware comes back by itself when a nested namespace ends, but not at once */
 
 /* What a tenant can set with `ip link set` and the next owner would inherit. */
-#define FLAGS (IFF_UP | IFF_PROMISC | IFF_ALLMULTI | IFF_NOARP | IFF_MULTICAST | IFF_DEBUG | IFF_NOTRAILERS | IFF_DYNAMIC)
+#define FLAGS                                                                                      \
+	(IFF_UP | IFF_PROMISC | IFF_ALLMULTI | IFF_NOARP | IFF_MULTICAST | IFF_DEBUG |             \
+	 IFF_NOTRAILERS | IFF_DYNAMIC)
 
 /* ---- before the lease ---- */
 
@@ -49,8 +52,8 @@ static int describe(int fd, const char *name, struct record *rec, struct err *e)
 	struct ifreq ifr;
 
 	if (request(fd, &ifr, name, SIOCGIFINDEX))
-		return errno == ENODEV ? err_set(e, ENODEV, "lease '%s': no such interface", name) :
-					 err_sys(e, "lease '%s'", name);
+		return errno == ENODEV ? err_set(e, ENODEV, "lease '%s': no such interface", name)
+				       : err_sys(e, "lease '%s'", name);
 	rec->nic.ifindex = ifr.ifr_ifindex;
 	/* By number, the kernel tells the real name where an alternative one was given. */
 	if (ioctl(fd, SIOCGIFNAME, &ifr))
@@ -75,14 +78,17 @@ static int resolve(const struct spec *spec, char name[NIC_FIND_NAME], struct err
 	int ret;
 
 	if (strcmp(spec->nic, "auto") == 0)
-		return err_set(e, EOPNOTSUPP, "lease 'auto': choosing from the pool is not done yet (name an interface)");
+		return err_set(
+			e, EOPNOTSUPP,
+			"lease 'auto': choosing from the pool is not done yet (name an interface)");
 	if (strncmp(spec->nic, "pci:", 4) == 0)
 		ret = nic_find(NIC_FIND_PCI, spec->nic + 4, name, e);
 	else if (strncmp(spec->nic, "mac:", 4) == 0)
 		ret = nic_find(NIC_FIND_MAC, spec->nic + 4, name, e);
 	else
-		return str_copy(name, NIC_FIND_NAME, spec->nic) ?
-		       err_set(e, ENODEV, "lease '%s': no such interface", spec->nic) : 0;
+		return str_copy(name, NIC_FIND_NAME, spec->nic)
+			       ? err_set(e, ENODEV, "lease '%s': no such interface", spec->nic)
+			       : 0;
 	return ret ? err_wrap(e, "lease '%s'", spec->nic) : 0;
 }
 
@@ -108,7 +114,8 @@ int nic_identify(const struct spec *spec, struct record *rec, struct err *e)
 	else if (ret == 0 && (rec->nic.flags & (IFF_SLAVE | IFF_MASTER)))
 		ret = err_set(e, EBUSY, "lease '%s': it belongs to a bond", name);
 	else if (ret == 0 && nic_find_default_route(rec->nic.name))
-		ret = err_set(e, EBUSY, "lease '%s': the host's default route goes through it", name);
+		ret = err_set(e, EBUSY, "lease '%s': the host's default route goes through it",
+			      name);
 	if (ret)
 		memset(&rec->nic, 0, sizeof(rec->nic));
 	return ret;
@@ -117,10 +124,10 @@ int nic_identify(const struct spec *spec, struct record *rec, struct err *e)
 /* ---- the way in ---- */
 
 struct trip {
-	struct netif *host, *in;	/* `in` is NULL when the namespace is gone */
+	struct netif *host, *in; /* `in` is NULL when the namespace is gone */
 	struct nic_note note;
-	bool noted;			/* a note was there: it is, or was going to be, inside */
-	struct netif_link link;		/* where it was found */
+	bool noted;             /* a note was there: it is, or was going to be, inside */
+	struct netif_link link; /* where it was found */
 };
 
 static void trip_close(struct trip *t)
@@ -146,7 +153,7 @@ static int trip_open(struct trip *t, const struct plan *p, struct err *e)
 {
 	auto_fd int pin = p->netns < 0 ? open_pin(p) : -1;
 	int netns = p->netns < 0 ? pin : p->netns;
-	struct err why = {0};
+	struct err why = { 0 };
 	int ret;
 
 	memset(t, 0, sizeof(*t));
@@ -187,16 +194,18 @@ static bool is_ours(const struct netif_link *l, const struct record *rec)
 static int find_on_host(struct trip *t, const struct record *rec, struct err *e)
 {
 	struct netif_dev dev = { .index = rec->nic.ifindex };
-	struct err why = {0};
+	struct err why = { 0 };
 
 	(void)str_copy(dev.name, sizeof(dev.name), rec->nic.name);
-	if (dev.index > 0 && netif_get(t->host, &dev, &t->link, NULL) == 0 && is_ours(&t->link, rec))
+	if (dev.index > 0 && netif_get(t->host, &dev, &t->link, NULL) == 0 &&
+	    is_ours(&t->link, rec))
 		return 0;
 	dev.index = 0;
 	if (netif_get(t->host, &dev, &t->link, NULL) == 0 && is_ours(&t->link, rec))
 		return 0;
-	if (nic_find_mac(rec->nic.mac, dev.name, &why) == 0 || (t->noted && !no_mac(t->note.perm_mac) &&
-	    nic_find_mac(t->note.perm_mac, dev.name, &why) == 0))
+	if (nic_find_mac(rec->nic.mac, dev.name, &why) == 0 ||
+	    (t->noted && !no_mac(t->note.perm_mac) &&
+	     nic_find_mac(t->note.perm_mac, dev.name, &why) == 0))
 		return netif_get(t->host, &dev, &t->link, e);
 	return err_set(e, ENODEV, "find '%s': not on the host (unplugged?)", rec->nic.name);
 }
@@ -206,10 +215,13 @@ static int may_leave(const struct trip *t, const struct plan *p, struct err *e)
 	const char *name = t->link.dev.name;
 
 	if (t->link.master)
-		return err_set(e, EBUSY, "move '%s' into workspace '%s': it is a port of a bridge or bond", name,
-			       p->rec->name);
+		return err_set(e, EBUSY,
+			       "move '%s' into workspace '%s': it is a port of a bridge or bond",
+			       name, p->rec->name);
 	if (strcmp(name, p->settings->network.announce) == 0)
-		return err_set(e, EBUSY, "move '%s' into workspace '%s': it is the LAN interface ([network] announce)",
+		return err_set(e, EBUSY,
+			       "move '%s' into workspace '%s': it is the LAN interface ([network] "
+			       "announce)",
 			       name, p->rec->name);
 	return 0;
 }
@@ -228,8 +240,12 @@ static int take_note(struct trip *t, const struct plan *p, int index, struct err
 
 static int move_in(struct trip *t, const struct plan *p, int index, struct err *e)
 {
-	struct netif_change c = { .flags = IFF_UP, .mask = IFF_UP, .mtu = p->spec->data_mtu, .new_name = INSIDE,
-				  .netns = p->netns, .new_index = index };
+	struct netif_change c = { .flags = IFF_UP,
+				  .mask = IFF_UP,
+				  .mtu = p->spec->data_mtu,
+				  .new_name = INSIDE,
+				  .netns = p->netns,
+				  .new_index = index };
 
 	netif_set(t->host, &t->link.dev, &c);
 	return netif_commit(t->host, e);
@@ -238,9 +254,11 @@ static int move_in(struct trip *t, const struct plan *p, int index, struct err *
 /* It stayed inside over a stop: whatever the tenant did to it, it starts as configured. */
 static int mend(struct trip *t, const struct record *rec, struct err *e)
 {
-	struct netif_change down = { .mask = IFF_UP, .netns = -1 }, name = { .new_name = INSIDE, .netns = -1 };
+	struct netif_change down = { .mask = IFF_UP, .netns = -1 },
+			    name = { .new_name = INSIDE, .netns = -1 };
 	struct netif_change mac = { .mac = rec->nic.mac, .netns = -1 };
-	bool renamed = strcmp(t->link.dev.name, INSIDE) != 0, other_mac = memcmp(t->link.mac, rec->nic.mac, 6) != 0;
+	bool renamed = strcmp(t->link.dev.name, INSIDE) != 0,
+	     other_mac = memcmp(t->link.mac, rec->nic.mac, 6) != 0;
 
 	if (!renamed && !other_mac)
 		return 0;
@@ -281,7 +299,9 @@ static int bring_in(struct trip *t, const struct plan *p, struct err *e)
 
 static int configure(struct trip *t, const struct plan *p, struct err *e)
 {
-	struct netif_change up = { .flags = IFF_UP, .mask = IFF_UP, .mtu = p->spec->data_mtu, .netns = -1 };
+	struct netif_change up = {
+		.flags = IFF_UP, .mask = IFF_UP, .mtu = p->spec->data_mtu, .netns = -1
+	};
 	const struct ipnet *ips[] = { &p->spec->data_ip, &p->spec->data_ip6 };
 
 	(void)str_copy(t->link.dev.name, sizeof(t->link.dev.name), INSIDE);
@@ -294,7 +314,8 @@ static int configure(struct trip *t, const struct plan *p, struct err *e)
 
 int nic_up(struct plan *p, struct err *e)
 {
-	const struct ipnet *shown = p->spec->data_ip.addr.family ? &p->spec->data_ip : &p->spec->data_ip6;
+	const struct ipnet *shown =
+		p->spec->data_ip.addr.family ? &p->spec->data_ip : &p->spec->data_ip6;
 	char ip[IP_TEXT_MAX] = "";
 	struct trip t;
 	int ret = fault_point("nic.up");
@@ -302,9 +323,11 @@ int nic_up(struct plan *p, struct err *e)
 	if (!p->rec->nic.name[0])
 		return 0;
 	if (ret)
-		return err_ret(e, ret, "move '%s' into workspace '%s'", p->rec->nic.name, p->rec->name);
+		return err_ret(e, ret, "move '%s' into workspace '%s'", p->rec->nic.name,
+			       p->rec->name);
 	if (p->netns < 0)
-		return err_set(e, EINVAL, "move '%s' into workspace '%s': its network namespace is not open",
+		return err_set(e, EINVAL,
+			       "move '%s' into workspace '%s': its network namespace is not open",
 			       p->rec->nic.name, p->rec->name);
 	ret = trip_open(&t, p, e);
 	if (ret == 0)
@@ -316,7 +339,8 @@ int nic_up(struct plan *p, struct err *e)
 		return ret;
 	if (shown->addr.family)
 		(void)ip_net_text(shown, ip, sizeof(ip));
-	(void)str_format(p->detail, sizeof(p->detail), INSIDE " = %s%s%s", p->rec->nic.name, ip[0] ? "  " : "", ip);
+	(void)str_format(p->detail, sizeof(p->detail), INSIDE " = %s%s%s", p->rec->nic.name,
+			 ip[0] ? "  " : "", ip);
 	return 0;
 }
 
@@ -351,16 +375,18 @@ static int move_out(struct trip *t, const struct record *rec, const char *name, 
 	ret = netif_commit(t->in, e);
 	if (ret != -EBUSY && ret != -EEXIST)
 		return ret;
-	c.new_index = 0;	/* its old number has been given to another */
+	c.new_index = 0; /* its old number has been given to another */
 	netif_set(t->in, &t->link.dev, &c);
 	return netif_commit(t->in, e);
 }
 
 /* A name to arrive under: one that failed to get its own back may still have the first. */
-static int free_name(struct netif *host, const struct record *rec, struct netif_dev *dev, struct err *e)
+static int free_name(struct netif *host, const struct record *rec, struct netif_dev *dev,
+		     struct err *e)
 {
 	for (unsigned int i = 0; i < 16; i++) {
-		(void)str_format(dev->name, sizeof(dev->name), i ? "nic-%x.%u" : "nic-%x", rec->slot, i);
+		(void)str_format(dev->name, sizeof(dev->name), i ? "nic-%x.%u" : "nic-%x",
+				 rec->slot, i);
 		if (netif_index(host, dev, NULL) == -ENODEV) {
 			dev->index = 0;
 			return 0;
@@ -371,7 +397,7 @@ static int free_name(struct netif *host, const struct record *rec, struct netif_
 
 static int bring_home(struct trip *t, const struct record *rec, struct err *e)
 {
-	struct netif_dev dev = {0};
+	struct netif_dev dev = { 0 };
 	int ret;
 
 	/* More than eight alternative names do not fit into one look. */
@@ -397,8 +423,11 @@ static int bring_home(struct trip *t, const struct record *rec, struct err *e)
  */
 static int restore(struct trip *t, const struct record *rec, struct err *e)
 {
-	struct netif_change c = { .flags = rec->nic.flags, .mask = FLAGS & ~IFF_UP, .mtu = rec->nic.mtu,
-				  .mac = rec->nic.mac, .netns = -1 };
+	struct netif_change c = { .flags = rec->nic.flags,
+				  .mask = FLAGS & ~IFF_UP,
+				  .mtu = rec->nic.mtu,
+				  .mac = rec->nic.mac,
+				  .netns = -1 };
 	struct netif_change name = { .new_name = rec->nic.name, .netns = -1 };
 	struct netif_change up = { .flags = rec->nic.flags, .mask = IFF_UP, .netns = -1 };
 	bool renamed = strcmp(t->link.dev.name, rec->nic.name) != 0;
@@ -414,8 +443,8 @@ static int restore(struct trip *t, const struct record *rec, struct err *e)
 		netif_set(t->host, &t->link.dev, &name);
 	ret = netif_commit(t->host, e);
 	if (ret == -EEXIST)
-		return err_set(e, EEXIST, "rename '%s' to '%s': the name is taken (it stays '%s')", t->link.dev.name,
-			       rec->nic.name, t->link.dev.name);
+		return err_set(e, EEXIST, "rename '%s' to '%s': the name is taken (it stays '%s')",
+			       t->link.dev.name, rec->nic.name, t->link.dev.name);
 	if (ret)
 		return ret;
 	for (unsigned int i = 0; i < t->note.naltnames; i++) {
@@ -436,7 +465,8 @@ static int verify(struct trip *t, const struct record *rec, struct err *e)
 		return ret;
 	if (strcmp(now.dev.name, rec->nic.name) != 0 || memcmp(now.mac, rec->nic.mac, 6) != 0 ||
 	    now.mtu != rec->nic.mtu || (now.flags & (IFF_PROMISC | IFF_ALLMULTI) & ~rec->nic.flags))
-		return err_set(e, EIO, "restore '%s': it did not take its name, MAC, MTU and flags back",
+		return err_set(e, EIO,
+			       "restore '%s': it did not take its name, MAC, MTU and flags back",
 			       rec->nic.name);
 	return 0;
 }

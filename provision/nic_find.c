@@ -19,7 +19,8 @@
 
 static void mac_text(const uint8_t mac[6], char out[18])
 {
-	(void)snprintf(out, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	(void)snprintf(out, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+		       mac[4], mac[5]);
 }
 
 static int ask(int fd, struct ifreq *ifr, const char *name, unsigned long request, void *data)
@@ -57,7 +58,8 @@ static int has_pci(int fd, const char *name, const char *what)
 	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
 	struct ifreq ifr;
 
-	return ask(fd, &ifr, name, SIOCETHTOOL, &info) == 0 && strncasecmp(info.bus_info, what, sizeof(info.bus_info)) == 0;
+	return ask(fd, &ifr, name, SIOCETHTOOL, &info) == 0 &&
+	       strncasecmp(info.bus_info, what, sizeof(info.bus_info)) == 0;
 }
 
 int nic_find(enum nic_find_by by, const char *what, char name[NIC_FIND_NAME], struct err *e)
@@ -73,7 +75,7 @@ int nic_find(enum nic_find_by by, const char *what, char name[NIC_FIND_NAME], st
 		at = line + strspn(line, " ");
 		end = strchr(at, ':');
 		if (!end)
-			continue;	/* the table's head */
+			continue; /* the table's head */
 		*end = '\0';
 		if (!(by == NIC_FIND_MAC ? has_mac(fd, at, what) : has_pci(fd, at, what)))
 			continue;
@@ -82,8 +84,9 @@ int nic_find(enum nic_find_by by, const char *what, char name[NIC_FIND_NAME], st
 	}
 	if (found == 1)
 		return 0;
-	return found ? err_set(e, ENOTUNIQ, "look for interface '%s': %u have it (name one)", what, found) :
-		       err_set(e, ENODEV, "look for interface '%s': no such interface", what);
+	return found ? err_set(e, ENOTUNIQ, "look for interface '%s': %u have it (name one)", what,
+			       found)
+		     : err_set(e, ENODEV, "look for interface '%s': no such interface", what);
 }
 
 int nic_find_mac(const uint8_t mac[6], char name[NIC_FIND_NAME], struct err *e)
@@ -101,8 +104,8 @@ static int route4_through(const char *name)
 	unsigned long dst, mask;
 
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%31s %lx %*s %*s %*s %*s %*s %lx", dev, &dst, &mask) == 3 && dst == 0 && mask == 0 &&
-		    strcmp(dev, name) == 0)
+		if (sscanf(line, "%31s %lx %*s %*s %*s %*s %*s %lx", dev, &dst, &mask) == 3 &&
+		    dst == 0 && mask == 0 && strcmp(dev, name) == 0)
 			return 1;
 	return 0;
 }
@@ -114,8 +117,9 @@ static int route6_through(const char *name)
 	unsigned int plen;
 
 	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%32s %x %*s %*s %*s %*s %*s %*s %*s %31s", dst, &plen, dev) == 3 && plen == 0 &&
-		    strcmp(dev, name) == 0)
+		if (sscanf(line, "%32s %x %*s %*s %*s %*s %*s %*s %*s %31s", dst, &plen, dev) ==
+			    3 &&
+		    plen == 0 && strcmp(dev, name) == 0)
 			return 1;
 	return 0;
 }

@@ -6,7 +6,7 @@
 
 #define NIC_FIND_NAME 16
 
-enum nic_find_by { NIC_FIND_MAC, NIC_FIND_PCI };	/* MAC: the present or the permanent one */
+enum nic_find_by { NIC_FIND_MAC, NIC_FIND_PCI }; /* MAC: the present or the permanent one */
 
 /* Name of the interface with this "aa:bb:.." or "0000:29:00.0"; -ENODEV none, -ENOTUNIQ several. */
 int nic_find(enum nic_find_by by, const char *what, char name[NIC_FIND_NAME], struct err *e);

@@ -10,7 +10,7 @@
 #include "base/path.h"
 #include "base/str.h"
 
-#define NAME "nic"
+#define NAME     "nic"
 #define TEXT_MAX 2048
 
 int nic_note_save(const char *dir, const struct nic_note *note, struct err *e)
@@ -21,7 +21,8 @@ int nic_note_save(const char *dir, const struct nic_note *note, struct err *e)
 	size_t len;
 
 	str_hex(note->perm_mac, 6, mac);
-	(void)str_format(text, sizeof(text), "index %d\nkind %s\nperm %s\n", note->index, note->kind, mac);
+	(void)str_format(text, sizeof(text), "index %d\nkind %s\nperm %s\n", note->index,
+			 note->kind, mac);
 	for (unsigned int i = 0; i < note->naltnames; i++) {
 		len = strlen(text);
 		(void)str_format(text + len, sizeof(text) - len, "altname %s\n", note->altname[i]);

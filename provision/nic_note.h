@@ -7,9 +7,9 @@
 #include "netif.h"
 
 struct nic_note {
-	int index;			/* its number inside, which a tenant cannot change */
-	char kind[NETIF_NAME_MAX];	/* as netif_link; "" for hardware */
-	uint8_t perm_mac[6];		/* all zero: none */
+	int index;                 /* its number inside, which a tenant cannot change */
+	char kind[NETIF_NAME_MAX]; /* as netif_link; "" for hardware */
+	uint8_t perm_mac[6];       /* all zero: none */
 	unsigned int naltnames;
 	char altname[NETIF_ALTNAMES][NETIF_ALTNAME_MAX];
 };
@@ -17,4 +17,4 @@ struct nic_note {
 int nic_note_save(const char *dir, const struct nic_note *note, struct err *e);
 /* -ENOENT when there is none. */
 int nic_note_load(const char *dir, struct nic_note *note, struct err *e);
-int nic_note_remove(const char *dir, struct err *e);	/* none is fine */
+int nic_note_remove(const char *dir, struct err *e); /* none is fine */

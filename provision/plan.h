@@ -14,24 +14,25 @@
 struct plan {
 	const struct settings *settings;
 	const struct spec *spec;
-	struct record *rec;		/* worker's copy; results travel back in WORK_DONE */
-	char dir[PATH_MAX];		/* run/ws/NAME: user, net (pins), init.sock, lower (transient) */
-	char store[PATH_MAX];		/* state/workspaces/NAME: upper, work */
-	int initfd;			/* sealed memfd with ws-init */
-	int filterfd;			/* memfd with the seccomp programs (filter.h) */
-	int userns, netns;		/* namespace fds */
-	int rootfd;			/* detached overlay mount, to be the workspace's root */
-	int listenfd;			/* listening init.sock */
-	int pidfd;			/* of ws-init */
-	int report;			/* socket for WORK_* messages, or -1 */
-	char detail[128];		/* what the running step tells the user, e.g. an address */
+	struct record *rec;   /* worker's copy; results travel back in WORK_DONE */
+	char dir[PATH_MAX];   /* run/ws/NAME: user, net (pins), init.sock, lower (transient) */
+	char store[PATH_MAX]; /* state/workspaces/NAME: upper, work */
+	int initfd;           /* sealed memfd with ws-init */
+	int filterfd;         /* memfd with the seccomp programs (filter.h) */
+	int userns, netns;    /* namespace fds */
+	int rootfd;           /* detached overlay mount, to be the workspace's root */
+	int listenfd;         /* listening init.sock */
+	int pidfd;            /* of ws-init */
+	int report;           /* socket for WORK_* messages, or -1 */
+	char detail[128];     /* what the running step tells the user, e.g. an address */
 };
 
 struct step {
-	const char *name;		/* lease limits namespaces net nic rootfs init devices ready */
+	const char *name; /* lease limits namespaces net nic rootfs init devices ready */
 	int (*up)(struct plan *p, struct err *e);
-	int (*down)(struct plan *p, struct err *e);	/* tries everything; returns the first failure */
-	bool keep_on_stop;		/* `stop` leaves it up: a restart is quick and the NIC stays */
+	int (*down)(struct plan *p,
+		    struct err *e); /* tries everything; returns the first failure */
+	bool keep_on_stop;          /* `stop` leaves it up: a restart is quick and the NIC stays */
 };
 
 extern const struct step plan_steps[];
@@ -43,5 +44,6 @@ int plan_up(struct plan *p, struct err *e);
 int plan_down(struct plan *p, bool all, struct err *e);
 /* Remove the workspace's files (upper, work). Only after plan_down(all). */
 int plan_purge(struct plan *p, struct err *e);
-void plan_init(struct plan *p, const struct settings *s, const struct spec *spec, struct record *rec);
+void plan_init(struct plan *p, const struct settings *s, const struct spec *spec,
+	       struct record *rec);
 void plan_close(struct plan *p);

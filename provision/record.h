@@ -9,31 +9,39 @@
 #include "base/str.h"
 #include <stdint.h>
 
-enum record_state { RECORD_ABSENT, RECORD_CREATING, RECORD_RUNNING, RECORD_STOPPING, RECORD_STOPPED, RECORD_DESTROYING,
-		    RECORD_NSTATES };
+enum record_state {
+	RECORD_ABSENT,
+	RECORD_CREATING,
+	RECORD_RUNNING,
+	RECORD_STOPPING,
+	RECORD_STOPPED,
+	RECORD_DESTROYING,
+	RECORD_NSTATES
+};
 
 struct record {
 	uint64_t generation;
 	char name[STR_NAME_MAX];
-	enum record_state state;	/* ABSENT in a file: destroyed, files and id range kept */
-	char step[32];			/* step that ran last in the present transition */
-	uint32_t slot;			/* short id: interface sb-<hex>, id range id_base + slot * id_count */
-	uint64_t id_base;		/* host id of the workspace's id 0 */
+	enum record_state state; /* ABSENT in a file: destroyed, files and id range kept */
+	char step[32];           /* step that ran last in the present transition */
+	uint32_t slot;    /* short id: interface sb-<hex>, id range id_base + slot * id_count */
+	uint64_t id_base; /* host id of the workspace's id 0 */
 	uint32_t id_count;
 	struct ip control_ip, control_ip6;
 	char image[64];
-	uint64_t created, started;	/* seconds since the epoch, 0 = never */
-	char boot_id[37];		/* of the boot in which init_pid, the namespaces and the NIC move are valid */
+	uint64_t created, started; /* seconds since the epoch, 0 = never */
+	char boot_id
+		[37]; /* of the boot in which init_pid, the namespaces and the NIC move are valid */
 	uint32_t init_pid;
-	uint64_t init_start;		/* proc_start_time() */
+	uint64_t init_start; /* proc_start_time() */
 	uint64_t ns_user, ns_net, ns_mnt;
-	struct {			/* leased data-plane interface; name empty = none */
-		char name[16];		/* on the host */
+	struct {               /* leased data-plane interface; name empty = none */
+		char name[16]; /* on the host */
 		uint8_t mac[6];
 		uint32_t mtu, flags;
-		int32_t ifindex;	/* for finding it, never for identity */
+		int32_t ifindex; /* for finding it, never for identity */
 	} nic;
-	char note[256];			/* last failure, in words */
+	char note[256]; /* last failure, in words */
 };
 
 const char *record_state_text(enum record_state s);

@@ -78,7 +78,10 @@ static const struct {
 	const char *key;
 	size_t offset, size;
 } texts[] = {
-#define TEXT(k, m) { k, offsetof(struct session_saved, m), sizeof(((struct session_saved *)0)->m) }
+#define TEXT(k, m)                                                                                 \
+	{                                                                                          \
+		k, offsetof(struct session_saved, m), sizeof(((struct session_saved *)0)->m)       \
+	}
 	TEXT("login", login),
 	TEXT("user", info.user),
 	TEXT("workspace", info.workspace),
@@ -99,9 +102,10 @@ int sessions_save(int dirfd, const struct session_saved *s, struct err *e)
 		used += (size_t)snprintf(buf + used, sizeof(buf) - used, "%s = %s\n", texts[i].key,
 					 (const char *)s + texts[i].offset);
 	str_hex(s->hash, s->hash_len, hash);
-	used += (size_t)snprintf(buf + used, sizeof(buf) - used,
-				 "session_id = %s\nsince = %llu\npid = %u\nstart = %llu\nend = yes\n", hash,
-				 (unsigned long long)s->info.since, s->info.pid, (unsigned long long)s->pid_start);
+	used += (size_t)snprintf(
+		buf + used, sizeof(buf) - used,
+		"session_id = %s\nsince = %llu\npid = %u\nstart = %llu\nend = yes\n", hash,
+		(unsigned long long)s->info.since, s->info.pid, (unsigned long long)s->pid_start);
 	/* The texts have fixed sizes that fit; this can only fail when somebody makes them larger. */
 	if (used >= sizeof(buf))
 		return err_set(e, ENAMETOOLONG, "save session '%s': too long", s->info.id);
@@ -146,7 +150,8 @@ static bool take(struct session_saved *s, const char *key, const char *value, bo
 /* Everything that a resumed connection relies on has to be there and well-formed. */
 static bool plausible(const struct session_saved *s)
 {
-	return str_is_name(s->info.user, strlen(s->info.user)) && s->login[0] && s->hash_len >= 20 &&
+	return str_is_name(s->info.user, strlen(s->info.user)) && s->login[0] &&
+	       s->hash_len >= 20 &&
 	       (!s->info.workspace[0] || str_is_name(s->info.workspace, strlen(s->info.workspace)));
 }
 

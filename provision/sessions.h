@@ -9,21 +9,21 @@
 #include "base/str.h"
 #include <stdint.h>
 
-#define SESSIONS_ID_LEN 16		/* connection id, raw bytes (CTL_ID_LEN) */
-#define SESSIONS_HASH_MAX 64		/* SSH session id */
+#define SESSIONS_ID_LEN   16 /* connection id, raw bytes (CTL_ID_LEN) */
+#define SESSIONS_HASH_MAX 64 /* SSH session id */
 
 /* One connection as `sshbay sessions` shows it. Owned by the connection object; listed while it is added. */
 struct session_info {
-	char id[2 * SESSIONS_ID_LEN + 1];	/* connection id, hex */
+	char id[2 * SESSIONS_ID_LEN + 1]; /* connection id, hex */
 	char user[STR_NAME_MAX];
-	char workspace[STR_NAME_MAX];		/* empty until attached */
-	char peer[64], local[64];		/* "address:port" */
-	char fingerprint[64];			/* of the key that logged in */
-	uint64_t since;				/* of the login, seconds since the epoch */
-	uint32_t pid;				/* of the session process, 0 = not known */
-	uint32_t channels;			/* open now */
-	char kinds[128];			/* "shell exec sftp", each once, in the order of the enum */
-	struct session_info *next;		/* list of sessions.c */
+	char workspace[STR_NAME_MAX]; /* empty until attached */
+	char peer[64], local[64];     /* "address:port" */
+	char fingerprint[64];         /* of the key that logged in */
+	uint64_t since;               /* of the login, seconds since the epoch */
+	uint32_t pid;                 /* of the session process, 0 = not known */
+	uint32_t channels;            /* open now */
+	char kinds[128];              /* "shell exec sftp", each once, in the order of the enum */
+	struct session_info *next;    /* list of sessions.c */
 };
 
 /* Call fn for every authenticated connection, oldest first. fn must not add or remove any. */
@@ -35,11 +35,11 @@ unsigned int sessions_count(const char *user);
 
 /* What the file keeps beyond session_info. */
 struct session_saved {
-	struct session_info info;		/* id, user, workspace, peer, local, fingerprint, since, pid */
-	char login[256];			/* SSH user name as sent */
-	uint8_t hash[SESSIONS_HASH_MAX];	/* SSH session id */
+	struct session_info info; /* id, user, workspace, peer, local, fingerprint, since, pid */
+	char login[256];          /* SSH user name as sent */
+	uint8_t hash[SESSIONS_HASH_MAX]; /* SSH session id */
 	uint32_t hash_len;
-	uint64_t pid_start;			/* proc_start_time() of pid */
+	uint64_t pid_start; /* proc_start_time() of pid */
 };
 
 /* Open (make 0700) the directory run/sessions. fd or -errno. */

@@ -16,21 +16,23 @@
 #include "verify_vectors.h"
 #include "wire.h"
 
-#define SIGNED_MAX (16 * 1024)	/* session id + login + algorithm + key, all bounded by the gate conversation */
-#define RSA_BITS_MIN 2048
-#define RSA_BITS_MAX 16384
-#define RSA_E_BYTES_MAX 8	/* a longer public exponent only costs time */
-#define ECDSA_DER_MAX 160	/* SEQUENCE of two INTEGER of at most 67 bytes */
+#define SIGNED_MAX                                                                                 \
+	(16 * 1024) /* session id + login + algorithm + key, all bounded by the gate conversation */
+#define RSA_BITS_MIN    2048
+#define RSA_BITS_MAX    16384
+#define RSA_E_BYTES_MAX 8   /* a longer public exponent only costs time */
+#define ECDSA_DER_MAX   160 /* SEQUENCE of two INTEGER of at most 67 bytes */
 
 struct algorithm {
-	const char *name;	/* of the signature */
-	const char *blob;	/* type name in the key blob */
-	const char *curve;	/* RFC 5656 name, ECDSA only */
-	const char *group;	/* libcrypto's name for it */
-	const char *digest;	/* NULL: the scheme hashes itself */
-	size_t field;		/* bytes of a field element */
+	const char *name;   /* of the signature */
+	const char *blob;   /* type name in the key blob */
+	const char *curve;  /* RFC 5656 name, ECDSA only */
+	const char *group;  /* libcrypto's name for it */
+	const char *digest; /* NULL: the scheme hashes itself */
+	size_t field;       /* bytes of a field element */
 	EVP_PKEY *(*key)(const struct algorithm *a, struct wire *blob);
-	bool (*sig)(const struct algorithm *a, struct wire *raw, EVP_PKEY *key, struct wire_out *out);
+	bool (*sig)(const struct algorithm *a, struct wire *raw, EVP_PKEY *key,
+		    struct wire_out *out);
 };
 
 static EVP_PKEY *key_from_params(const char *type, OSSL_PARAM *params)
@@ -57,7 +59,8 @@ static EVP_PKEY *key_ed25519(const struct algorithm *a, struct wire *blob)
 	return EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, pub.p, pub.n);
 }
 
-static bool sig_ed25519(const struct algorithm *a, struct wire *raw, EVP_PKEY *key, struct wire_out *out)
+static bool sig_ed25519(const struct algorithm *a, struct wire *raw, EVP_PKEY *key,
+			struct wire_out *out)
 {
 	if (raw->n != 64)
 		return false;
@@ -78,7 +81,8 @@ static EVP_PKEY *key_ecdsa(const struct algorithm *a, struct wire *blob)
 		return NULL;
 	if (q.n != 1 + 2 * a->field || q.p[0] != POINT_CONVERSION_UNCOMPRESSED)
 		return NULL;
-	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)a->group, 0);
+	params[0] =
+		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)a->group, 0);
 	params[1] = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)q.p, q.n);
 	params[2] = OSSL_PARAM_construct_end();
 	key = key_from_params("EC", params);
@@ -95,7 +99,8 @@ static EVP_PKEY *key_ecdsa(const struct algorithm *a, struct wire *blob)
 }
 
 /* RFC 5656 section 3.1.2: mpint r, mpint s, for libcrypto as DER. */
-static bool sig_ecdsa(const struct algorithm *a, struct wire *raw, EVP_PKEY *key, struct wire_out *out)
+static bool sig_ecdsa(const struct algorithm *a, struct wire *raw, EVP_PKEY *key,
+		      struct wire_out *out)
 {
 	struct wire r, s;
 	ECDSA_SIG *sig;
@@ -103,13 +108,14 @@ static bool sig_ecdsa(const struct algorithm *a, struct wire *raw, EVP_PKEY *key
 	uint8_t der[ECDSA_DER_MAX], *p = der;
 	int n = -1;
 
-	if (!wire_mpint(raw, &r) || !wire_mpint(raw, &s) || raw->n || r.n > a->field || s.n > a->field)
+	if (!wire_mpint(raw, &r) || !wire_mpint(raw, &s) || raw->n || r.n > a->field ||
+	    s.n > a->field)
 		return false;
 	sig = ECDSA_SIG_new();
 	br = BN_bin2bn(r.p, (int)r.n, NULL);
 	bs = BN_bin2bn(s.p, (int)s.n, NULL);
 	if (sig && br && bs && ECDSA_SIG_set0(sig, br, bs)) {
-		br = bs = NULL;		/* owned by sig now */
+		br = bs = NULL; /* owned by sig now */
 		n = i2d_ECDSA_SIG(sig, NULL);
 		if (n > 0 && n <= ECDSA_DER_MAX)
 			n = i2d_ECDSA_SIG(sig, &p);
@@ -156,7 +162,8 @@ static EVP_PKEY *key_rsa(const struct algorithm *a, struct wire *blob)
 	params[1] = OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_RSA_N, le_n, n.n);
 	params[2] = OSSL_PARAM_construct_end();
 	key = key_from_params("RSA", params);
-	if (key && (EVP_PKEY_get_bits(key) < RSA_BITS_MIN || EVP_PKEY_get_bits(key) > RSA_BITS_MAX)) {
+	if (key &&
+	    (EVP_PKEY_get_bits(key) < RSA_BITS_MIN || EVP_PKEY_get_bits(key) > RSA_BITS_MAX)) {
 		EVP_PKEY_free(key);
 		return NULL;
 	}
@@ -164,7 +171,8 @@ static EVP_PKEY *key_rsa(const struct algorithm *a, struct wire *blob)
 }
 
 /* RFC 8332 section 3; a signer that dropped leading zero bytes is accepted, as every implementation does. */
-static bool sig_rsa(const struct algorithm *a, struct wire *raw, EVP_PKEY *key, struct wire_out *out)
+static bool sig_rsa(const struct algorithm *a, struct wire *raw, EVP_PKEY *key,
+		    struct wire_out *out)
 {
 	size_t size = (size_t)EVP_PKEY_get_size(key);
 
@@ -178,9 +186,12 @@ static bool sig_rsa(const struct algorithm *a, struct wire *raw, EVP_PKEY *key, 
 
 static const struct algorithm algorithms[] = {
 	{ "ssh-ed25519", "ssh-ed25519", NULL, NULL, NULL, 0, key_ed25519, sig_ed25519 },
-	{ "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", "nistp256", "P-256", "SHA256", 32, key_ecdsa, sig_ecdsa },
-	{ "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384", "nistp384", "P-384", "SHA384", 48, key_ecdsa, sig_ecdsa },
-	{ "ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", "nistp521", "P-521", "SHA512", 66, key_ecdsa, sig_ecdsa },
+	{ "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", "nistp256", "P-256", "SHA256", 32,
+	  key_ecdsa, sig_ecdsa },
+	{ "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384", "nistp384", "P-384", "SHA384", 48,
+	  key_ecdsa, sig_ecdsa },
+	{ "ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", "nistp521", "P-521", "SHA512", 66,
+	  key_ecdsa, sig_ecdsa },
 	{ "rsa-sha2-256", "ssh-rsa", NULL, NULL, "SHA256", 0, key_rsa, sig_rsa },
 	{ "rsa-sha2-512", "ssh-rsa", NULL, NULL, "SHA512", 0, key_rsa, sig_rsa },
 };
@@ -208,7 +219,8 @@ static void build_signed(const struct verify_request *v, struct wire_out *o)
 	wire_put_str(o, v->key, v->key_len);
 }
 
-static int check(const struct algorithm *a, EVP_PKEY *key, const struct wire_out *sig, const struct wire_out *text)
+static int check(const struct algorithm *a, EVP_PKEY *key, const struct wire_out *sig,
+		 const struct wire_out *text)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	int ret = -ENOMEM;
@@ -234,15 +246,18 @@ int verify_signature(const struct verify_request *v, struct err *e)
 	int ret;
 
 	if (!a)
-		return err_set(e, EOPNOTSUPP, "verify signature of '%.64s': algorithm not supported", v->alg);
+		return err_set(e, EOPNOTSUPP,
+			       "verify signature of '%.64s': algorithm not supported", v->alg);
 	build_signed(v, &text);
 	if (text.bad || v->session_id_len == 0)
-		return err_set(e, EINVAL, "verify signature '%s': the signed data are too long", a->name);
+		return err_set(e, EINVAL, "verify signature '%s': the signed data are too long",
+			       a->name);
 	if (!wire_expect(&outer, a->name) || !wire_str(&outer, &raw) || outer.n)
 		return err_set(e, EINVAL, "verify signature '%s': malformed signature", a->name);
 	key = wire_expect(&blob, a->blob) ? a->key(a, &blob) : NULL;
 	if (!key)
-		return err_set(e, EINVAL, "verify signature '%s': malformed or unacceptable key", a->name);
+		return err_set(e, EINVAL, "verify signature '%s': malformed or unacceptable key",
+			       a->name);
 	if (!a->sig(a, &raw, key, &sig) || sig.bad)
 		ret = err_set(e, EINVAL, "verify signature '%s': malformed signature", a->name);
 	else if ((ret = check(a, key, &sig, &text)) < 0)
@@ -256,7 +271,14 @@ static int test_vector(const struct verify_vector *t, struct err *e)
 {
 	uint8_t id[VERIFY_VECTOR_ID_LEN], sig[VERIFY_VECTOR_SIG_MAX];
 	struct verify_request v = {
-		verify_vector_id, VERIFY_VECTOR_ID_LEN, VERIFY_VECTOR_LOGIN, t->alg, t->key, t->key_len, t->sig, t->sig_len,
+		verify_vector_id,
+		VERIFY_VECTOR_ID_LEN,
+		VERIFY_VECTOR_LOGIN,
+		t->alg,
+		t->key,
+		t->key_len,
+		t->sig,
+		t->sig_len,
 	};
 	int ret = verify_signature(&v, e);
 
@@ -264,19 +286,23 @@ static int test_vector(const struct verify_vector *t, struct err *e)
 		return err_wrap(e, "self-test");
 	v.login = VERIFY_VECTOR_LOGIN "x";
 	if (verify_signature(&v, NULL) != -EKEYREJECTED)
-		return err_set(e, EPROTO, "self-test '%s': a signature for another login is accepted", t->alg);
+		return err_set(e, EPROTO,
+			       "self-test '%s': a signature for another login is accepted", t->alg);
 	v.login = VERIFY_VECTOR_LOGIN;
 	memcpy(id, verify_vector_id, sizeof(id));
 	id[0] ^= 1;
 	v.session_id = id;
 	if (verify_signature(&v, NULL) != -EKEYREJECTED)
-		return err_set(e, EPROTO, "self-test '%s': a signature for another connection is accepted", t->alg);
+		return err_set(e, EPROTO,
+			       "self-test '%s': a signature for another connection is accepted",
+			       t->alg);
 	v.session_id = verify_vector_id;
 	memcpy(sig, t->sig, t->sig_len);
 	sig[t->sig_len - 1] ^= 1;
 	v.sig = sig;
 	if (verify_signature(&v, NULL) != -EKEYREJECTED)
-		return err_set(e, EPROTO, "self-test '%s': a damaged signature is accepted", t->alg);
+		return err_set(e, EPROTO, "self-test '%s': a damaged signature is accepted",
+			       t->alg);
 	return 0;
 }
 

@@ -43,15 +43,15 @@ static int run_at_once, choose_error, connect_error, cancelled;
 static char chosen_user[STR_NAME_MAX], chosen_wanted[STR_NAME_MAX], bound_user[STR_NAME_MAX];
 static uint64_t oom_kills;
 static char audited[64 * 1024];
-static char listed_user[STR_NAME_MAX];	/* whose file holds our key */
+static char listed_user[STR_NAME_MAX]; /* whose file holds our key */
 
 const struct settings *registry_settings(const struct registry *r)
 {
 	return &settings;
 }
 
-int workspace_choose(struct registry *r, const char *user, const char *wanted, const struct ip *dialled,
-		     char name[STR_NAME_MAX], struct err *e)
+int workspace_choose(struct registry *r, const char *user, const char *wanted,
+		     const struct ip *dialled, char name[STR_NAME_MAX], struct err *e)
 {
 	(void)str_copy(chosen_user, sizeof(chosen_user), user);
 	(void)str_copy(chosen_wanted, sizeof(chosen_wanted), wanted ? wanted : "");
@@ -114,7 +114,8 @@ int limits_oom_kills(const struct settings *s, const char *name, uint64_t *kills
 	return 0;
 }
 
-int keys_listed(const char *pattern, const char *user, const char *alg, const uint8_t *key, size_t len, struct err *e)
+int keys_listed(const char *pattern, const char *user, const char *alg, const uint8_t *key,
+		size_t len, struct err *e)
 {
 	if (strcmp(user, "untrusted") == 0)
 		return err_set(e, EPERM, "read keys of 'untrusted': writable by others");
@@ -128,8 +129,8 @@ void audit_write(const char *event, const struct audit_field *fields, unsigned i
 	used += (size_t)snprintf(audited + used, sizeof(audited) - used, "%s", event);
 	for (unsigned int i = 0; i < n && used < sizeof(audited) - 256; i++)
 		if (fields[i].text)
-			used += (size_t)snprintf(audited + used, sizeof(audited) - used, " %s=%s", fields[i].key,
-						 fields[i].text);
+			used += (size_t)snprintf(audited + used, sizeof(audited) - used, " %s=%s",
+						 fields[i].key, fields[i].text);
 	if (used < sizeof(audited) - 256)
 		snprintf(audited + used, sizeof(audited) - used, "\n");
 }
@@ -153,7 +154,7 @@ static void state_fn(void *who, const uint8_t id[CTL_ID_LEN], enum ctl_state_kin
 }
 
 struct session {
-	int fd;			/* session's end */
+	int fd; /* session's end */
 	struct ctl_conn conn;
 	uint8_t hash[32];
 };
@@ -241,7 +242,8 @@ static __attribute__((unused)) void fill_key(struct gate_key *k, const char *log
 static __attribute__((unused)) void fill_sig(struct gate_key *k, const uint8_t *id)
 {
 	uint8_t text[1024], sig[64];
-	struct wire_out o = { text, 0, sizeof(text), false }, out = { k->sig.data, 0, sizeof(k->sig.data), false };
+	struct wire_out o = { text, 0, sizeof(text), false },
+			out = { k->sig.data, 0, sizeof(k->sig.data), false };
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	size_t n = sizeof(sig);
 
@@ -363,7 +365,9 @@ static int teardown(void **state)
 
 static void start(void)
 {
-	assert_int_equal(gate_server_new(loop, (struct registry *)&settings, hostkey, state_fn, &server, NULL), 0);
+	assert_int_equal(gate_server_new(loop, (struct registry *)&settings, hostkey, state_fn,
+					 &server, NULL),
+			 0);
 }
 
 static int fresh(void **state)

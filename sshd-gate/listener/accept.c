@@ -18,17 +18,19 @@
 #include "control.h"
 
 #define ACCEPTS_PER_TURN 16
-#define BACKOFF_MIN_US 50000
-#define BACKOFF_MAX_US 1000000
-#define HOPELESS 3		/* failed starts of the zygote in a row, after which clients are told */
-#define LOG_EVERY_US 1000000
+#define BACKOFF_MIN_US   50000
+#define BACKOFF_MAX_US   1000000
+#define HOPELESS         3 /* failed starts of the zygote in a row, after which clients are told */
+#define LOG_EVERY_US     1000000
 
 static void back_off(struct listener *l, uint64_t now_us, const char *why)
 {
 	if (l->accept_backoff_us == 0) {
 		l->accept_backoff_us = BACKOFF_MIN_US;
 		if (now_us >= l->accept_log_us)
-			log_warn("accept a connection: %s (pausing; see LimitNOFILE= and TasksMax=)", why);
+			log_warn(
+				"accept a connection: %s (pausing; see LimitNOFILE= and TasksMax=)",
+				why);
 		l->accept_log_us = now_us + LOG_EVERY_US;
 	} else if (l->accept_backoff_us < BACKOFF_MAX_US) {
 		l->accept_backoff_us *= 2;
@@ -61,32 +63,38 @@ uint64_t accept_deadline(const struct listener *l, uint64_t now_us)
 	return UINT64_MAX;
 }
 
-static void log_refusal(struct listener *l, const struct ipport *peer, const char *text, uint64_t now_us)
+static void log_refusal(struct listener *l, const struct ipport *peer, const char *text,
+			uint64_t now_us)
 {
 	char from[IP_TEXT_MAX];
 
 	l->refuse_count++;
 	if (l->refuse_log_us && now_us < l->refuse_log_us + LOG_EVERY_US)
 		return;
-	log_note("refused %u connection%s, the last from %s: %s", l->refuse_count, l->refuse_count == 1 ? "" : "s",
-		 ip_port_text(peer, from, sizeof(from)), text);
+	log_note("refused %u connection%s, the last from %s: %s", l->refuse_count,
+		 l->refuse_count == 1 ? "" : "s", ip_port_text(peer, from, sizeof(from)), text);
 	l->refuse_count = 0;
 	l->refuse_log_us = now_us;
 }
 
-static void refuse(struct listener *l, int conn, const struct ipport *peer, const char *text, uint64_t now_us)
+static void refuse(struct listener *l, int conn, const struct ipport *peer, const char *text,
+		   uint64_t now_us)
 {
 	log_refusal(l, peer, text, now_us);
-	refuse_send(&l->refused, conn, strstr(text, "too many") ? REFUSE_TOO_MANY : REFUSE_BY_APPLICATION, text, now_us);
+	refuse_send(&l->refused, conn,
+		    strstr(text, "too many") ? REFUSE_TOO_MANY : REFUSE_BY_APPLICATION, text,
+		    now_us);
 }
 
 /* Why the connection cannot be served at all now; NULL when it can. */
 static const char *unserved(const struct listener *l)
 {
 	if (!l->control.started)
-		return "sshbay: provisiond is not running, no workspace can be reached now; try again in a moment";
+		return "sshbay: provisiond is not running, no workspace can be reached now; try "
+		       "again in a moment";
 	if (!zygote_usable(&l->zygote))
-		return "sshbay: the session program does not start, no workspace can be reached now";
+		return "sshbay: the session program does not start, no workspace can be reached "
+		       "now";
 	return NULL;
 }
 
@@ -120,8 +128,8 @@ static int launch(struct listener *l, struct child *c, struct err *e)
 	return ret;
 }
 
-static void start_session(struct listener *l, int conn, const struct ipport *peer, const struct ipnet *source,
-			  uint64_t now_us)
+static void start_session(struct listener *l, int conn, const struct ipport *peer,
+			  const struct ipnet *source, uint64_t now_us)
 {
 	struct child *c = children_add(&l->children);
 	struct sockaddr_storage ss;
@@ -140,12 +148,13 @@ static void start_session(struct listener *l, int conn, const struct ipport *pee
 	c->deadline_us = l->settings.grace_s ? now_us + l->settings.grace_s * UINT64_C(1000000) : 0;
 	if (getsockname(conn, (struct sockaddr *)&ss, &len) < 0 ||
 	    !ip_from_sockaddr((struct sockaddr *)&ss, len, &c->local)) {
-		children_remove(&l->children, c);	/* reset by the client already */
+		children_remove(&l->children, c); /* reset by the client already */
 		return;
 	}
 	if (launch(l, c, &e) < 0) {
 		control_closed(l, c, 0);
-		refuse(l, fd_take(&c->conn), peer, "sshbay: no session can be started now, try again", now_us);
+		refuse(l, fd_take(&c->conn), peer,
+		       "sshbay: no session can be started now, try again", now_us);
 		children_remove(&l->children, c);
 		back_off(l, now_us, e.text);
 	}
@@ -161,7 +170,8 @@ static void answer_with_reserve(struct listener *l, int sock)
 	fd_close(&l->reserve);
 	conn = accept4(sock, NULL, NULL, SOCK_CLOEXEC);
 	if (conn >= 0)
-		refuse_brief(conn, REFUSE_TOO_MANY, "sshbay: too many connections for this machine, try again later");
+		refuse_brief(conn, REFUSE_TOO_MANY,
+			     "sshbay: too many connections for this machine, try again later");
 	l->reserve = fcntl(l->null, F_DUPFD_CLOEXEC, 3);
 }
 
@@ -234,12 +244,14 @@ void accept_spawned(struct listener *l, const struct zygote_spawned *s, uint64_t
 		return;
 	}
 	if (s->pid) {
-		log_error("start a session: the zygote named process %u, which is no child of ours", s->pid);
+		log_error("start a session: the zygote named process %u, which is no child of ours",
+			  s->pid);
 		fd_close(&c->conn);
 	} else {
 		(void)str_format(why, sizeof(why), "fork: %s", strerror((int)s->code));
 		back_off(l, now_us, why);
-		refuse(l, fd_take(&c->conn), &c->peer, "sshbay: no session can be started now, try again", now_us);
+		refuse(l, fd_take(&c->conn), &c->peer,
+		       "sshbay: no session can be started now, try again", now_us);
 	}
 	control_closed(l, c, 0);
 	children_remove(&l->children, c);

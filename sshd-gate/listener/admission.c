@@ -21,7 +21,8 @@ static bool dropped_early(const struct ctl_settings *s, uint32_t startups, uint3
 	return dice < percent + s->startups_rate;
 }
 
-enum admission admission_check(const struct ctl_settings *s, const struct admission_load *load, uint32_t dice)
+enum admission admission_check(const struct ctl_settings *s, const struct admission_load *load,
+			       uint32_t dice)
 {
 	if (load->all >= load->all_max)
 		return ADMISSION_FULL;

@@ -9,14 +9,15 @@ enum admission { ADMISSION_OK, ADMISSION_STARTUPS, ADMISSION_SOURCE, ADMISSION_F
 
 /* What there is at this moment, without the connection that asks. */
 struct admission_load {
-	uint32_t startups;	/* unauthenticated connections */
-	uint32_t from_source;	/* of them, from the network of the one that asks */
-	uint32_t all;		/* connections, authenticated or not */
+	uint32_t startups;    /* unauthenticated connections */
+	uint32_t from_source; /* of them, from the network of the one that asks */
+	uint32_t all;         /* connections, authenticated or not */
 	uint32_t all_max;
 };
 
 /* `dice` is a random number of 0..99: between `begin` and `full` connections are dropped at random, ever more often. */
-enum admission admission_check(const struct ctl_settings *s, const struct admission_load *load, uint32_t dice);
+enum admission admission_check(const struct ctl_settings *s, const struct admission_load *load,
+			       uint32_t dice);
 /* The network that counts as one source with `peer`; the bits behind the prefix are zero. */
 struct ipnet admission_source(const struct ctl_settings *s, const struct ip *peer);
 bool admission_same_source(const struct ipnet *a, const struct ipnet *b);

@@ -98,7 +98,8 @@ uint32_t children_pending(const struct children *t)
 	return n;
 }
 
-void children_load(const struct children *t, const struct ipnet *source, struct admission_load *load)
+void children_load(const struct children *t, const struct ipnet *source,
+		   struct admission_load *load)
 {
 	load->all = (uint32_t)t->n;
 	load->startups = load->from_source = 0;
@@ -154,7 +155,8 @@ bool children_adopt(struct child *c, pid_t pid)
 	return true;
 }
 
-void children_reap(struct children *t, void (*ended)(void *ctx, const struct child *c, int status), void *ctx)
+void children_reap(struct children *t, void (*ended)(void *ctx, const struct child *c, int status),
+		   void *ctx)
 {
 	for (size_t i = 0; i < t->n;) {
 		struct child *c = t->v[i];

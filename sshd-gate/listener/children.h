@@ -13,27 +13,27 @@
 
 struct child {
 	uint32_t serial;
-	pid_t pid;			/* 0: the zygote has not answered yet */
+	pid_t pid; /* 0: the zygote has not answered yet */
 	uint8_t id[CTL_ID_LEN];
-	int conn;			/* the connection, until the zygote has answered; then -1 */
-	int gate;			/* duplicate of provisiond's end of the session's pair */
+	int conn; /* the connection, until the zygote has answered; then -1 */
+	int gate; /* duplicate of provisiond's end of the session's pair */
 	struct ipport peer, local;
 	struct ipnet source;
 	uint64_t started_us;
-	uint64_t deadline_us;		/* SIGKILL then; 0 = never */
+	uint64_t deadline_us; /* SIGKILL then; 0 = never */
 	bool authenticated;
-	bool announced;			/* this provisiond knows it */
-	bool dropped;			/* provisiond wants it gone */
-	bool killed;			/* we sent SIGKILL */
-	bool timeout;			/* ... at the end of the grace time */
+	bool announced; /* this provisiond knows it */
+	bool dropped;   /* provisiond wants it gone */
+	bool killed;    /* we sent SIGKILL */
+	bool timeout;   /* ... at the end of the grace time */
 };
 
 /* Zero-initialised is empty. */
 struct children {
-	struct child **v;		/* in the order of their admission */
+	struct child **v; /* in the order of their admission */
 	size_t n, cap;
-	uint32_t serial;		/* last one given */
-	uint32_t lost;			/* forked by a zygote that died before it could say so */
+	uint32_t serial; /* last one given */
+	uint32_t lost;   /* forked by a zygote that died before it could say so */
 };
 
 /* A new child with a fresh serial, conn and gate -1. NULL: no memory, or CHILDREN_MAX reached. */
@@ -45,7 +45,8 @@ struct child *children_by_id(const struct children *t, const uint8_t id[CTL_ID_L
 /* Children that wait for the zygote's answer. */
 uint32_t children_pending(const struct children *t);
 /* Fill startups, from_source and all for a connection from `source`. */
-void children_load(const struct children *t, const struct ipnet *source, struct admission_load *load);
+void children_load(const struct children *t, const struct ipnet *source,
+		   struct admission_load *load);
 /* Earliest deadline, UINT64_MAX when there is none. */
 uint64_t children_deadline(const struct children *t);
 /* SIGKILL those whose deadline has passed; unauthenticated ones are marked timeout. Returns how many. */
@@ -59,5 +60,6 @@ bool children_adopt(struct child *c, pid_t pid);
  * Call ended() for every child whose process is gone, with its wait status, and remove it. ended() must not add or
  * remove children.
  */
-void children_reap(struct children *t, void (*ended)(void *ctx, const struct child *c, int status), void *ctx);
+void children_reap(struct children *t, void (*ended)(void *ctx, const struct child *c, int status),
+		   void *ctx);
 void children_free(struct children *t);

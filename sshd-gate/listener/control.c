@@ -16,11 +16,11 @@
 #include "base/str.h"
 #include "sandbox.h"
 
-#define CTL_VERSION 1
+#define CTL_VERSION    1
 #define BACKOFF_MIN_US 50000
 #define BACKOFF_MAX_US 250000
-#define HURRY_US 20000		/* not more often than this, however many clients ask */
-#define DROP_US 1000000		/* a dropped session may say good-bye for this long */
+#define HURRY_US       20000   /* not more often than this, however many clients ask */
+#define DROP_US        1000000 /* a dropped session may say good-bye for this long */
 
 int control_init(struct control *c, const char *run, struct err *e)
 {
@@ -42,7 +42,9 @@ void control_lost(struct listener *l, uint64_t now_us, const struct err *e)
 	struct control *c = &l->control;
 
 	if (!c->said)
-		log_warn("%s; sessions run on, new connections are refused until provisiond is back", e->text);
+		log_warn(
+			"%s; sessions run on, new connections are refused until provisiond is back",
+			e->text);
 	c->said = true;
 	if (c->started)
 		c->lost_us = now_us;
@@ -53,7 +55,8 @@ void control_lost(struct listener *l, uint64_t now_us, const struct err *e)
 
 static int start(struct listener *l, struct err *e)
 {
-	struct ctl_start m = { .version = CTL_VERSION, .nplain = l->settings.nplain,
+	struct ctl_start m = { .version = CTL_VERSION,
+			       .nplain = l->settings.nplain,
 			       .ntransparent = l->settings.ntransparent };
 
 	return msg_send_fds(l->control.sock, &ctl_proto,
@@ -149,8 +152,8 @@ static int take_settings(void *ctx, struct msg *m, struct err *e)
 	const struct ctl_settings *s = m->body;
 
 	if (s->nplain + s->ntransparent != m->nfds)
-		return err_set(e, EPROTO, "receive 'CTL_SETTINGS': %u sockets, %u announced", m->nfds,
-			       s->nplain + s->ntransparent);
+		return err_set(e, EPROTO, "receive 'CTL_SETTINGS': %u sockets, %u announced",
+			       m->nfds, s->nplain + s->ntransparent);
 	swap_sockets(l, s, m);
 	if (!l->confined && confine(l, e) < 0) {
 		/* Without the sandbox nothing is served. */
@@ -159,7 +162,8 @@ static int take_settings(void *ctx, struct msg *m, struct err *e)
 		return -e->code;
 	}
 	if (!l->control.started || l->control.said)
-		log_note("serving %u addresses and %u transparent sockets", s->nplain, s->ntransparent);
+		log_note("serving %u addresses and %u transparent sockets", s->nplain,
+			 s->ntransparent);
 	l->control.started = true;
 	l->control.said = false;
 	l->control.backoff_us = BACKOFF_MIN_US;

@@ -8,7 +8,7 @@
  * before they are refused.
  */
 #define CONTROL_PATIENCE_US 1000000
-#define CONTROL_ANSWER_US 5000000
+#define CONTROL_ANSWER_US   5000000
 
 int control_init(struct control *c, const char *run, struct err *e);
 /* Connect when it is time; announces what lives once the settings are there. */

@@ -10,33 +10,33 @@
 
 /* The conversation with provisiond. */
 struct control {
-	char path[PATH_MAX];		/* run/gate.sock */
-	int sock;			/* -1: not connected */
-	bool started;			/* CTL_SETTINGS came on this connection */
-	bool said;			/* its absence is in the log already */
-	uint64_t retry_us;		/* connect again then */
+	char path[PATH_MAX]; /* run/gate.sock */
+	int sock;            /* -1: not connected */
+	bool started;        /* CTL_SETTINGS came on this connection */
+	bool said;           /* its absence is in the log already */
+	uint64_t retry_us;   /* connect again then */
 	uint64_t backoff_us;
-	uint64_t lost_us;		/* since when there is none */
-	uint64_t tried_us;		/* last attempt to connect */
+	uint64_t lost_us;  /* since when there is none */
+	uint64_t tried_us; /* last attempt to connect */
 };
 
 struct listener {
-	char program[PATH_MAX];		/* sshd-gate-session */
+	char program[PATH_MAX]; /* sshd-gate-session */
 	struct control control;
 	struct ctl_settings settings;
-	bool confined;			/* first settings came, sandbox is on */
-	int socks[MSG_FDS_MAX];		/* listening */
+	bool confined;          /* first settings came, sandbox is on */
+	int socks[MSG_FDS_MAX]; /* listening */
 	uint32_t nsocks;
 	struct children children;
 	struct zygote zygote;
 	struct refuse_list refused;
-	int signals;			/* signalfd */
-	int null;			/* /dev/null */
-	int reserve;			/* given up to answer a client when there are no descriptors left; -1 then */
-	uint64_t accept_after_us;	/* accept nothing before this */
+	int signals; /* signalfd */
+	int null;    /* /dev/null */
+	int reserve; /* given up to answer a client when there are no descriptors left; -1 then */
+	uint64_t accept_after_us; /* accept nothing before this */
 	uint64_t accept_backoff_us;
-	uint64_t accept_log_us;		/* no line about a pause before this */
-	uint64_t refuse_log_us;		/* last line about refusals, and how many there were since */
+	uint64_t accept_log_us; /* no line about a pause before this */
+	uint64_t refuse_log_us; /* last line about refusals, and how many there were since */
 	uint32_t refuse_count;
 	bool stop;
 };

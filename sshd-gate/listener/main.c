@@ -21,7 +21,7 @@
 #include "base/str.h"
 #include "control.h"
 
-#define FILES_MAX 65536		/* one descriptor per connection, and a few */
+#define FILES_MAX 65536 /* one descriptor per connection, and a few */
 
 enum { P_SIGNALS, P_CONTROL, P_ZYGOTE, P_SOCKS };
 
@@ -35,12 +35,15 @@ static void ended(void *ctx, const struct child *c, int status)
 	control_closed(l, c, sig);
 	ip_port_text(&c->peer, from, sizeof(from));
 	if (c->timeout)
-		log_note("connection from %s: not authenticated in %u s", from, l->settings.grace_s);
+		log_note("connection from %s: not authenticated in %u s", from,
+			 l->settings.grace_s);
 	else if (sig && !c->killed)
-		log_warn("connection from %s: its session %d died by signal %u; the zygote is replaced", from, c->pid,
-			 sig);
+		log_warn("connection from %s: its session %d died by signal %u; the zygote is "
+			 "replaced",
+			 from, c->pid, sig);
 	else
-		log_detail("connection from %s: session %d ended, status 0x%x", from, c->pid, status);
+		log_detail("connection from %s: session %d ended, status 0x%x", from, c->pid,
+			   status);
 	/* Someone may be probing the layout of these processes: the next ones get another. */
 	if (sig && !c->killed)
 		zygote_retire(&l->zygote, clk_now_us());
@@ -99,7 +102,10 @@ static int timeout_ms(const struct listener *l, uint64_t now)
 			first = at[i];
 	if (first == UINT64_MAX)
 		return -1;
-	return first <= now ? 0 : (int)((first - now + 999) / 1000 > 60000 ? 60000 : (first - now + 999) / 1000);
+	return first <= now
+		       ? 0
+		       : (int)((first - now + 999) / 1000 > 60000 ? 60000
+								  : (first - now + 999) / 1000);
 }
 
 static unsigned int poll_set(const struct listener *l, struct pollfd *p, uint64_t now)
@@ -155,7 +161,7 @@ static int setup(struct listener *l, const char *run, bool debug, struct err *e)
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);	/* provisiond sends new settings by itself */
+	signal(SIGHUP, SIG_IGN); /* provisiond sends new settings by itself */
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGTERM);
@@ -180,13 +186,15 @@ static int find_program(struct listener *l, const char *told, struct err *e)
 
 	if (told) {
 		if (told[0] != '/')
-			return err_set(e, EINVAL, "use session program '%s': not an absolute path", told);
+			return err_set(e, EINVAL, "use session program '%s': not an absolute path",
+				       told);
 		return str_copy(l->program, sizeof(l->program), told);
 	}
 	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	if (n > 0) {
 		self[n] = 0;
-		if (str_format(l->program, sizeof(l->program), "%s/sshd-gate-session", dirname(self)) == 0 &&
+		if (str_format(l->program, sizeof(l->program), "%s/sshd-gate-session",
+			       dirname(self)) == 0 &&
 		    access(l->program, X_OK) == 0)
 			return 0;
 	}
@@ -196,12 +204,14 @@ static int find_program(struct listener *l, const char *told, struct err *e)
 static int usage(FILE *to, int status)
 {
 	fputs("usage: sshd-gate [-d] [-r RUNDIR] [-S PROGRAM]\n"
-	      "The listener of sshbay: accepts SSH connections and starts a session process for each.\n"
+	      "The listener of sshbay: accepts SSH connections and starts a session process for "
+	      "each.\n"
 	      "  -r RUNDIR   where gate.sock of provisiond is (default /run/sshbay)\n"
 	      "  -S PROGRAM  session program (default " SSHBAY_LIBEXEC "/sshd-gate-session)\n"
 	      "  -d          log details\n"
 	      "  -h, -V      show this help, the version\n"
-	      "Everything else is configured in sshbay.ini(5) and comes from provisiond(8).\n", to);
+	      "Everything else is configured in sshbay.ini(5) and comes from provisiond(8).\n",
+	      to);
 	return status;
 }
 

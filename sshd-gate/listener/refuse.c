@@ -12,9 +12,9 @@
 
 #define IDENTIFICATION "SSH-2.0-sshbay\r\n"
 #define SSH_DISCONNECT 1
-#define TEXT_MAX 256
-#define BLOCK 8		/* of a packet before keys are exchanged, RFC 4253 section 6 */
-#define PADDING_MIN 4
+#define TEXT_MAX       256
+#define BLOCK          8 /* of a packet before keys are exchanged, RFC 4253 section 6 */
+#define PADDING_MIN    4
 
 static uint8_t *put_u32(uint8_t *p, uint32_t v)
 {
@@ -41,7 +41,7 @@ size_t refuse_packet(enum refuse_reason reason, const char *text, uint8_t out[RE
 	p = put_u32(p, reason);
 	p = put_u32(p, (uint32_t)n);
 	memcpy(p, text, n);
-	p = put_u32(p + n, 0);		/* language tag */
+	p = put_u32(p + n, 0); /* language tag */
 	memset(p, 0, pad);
 	return (size_t)(p - out) + pad;
 }
@@ -69,7 +69,8 @@ static void drop(struct refuse_list *l, unsigned int i)
 	memmove(&l->v[i], &l->v[i + 1], (l->n - i) * sizeof(l->v[0]));
 }
 
-void refuse_send(struct refuse_list *l, int fd, enum refuse_reason reason, const char *text, uint64_t now_us)
+void refuse_send(struct refuse_list *l, int fd, enum refuse_reason reason, const char *text,
+		 uint64_t now_us)
 {
 	say(fd, reason, text);
 	if (l->n == REFUSE_MAX)

@@ -9,21 +9,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REFUSE_MAX 64			/* more than these at once: the oldest is closed */
+#define REFUSE_MAX       64 /* more than these at once: the oldest is closed */
 #define REFUSE_LINGER_US 2000000
 #define REFUSE_BYTES_MAX 512
 
 enum refuse_reason { REFUSE_BY_APPLICATION = 11, REFUSE_TOO_MANY = 12 };
 
 struct refuse_list {
-	struct { int fd; uint64_t until_us; } v[REFUSE_MAX];	/* oldest first */
+	struct {
+		int fd;
+		uint64_t until_us;
+	} v[REFUSE_MAX]; /* oldest first */
 	unsigned int n;
 };
 
 /* The bytes of the answer; text longer than 256 bytes is cut. Returns how many. */
 size_t refuse_packet(enum refuse_reason reason, const char *text, uint8_t out[REFUSE_BYTES_MAX]);
 /* Send it without blocking and keep the connection until its end; consumes fd. */
-void refuse_send(struct refuse_list *l, int fd, enum refuse_reason reason, const char *text, uint64_t now_us);
+void refuse_send(struct refuse_list *l, int fd, enum refuse_reason reason, const char *text,
+		 uint64_t now_us);
 /* Send it and close at once, when there is no fd to spare; consumes fd. */
 void refuse_brief(int fd, enum refuse_reason reason, const char *text);
 /* Fill p (room for REFUSE_MAX) to learn who hung up; returns how many. */

@@ -24,8 +24,10 @@ int sandbox_become(uid_t uid, gid_t gid, struct err *e)
 {
 	if (geteuid() != 0) {
 		if (geteuid() != uid)
-			return err_set(e, EPERM, "run 'sshd-gate' as uid %u: configured is uid %u ([gate] user)",
-				       geteuid(), uid);
+			return err_set(
+				e, EPERM,
+				"run 'sshd-gate' as uid %u: configured is uid %u ([gate] user)",
+				geteuid(), uid);
 		return 0;
 	}
 	/* EINVAL ends the list of what this kernel knows; EPERM: a container took CAP_SETPCAP, exec cannot gain then. */
@@ -60,16 +62,17 @@ static int drop_capabilities(struct err *e)
  * Landlock.  The header of the build machine may be older than the kernel that runs this, so that the numbers of
  * landlock(7) stand here.
  */
-#define LL_EXECUTE	(1ULL << 0)
-#define LL_WRITE_FILE	(1ULL << 1)
-#define LL_READ_FILE	(1ULL << 2)
-#define LL_ABI1		((1ULL << 13) - 1)
-#define LL_REFER	(1ULL << 13)	/* ABI 2 */
-#define LL_TRUNCATE	(1ULL << 14)	/* ABI 3 */
-#define LL_IOCTL_DEV	(1ULL << 15)	/* ABI 5 */
-#define LL_NET_ALL	3ULL		/* ABI 4: bind and connect TCP */
-#define LL_SCOPE_ALL	3ULL		/* ABI 6: abstract sockets, signals: none outside of listener and sessions */
-#define LL_PATH_BENEATH	1
+#define LL_EXECUTE    (1ULL << 0)
+#define LL_WRITE_FILE (1ULL << 1)
+#define LL_READ_FILE  (1ULL << 2)
+#define LL_ABI1       ((1ULL << 13) - 1)
+#define LL_REFER      (1ULL << 13) /* ABI 2 */
+#define LL_TRUNCATE   (1ULL << 14) /* ABI 3 */
+#define LL_IOCTL_DEV  (1ULL << 15) /* ABI 5 */
+#define LL_NET_ALL    3ULL         /* ABI 4: bind and connect TCP */
+#define LL_SCOPE_ALL                                                                               \
+	3ULL /* ABI 6: abstract sockets, signals: none outside of listener and sessions */
+#define LL_PATH_BENEATH 1
 
 struct ll_ruleset {
 	uint64_t fs, net, scoped;
@@ -83,15 +86,11 @@ static const struct {
 	const char *path;
 	uint64_t rights;
 } readable[] = {
-	{ "/lib", LL_READ_FILE | LL_EXECUTE },	/* execute: the dynamic loader itself */
-	{ "/lib64", LL_READ_FILE | LL_EXECUTE },
-	{ "/usr/lib", LL_READ_FILE | LL_EXECUTE },
-	{ "/usr/lib64", LL_READ_FILE | LL_EXECUTE },
-	{ "/etc/ld.so.cache", LL_READ_FILE },
-	{ "/etc/ld.so.preload", LL_READ_FILE },
-	{ "/etc/ssl/openssl.cnf", LL_READ_FILE },
-	{ "/dev/null", LL_READ_FILE | LL_WRITE_FILE },
-	{ "/dev/urandom", LL_READ_FILE },
+	{ "/lib", LL_READ_FILE | LL_EXECUTE }, /* execute: the dynamic loader itself */
+	{ "/lib64", LL_READ_FILE | LL_EXECUTE },       { "/usr/lib", LL_READ_FILE | LL_EXECUTE },
+	{ "/usr/lib64", LL_READ_FILE | LL_EXECUTE },   { "/etc/ld.so.cache", LL_READ_FILE },
+	{ "/etc/ld.so.preload", LL_READ_FILE },        { "/etc/ssl/openssl.cnf", LL_READ_FILE },
+	{ "/dev/null", LL_READ_FILE | LL_WRITE_FILE }, { "/dev/urandom", LL_READ_FILE },
 #ifdef __SANITIZE_ADDRESS__
 	{ "/proc", LL_READ_FILE | (1ULL << 3) },
 #endif
@@ -117,10 +116,12 @@ static int landlock(const char *program, struct err *e)
 	size_t size = sizeof(all.fs);
 
 	if (abi < 1) {
-		log_warn("this kernel has no Landlock: the file system is guarded by permissions and seccomp alone");
+		log_warn("this kernel has no Landlock: the file system is guarded by permissions "
+			 "and seccomp alone");
 		return 0;
 	}
-	all.fs |= (abi >= 2 ? LL_REFER : 0) | (abi >= 3 ? LL_TRUNCATE : 0) | (abi >= 5 ? LL_IOCTL_DEV : 0);
+	all.fs |= (abi >= 2 ? LL_REFER : 0) | (abi >= 3 ? LL_TRUNCATE : 0) |
+		  (abi >= 5 ? LL_IOCTL_DEV : 0);
 	if (abi >= 4) {
 		all.net = LL_NET_ALL;
 		size = sizeof(all.fs) + sizeof(all.net);
@@ -148,31 +149,148 @@ static int landlock(const char *program, struct err *e)
 /* What the listener does, and what starting and running a session needs. Everything else is EPERM. */
 static const char *const allowed[] = {
 	/* descriptors and files */
-	"accept4", "close", "close_range", "dup", "dup2", "dup3", "fcntl", "fstat", "fstatfs", "ioctl", "lseek", "lstat",
-	"access", "faccessat", "faccessat2", "getcwd", "newfstatat", "open", "openat", "pread64", "pwrite64", "read",
-	"readlink", "readlinkat", "readv", "stat", "statfs", "statx", "write", "writev", "pipe", "pipe2", "splice", "tee",
-	"getdents64", "umask",
+	"accept4",
+	"close",
+	"close_range",
+	"dup",
+	"dup2",
+	"dup3",
+	"fcntl",
+	"fstat",
+	"fstatfs",
+	"ioctl",
+	"lseek",
+	"lstat",
+	"access",
+	"faccessat",
+	"faccessat2",
+	"getcwd",
+	"newfstatat",
+	"open",
+	"openat",
+	"pread64",
+	"pwrite64",
+	"read",
+	"readlink",
+	"readlinkat",
+	"readv",
+	"stat",
+	"statfs",
+	"statx",
+	"write",
+	"writev",
+	"pipe",
+	"pipe2",
+	"splice",
+	"tee",
+	"getdents64",
+	"umask",
 	/* sockets; socket() itself below */
-	"connect", "getpeername", "getsockname", "getsockopt", "recvfrom", "recvmmsg", "recvmsg", "sendmmsg", "sendmsg",
-	"sendto", "setsockopt", "shutdown", "accept",
+	"connect",
+	"getpeername",
+	"getsockname",
+	"getsockopt",
+	"recvfrom",
+	"recvmmsg",
+	"recvmsg",
+	"sendmmsg",
+	"sendmsg",
+	"sendto",
+	"setsockopt",
+	"shutdown",
+	"accept",
 	/* waiting */
-	"epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_wait", "eventfd2", "poll", "ppoll", "pselect6", "select",
-	"signalfd4", "timerfd_create", "timerfd_gettime", "timerfd_settime",
+	"epoll_create1",
+	"epoll_ctl",
+	"epoll_pwait",
+	"epoll_wait",
+	"eventfd2",
+	"poll",
+	"ppoll",
+	"pselect6",
+	"select",
+	"signalfd4",
+	"timerfd_create",
+	"timerfd_gettime",
+	"timerfd_settime",
 	/* processes; clone() itself below */
-	"arch_prctl", "execve", "exit", "exit_group", "fork", "getegid", "geteuid", "getgid", "getgroups", "getpgrp",
-	"getpid", "getppid", "getresgid", "getresuid", "getsid", "gettid", "getuid", "kill", "pidfd_open",
-	"pidfd_send_signal", "prctl", "restart_syscall", "rseq", "rt_sigaction", "rt_sigpending", "rt_sigprocmask",
-	"rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait", "seccomp", "set_robust_list", "set_tid_address", "setsid",
-	"sigaltstack", "tgkill", "tkill", "vfork", "wait4", "waitid", "capget", "capset", "landlock_create_ruleset",
-	"landlock_add_rule", "landlock_restrict_self",
+	"arch_prctl",
+	"execve",
+	"exit",
+	"exit_group",
+	"fork",
+	"getegid",
+	"geteuid",
+	"getgid",
+	"getgroups",
+	"getpgrp",
+	"getpid",
+	"getppid",
+	"getresgid",
+	"getresuid",
+	"getsid",
+	"gettid",
+	"getuid",
+	"kill",
+	"pidfd_open",
+	"pidfd_send_signal",
+	"prctl",
+	"restart_syscall",
+	"rseq",
+	"rt_sigaction",
+	"rt_sigpending",
+	"rt_sigprocmask",
+	"rt_sigreturn",
+	"rt_sigsuspend",
+	"rt_sigtimedwait",
+	"seccomp",
+	"set_robust_list",
+	"set_tid_address",
+	"setsid",
+	"sigaltstack",
+	"tgkill",
+	"tkill",
+	"vfork",
+	"wait4",
+	"waitid",
+	"capget",
+	"capset",
+	"landlock_create_ruleset",
+	"landlock_add_rule",
+	"landlock_restrict_self",
 	/* memory, time, numbers */
-	"brk", "futex", "madvise", "membarrier", "mlock", "mlock2", "mmap", "mprotect", "mremap", "munlock", "munmap",
-	"clock_getres", "clock_gettime", "clock_nanosleep", "getrandom", "getrlimit", "getrusage", "gettimeofday",
-	"nanosleep", "prlimit64", "sched_getaffinity", "sched_yield", "setrlimit", "sysinfo", "time", "times", "uname",
+	"brk",
+	"futex",
+	"madvise",
+	"membarrier",
+	"mlock",
+	"mlock2",
+	"mmap",
+	"mprotect",
+	"mremap",
+	"munlock",
+	"munmap",
+	"clock_getres",
+	"clock_gettime",
+	"clock_nanosleep",
+	"getrandom",
+	"getrlimit",
+	"getrusage",
+	"gettimeofday",
+	"nanosleep",
+	"prlimit64",
+	"sched_getaffinity",
+	"sched_yield",
+	"setrlimit",
+	"sysinfo",
+	"time",
+	"times",
+	"uname",
 };
 
-#define NAMESPACES (CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUSER | \
-		    CLONE_NEWUTS)
+#define NAMESPACES                                                                                 \
+	(CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID |              \
+	 CLONE_NEWUSER | CLONE_NEWUTS)
 
 static int add_rules(scmp_filter_ctx f)
 {
@@ -185,9 +303,11 @@ static int add_rules(scmp_filter_ctx f)
 			ret = seccomp_rule_add(f, SCMP_ACT_ALLOW, nr, 0);
 	}
 	if (ret == 0)
-		ret = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+		ret = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+				       SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 	if (ret == 0)
-		ret = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+		ret = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
+				       SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 	if (ret == 0)
 		ret = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
 				       SCMP_A0(SCMP_CMP_MASKED_EQ, NAMESPACES, 0));

@@ -16,12 +16,13 @@
 #include "base/fd.h"
 #include "proto/msg.h"
 
-#define CHANNEL_FD 3		/* of the zygote: its conversation with us */
-#define READY_US 15000000	/* the warm-up handshake takes milliseconds; a loaded machine may need longer */
-#define LINGER_US 5000000	/* a retired zygote has this long to exit */
+#define CHANNEL_FD 3 /* of the zygote: its conversation with us */
+#define READY_US                                                                                   \
+	15000000 /* the warm-up handshake takes milliseconds; a loaded machine may need longer */
+#define LINGER_US      5000000 /* a retired zygote has this long to exit */
 #define BACKOFF_MIN_US 50000
 #define BACKOFF_MAX_US 5000000
-#define SESSION_FILES 1024	/* RLIMIT_NOFILE of a session: its channels' pipes */
+#define SESSION_FILES  1024 /* RLIMIT_NOFILE of a session: its channels' pipes */
 
 void zygote_init(struct zygote *z, const char *program, int null, bool debug)
 {
@@ -71,7 +72,8 @@ static void __attribute__((noreturn)) become(const struct zygote *z, int sock)
 	for (size_t i = 0; i < sizeof(pass) / sizeof(pass[0]); i++) {
 		const char *value = getenv(pass[i]);
 
-		if (value && snprintf(text[n], sizeof(text[n]), "%s=%s", pass[i], value) < (int)sizeof(text[n])) {
+		if (value && snprintf(text[n], sizeof(text[n]), "%s=%s", pass[i], value) <
+				     (int)sizeof(text[n])) {
 			envp[n] = text[n];
 			n++;
 		}
@@ -114,7 +116,8 @@ bool zygote_usable(const struct zygote *z)
 	return z->sock >= 0 && z->ready && !z->retiring;
 }
 
-int zygote_spawn(struct zygote *z, const struct zygote_spawn *req, int conn, int gate, struct err *e)
+int zygote_spawn(struct zygote *z, const struct zygote_spawn *req, int conn, int gate,
+		 struct err *e)
 {
 	int fds[2] = { conn, gate };
 
@@ -144,12 +147,14 @@ static int read_one(struct zygote *z, zygote_answer_fn answer, void *ctx, struct
 	} else if (m.type == ZYGOTE_SPAWNED && z->ready) {
 		answer(ctx, &body);
 	} else {
-		return err_set(e, EPROTO, "run '%s': unexpected message %s", z->program, m.row->name);
+		return err_set(e, EPROTO, "run '%s': unexpected message %s", z->program,
+			       m.row->name);
 	}
 	return 1;
 }
 
-int zygote_read(struct zygote *z, uint64_t now_us, zygote_answer_fn answer, void *ctx, struct err *e)
+int zygote_read(struct zygote *z, uint64_t now_us, zygote_answer_fn answer, void *ctx,
+		struct err *e)
 {
 	int ret;
 
@@ -195,7 +200,8 @@ int zygote_check(struct zygote *z, uint64_t now_us, uint32_t pending, struct err
 	} else if (!z->ready && now_us >= z->deadline_us) {
 		zygote_close(z, now_us);
 		back_off(z, now_us);
-		return err_set(e, ETIMEDOUT, "start '%s': not ready after %d s", z->program, READY_US / 1000000);
+		return err_set(e, ETIMEDOUT, "start '%s': not ready after %d s", z->program,
+			       READY_US / 1000000);
 	}
 	return 0;
 }

@@ -28,7 +28,7 @@
 #define PIPE_BYTES          (1 << 20)
 #define WINDOW_BULK         (4 << 20) /* receive window of a bulk upload */
 #define VAIN_MAX            1000 /* a descriptor that is always ready and never gives anything is a trap */
-#define WINDOW_CHANNELS_MAX 16        /* with more channels the default window does */
+#define WINDOW_CHANNELS_MAX 16 /* with more channels the default window does */
 
 /* Where bytes pass through. Pages are touched only as far as they are used. */
 static uint8_t scratch[WINDOW_BULK];

@@ -41,10 +41,10 @@ struct rest {
 
 /* One direction workspace -> client. */
 struct out {
-	int fd;     /* owned; -1 when at its end or not there */
-	bool ready; /* poll saw something to read */
-	bool quiet; /* poll was asked and saw nothing */
-	bool bulk;  /* the pipe was enlarged */
+	int fd;        /* owned; -1 when at its end or not there */
+	bool ready;    /* poll saw something to read */
+	bool quiet;    /* poll was asked and saw nothing */
+	bool bulk;     /* the pipe was enlarged */
 	uint32_t vain; /* times in a row that poll promised something and nothing was there */
 	uint64_t bytes;
 	struct rest rest;
@@ -65,12 +65,12 @@ struct chan {
 	bool pty, announced, terminal_text;
 
 	struct out out, err;
-	int in;          /* owned; a duplicate of out.fd for a terminal or socket */
-	bool in_blocked; /* full at the last try: poll for room */
-	bool in_dead;    /* nobody reads: discard */
+	int in;           /* owned; a duplicate of out.fd for a terminal or socket */
+	bool in_blocked;  /* full at the last try: poll for room */
+	bool in_dead;     /* nobody reads: discard */
 	uint32_t in_vain; /* as out.vain */
-	bool have_data;  /* libssh holds bytes for us */
-	bool eof_seen;   /* the client sent EOF */
+	bool have_data;   /* libssh holds bytes for us */
+	bool eof_seen;    /* the client sent EOF */
 	bool in_bulk;
 	uint64_t in_bytes, raised_at; /* window raised when in_bytes was this */
 	struct rest in_rest;
@@ -104,7 +104,7 @@ struct session {
 	struct ssh_session_struct *ssh;
 	void *counters; /* transport.c's */
 	enum session_stage stage;
-	bool ending, violated; /* violated: because the client broke the protocol */
+	bool ending, violated;   /* violated: because the client broke the protocol */
 	char why[GATE_TEXT_MAX]; /* reason of the end */
 	uint64_t deadline_us;    /* end of the grace time, 0 = none */
 	uint64_t heard_us;       /* last byte from the client */

@@ -20,7 +20,8 @@
 #include "rpc.h"
 
 #define BODY_MAX 4096
-#define MESSAGES_PER_TURN 64 /* a ws-init that never stops talking must not keep the client from being heard */
+#define MESSAGES_PER_TURN                                                                          \
+	64 /* a ws-init that never stops talking must not keep the client from being heard */
 
 _Static_assert(sizeof(struct init_bound) <= BODY_MAX, "an answer fits");
 

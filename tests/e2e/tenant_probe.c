@@ -26,8 +26,8 @@
 #include <unistd.h>
 
 #define ALLOWED (-1) /* anything but EPERM, ENOSYS, EAFNOSUPPORT */
-#define NONE	(-2) /* not on this machine */
-#define X32	0x40000000
+#define NONE    (-2) /* not on this machine */
+#define X32     0x40000000
 
 /* --- the system call table --- */
 
@@ -61,7 +61,8 @@ static const struct row rows[] = {
 	{ "ioctl TIOCLINUX", SYS_ioctl, 0, TIOCLINUX, P("\2"), 0, EPERM },
 	{ "ioctl SIOCETHTOOL", SYS_ioctl, 0, 0x8946, P(buf), 0, EPERM },
 	{ "socket AF_ALG", SYS_socket, 38, SOCK_SEQPACKET, 0, 0, EAFNOSUPPORT },
-	{ "socket AF_ALG, high bits", SYS_socket, 38 | 1L << 32, SOCK_SEQPACKET, 0, 0, EAFNOSUPPORT },
+	{ "socket AF_ALG, high bits", SYS_socket, 38 | 1L << 32, SOCK_SEQPACKET, 0, 0,
+	  EAFNOSUPPORT },
 	{ "socket AF_VSOCK", SYS_socket, 40, SOCK_STREAM, 0, 0, EAFNOSUPPORT },
 	{ "socket AF_KEY", SYS_socket, 15, SOCK_RAW, 2, 0, EAFNOSUPPORT },
 	{ "socket AF_RDS", SYS_socket, 21, SOCK_SEQPACKET, 0, 0, EAFNOSUPPORT },
@@ -222,7 +223,8 @@ static void learn(void)
 	(void)getsockopt(s, SOL_SOCKET, SO_NETNS_COOKIE, &own_net, &len);
 	while (f && fgets(line, sizeof(line), f) && nknown < 100)
 		/* /etc/hosts is the one file of the host that is meant to be here; nobody holds it open. */
-		if (sscanf(line, "%*d %*d %u:%u %*s %1023s", &ma, &mi, at) == 3 && strcmp(at, "/etc/hosts"))
+		if (sscanf(line, "%*d %*d %u:%u %*s %1023s", &ma, &mi, at) == 3 &&
+		    strcmp(at, "/etc/hosts"))
 			known[nknown++] = makedev(ma, mi);
 	if (pipe(p) == 0 && fstat(p[0], &st) == 0)
 		known[nknown++] = st.st_dev;
@@ -230,7 +232,8 @@ static void learn(void)
 
 static int foreign(const struct stat *st)
 {
-	if (S_ISCHR(st->st_mode) || S_ISSOCK(st->st_mode) || S_ISFIFO(st->st_mode) || !(st->st_mode & S_IFMT))
+	if (S_ISCHR(st->st_mode) || S_ISSOCK(st->st_mode) || S_ISFIFO(st->st_mode) ||
+	    !(st->st_mode & S_IFMT))
 		return 0;
 	for (int i = 0; i < nknown; i++)
 		if (known[i] == st->st_dev)
@@ -254,7 +257,8 @@ static void look_by_proc(const char *pid)
 	for (int i = 0; i < 2; i++) {
 		(void)snprintf(path, sizeof(path), "/proc/%s/%s", pid, names[i]);
 		if (stat(path, &st) == 0 && foreign(&st))
-			printf("HIT %s leads to device %u:%u\n", path, major(st.st_dev), minor(st.st_dev));
+			printf("HIT %s leads to device %u:%u\n", path, major(st.st_dev),
+			       minor(st.st_dev));
 	}
 	(void)snprintf(path, sizeof(path), "/proc/%s/fd", pid);
 	dir = opendir(path);
@@ -286,8 +290,8 @@ static void look_by_pidfd(pid_t pid)
 		if (got < 0)
 			continue;
 		if (fstat(got, &st) == 0 && foreign(&st) && st.st_nlink)
-			printf("HIT descriptor %d of %d is on device %u:%u\n", fd, pid, major(st.st_dev),
-			       minor(st.st_dev));
+			printf("HIT descriptor %d of %d is on device %u:%u\n", fd, pid,
+			       major(st.st_dev), minor(st.st_dev));
 		if (getsockopt(got, SOL_SOCKET, SO_NETNS_COOKIE, &net, &len) == 0 && net != own_net)
 			printf("HIT socket %d of %d belongs to another network\n", fd, pid);
 		close(got);
@@ -311,10 +315,12 @@ static void look_by_memory(pid_t pid, const char *secret)
 		unsigned long lo, hi;
 		char mode[8];
 
-		if (sscanf(line, "%lx-%lx %7s", &lo, &hi, mode) != 3 || mode[1] != 'w' || hi - lo > 32 << 20)
+		if (sscanf(line, "%lx-%lx %7s", &lo, &hi, mode) != 3 || mode[1] != 'w' ||
+		    hi - lo > 32 << 20)
 			continue;
 		for (; lo < hi; lo += sizeof(chunk)) {
-			struct iovec l = { chunk, hi - lo < sizeof(chunk) ? hi - lo : sizeof(chunk) };
+			struct iovec l = { chunk,
+					   hi - lo < sizeof(chunk) ? hi - lo : sizeof(chunk) };
 			struct iovec r = { (void *)lo, l.iov_len };
 			ssize_t n = pread(mem, chunk, l.iov_len, (off_t)lo);
 
@@ -446,7 +452,10 @@ static void verb_exhaust(const char *what, int max, unsigned int seconds)
 	static const struct {
 		const char *name;
 		int (*take)(void);
-	} kinds[] = { { "pty", take_pty }, { "inotify", take_inotify }, { "timer", take_timer }, { "net", take_net } };
+	} kinds[] = { { "pty", take_pty },
+		      { "inotify", take_inotify },
+		      { "timer", take_timer },
+		      { "net", take_net } };
 	int n = 0;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
