@@ -89,8 +89,11 @@ static int find(const char *controller, struct place *pl, struct err *e)
 		char have[512] = "", path[PATH_MAX];
 		size_t len;
 
-		/* A container may own a v2 tree in which only some controllers were given to it. */
-		if (str_format(path, sizeof(path), "%s/cgroup.controllers", pl->base) == 0 &&
+		/*
+		 * A container may own a v2 tree in which only some controllers were given to it. What the groups
+		 * between there and ours have is no matter: limits_v2_reach enables it.
+		 */
+		if (str_format(path, sizeof(path), "%s/cgroup.controllers", pl->mount) == 0 &&
 		    path_read(AT_FDCWD, path, have, sizeof(have), &len, e) == 0)
 			pl->there = limits_cpu_word(have, controller);
 	}
@@ -303,9 +306,13 @@ static int make_groups(const struct plan *p, const struct place *pl, const struc
 		for (unsigned int k = 0; k < vs->n; k++)
 			if (pl[i].v2 && !strcmp(vs->v[k].controller, controllers[i]))
 				on_v2.v[on_v2.n++] = vs->v[k];
-		if (on_v2.n > before)
-			(void)str_format(enable + strlen(enable), sizeof(enable) - strlen(enable),
-					 "+%s ", controllers[i]);
+		if (on_v2.n == before)
+			continue;
+		(void)str_format(enable + strlen(enable), sizeof(enable) - strlen(enable), "+%s ",
+				 controllers[i]);
+		r = limits_v2_reach(pl[i].mount, pl[i].base, controllers[i], e);
+		if (r < 0)
+			return err_wrap(e, "limit '%s'", p->rec->name);
 	}
 	if (v2 && on_v2.n)
 		r = create(p, below_mount(v2->path, limits_group_unified()), LIMITS_UNIFIED, &on_v2,

@@ -2,6 +2,7 @@
 /* The v2 part of `limits` that is plain file work. Runs in workers. Never gives a tenant a file that holds a limit. */
 #include "limits_v2.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "limits_cpu.h"
 
 #define MAKE_TRIES 5    /* another worker may remove the empty parent between two of our mkdirs */
 #define DEPTH_MAX  "32" /* nested groups that a tenant may make */
@@ -27,6 +29,45 @@ static int put(const char *group, const char *file, const char *value, struct er
 	if (str_format(path, sizeof(path), "%s/%s", group, file) < 0)
 		return err_set(e, ENAMETOOLONG, "write '%s' of '%s': path too long", file, group);
 	return path_write_sys(path, value, e);
+}
+
+/* Give the children of one group the controller. */
+static int enable_below(const char *group, const char *controller, struct err *e)
+{
+	char path[PATH_MAX], have[512], text[32];
+	size_t len;
+	int r;
+
+	if (str_format(path, sizeof(path), "%s/cgroup.subtree_control", group) < 0 ||
+	    str_format(text, sizeof(text), "+%s", controller) < 0)
+		return err_set(e, ENAMETOOLONG, "enable %s below '%s': path too long", controller,
+			       group);
+	r = path_read(AT_FDCWD, path, have, sizeof(have), &len, e);
+	if (r < 0 || limits_cpu_word(have, controller))
+		return r;
+	r = path_write_sys(path, text, e);
+	return r == -EBUSY ? err_set(e, EBUSY,
+				     "enable the %s controller below '%s': the group holds "
+				     "processes (start provisiond as a service)",
+				     controller, group)
+			   : r;
+}
+
+int limits_v2_reach(const char *mount, const char *base, const char *controller, struct err *e)
+{
+	size_t len = strlen(mount);
+	char path[PATH_MAX];
+	int r = enable_below(mount, controller, e);
+
+	while (r == 0 && base[len]) {
+		len += strspn(base + len, "/");
+		len += strcspn(base + len, "/");
+		if (str_format(path, sizeof(path), "%.*s", (int)len, base) < 0)
+			return err_set(e, ENAMETOOLONG, "enable %s below '%s': path too long",
+				       controller, base);
+		r = enable_below(path, controller, e);
+	}
+	return r;
 }
 
 static int give(const char *payload, const char *file, uid_t owner, struct err *e)

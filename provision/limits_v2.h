@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What libcgroup 2.0 cannot do on v2: a delegated child, bounds on its subtree, a swap limit that may not exist. */
+/* What libcgroup 2.0 cannot do on v2: controllers from the top, a delegated child, bounds, a swap limit that may not exist. */
 #pragma once
 #include "plan.h"
 
+/*
+ * Enable `controller` for the children of every group from the mount point down to `base`.  libcgroup does that only
+ * below the mount point, and systemd enables only what some unit uses.
+ */
+int limits_v2_reach(const char *mount, const char *base, const char *controller, struct err *e);
 /*
  * Make NAME and NAME/payload (idempotent), bound what may be nested, hand payload to the workspace's root.  `enable`
  * ("+memory +pids ") are the controllers that the tenant may use below payload. NAME's own files stay root's.
