@@ -113,7 +113,7 @@ $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/driver.c $(ALL_LIB_FILES)
 	$(link) $(ALL_CFLAGS) -I. $(PKG_CFLAGS) $(LDHARD) -MF $@.d -o $@ $< tests/fuzz/driver.c $(call test_libs,$*) \
 	  $(call pkg,$(if $(findstring session,$*),$(PKGS_SESSION),libcrypto libseccomp)) $(if $(findstring session,$*),,$(ALL_LIBS))
 
-.PHONY: unit netns-bin fuzz-bin bench-bin deps check check-long check-root asan fuzz tidy format format-check bench demo \
+.PHONY: unit netns-bin fuzz-bin bench-bin deps check check-long check-root lab asan fuzz tidy format format-check bench demo \
         demo-down install uninstall clean help
 unit: $(UNIT)
 netns-bin: $(NETNS_BIN)
@@ -129,6 +129,7 @@ RUNTEST := tests/run -s $(SUM)
 E2E     := $(sort $(wildcard tests/e2e/*.sh))
 NETNS   := $(sort $(wildcard tests/netns/test_*.sh)) $(filter $(B)/netns/test_%,$(NETNS_BIN))
 E2E_LONG := $(sort $(wildcard tests/e2e/long/*.sh))
+LAB     := $(sort $(wildcard tests/lab/*.sh))
 
 check: ## everything this machine can test: installs what is missing, ends with "N passed, N failed, N skipped"
 	@scripts/install-deps build run test
@@ -150,7 +151,9 @@ check-root: ## the tests that need root: namespaces and whole beds
 	@$(RUNTEST) $(NETNS)
 	@TEST_LIMIT=400 $(RUNTEST) $(E2E)
 check-long: check ## check, and the suites that take long
-	@TEST_LIMIT=1800 $(RUNTEST) $(E2E_LONG); tests/run -t $(SUM)
+	@TEST_LIMIT=1800 $(RUNTEST) $(E2E_LONG) $(LAB); tests/run -t $(SUM)
+lab: all netns-bin ## the tests that need Debian's kernel and pure cgroup v2, in a virtual machine
+	@TEST_LIMIT=1800 tests/run $(LAB)
 asan: ## unit tests and fuzz targets under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory -j$$(nproc) B=$(B)/asan CFLAGS="-O1 -g" EXTRA_CFLAGS="-fsanitize=address,undefined -fno-omit-frame-pointer" \
 	  EXTRA_LDFLAGS="-fsanitize=address,undefined" unit fuzz-bin
