@@ -98,6 +98,10 @@ static int timeout(const struct session *s, uint64_t now)
 	uint64_t next = chan_next(s),
 		 alive = s->heard_us + (uint64_t)s->welcome.alive_interval_s * 1000000;
 
+	/* Whatever was sent last may have taken in data after the pump had run. */
+	for (uint32_t i = 0; i < s->nchans; i++)
+		if (pump_pending(s->chans[i]))
+			return 0;
 	next = earlier(next, s->deadline_us);
 	next = earlier(next, s->auth_type ? s->ask_until_us : 0);
 	next = earlier(next, s->mute_us);

@@ -248,6 +248,8 @@ static size_t in_read(struct session *s, struct chan *c)
 		     !c->eof_seen;
 	int n;
 
+	/* Reading may open the window, and sending that may take in more data: the callback then sets the mark again. */
+	c->have_data = false;
 	/* A read that asks for more than the window holds makes libssh open it that far. */
 	if (raise) {
 		c->raised_at = c->in_bytes;
@@ -256,10 +258,9 @@ static size_t in_read(struct session *s, struct chan *c)
 		n = ssh_channel_read_nonblocking(c->ssh, scratch, CHUNK_BULK, 0);
 	}
 	transport_note_writes(s);
-	if (n <= 0) {
-		c->have_data = false;
+	if (n <= 0)
 		return 0;
-	}
+	c->have_data = true; /* there may be more; a read of nothing ends it */
 	c->in_bytes += (uint64_t)n;
 	return (size_t)n;
 }
@@ -307,6 +308,13 @@ static void in_run(struct session *s, struct chan *c, uint64_t now)
 	}
 	if (c->eof_seen && !c->have_data)
 		in_eof(c);
+}
+
+bool pump_pending(const struct chan *c)
+{
+	if (!c->ssh || c->state != CHAN_RUNNING || c->in_blocked)
+		return false;
+	return c->have_data || (c->eof_seen && c->in >= 0 && !c->in_rest.len);
 }
 
 void pump_run(struct session *s)

@@ -16,6 +16,8 @@ void pump_polled(struct chan *c, const short ev[3], const short revents[3]);
 void pump_run(struct session *s);
 /* Text of ours, in order with the channel's output. */
 void pump_text(struct out *o, const char *text, size_t len);
+/* The client's bytes or EOF can be passed on now: do not sleep. */
+bool pump_pending(const struct chan *c);
 /* Nothing more will come out of this channel's process. */
 bool pump_drained(const struct chan *c);
 /* Close all descriptors of a channel and forget what was pending. */

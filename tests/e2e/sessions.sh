@@ -37,6 +37,14 @@ is "a reader that stops early does not hold the session" 0 "$(s=$SECONDS; on ali
 t "no input is needed (-n)" on -n alice@gate true
 is "a background child that closed its streams does not hold the session" 0 \
 	"$(s=$SECONDS; on alice@gate 'sleep 30 >/dev/null 2>&1 </dev/null &'; echo $(((SECONDS - s) / 10)))"
+# A long link: data that comes in while a window adjustment goes out must not wait for the next event.
+inbed "$ROOT/build/bench/delayproxy" 2301 2222 10 & proxy=$!
+slow=0
+for _ in $(seq 30); do
+	head -c 48M /dev/zero | ON_LIMIT=10 on -p 2301 -i "$BED/keys/alice" alice@127.0.0.1 'cat >/dev/null' || slow=$((slow + 1))
+done
+is "30 uploads over a 20 ms link, none stalls" 0 $slow
+kill $proxy
 
 # --- environment ---
 is "LC_ variables pass" de_DE.UTF-8 "$(LC_TIME=de_DE.UTF-8 on -o SendEnv='LC_*' alice@gate 'echo $LC_TIME')"
