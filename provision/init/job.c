@@ -47,15 +47,27 @@ int job_report(struct job_helper *h, const int *fds, uint32_t nfds, struct err *
 	return 0;
 }
 
-/* Undo what PID 1 has and a program must not inherit: blocked and ignored signals, descriptors, the umask. */
-static void helper_clean(int sock)
+/* All signals, also the two that glibc keeps from sigaction(3): whoever started provisiond may have ignored them. */
+static void default_signals(void)
 {
-	struct sigaction dfl = { .sa_handler = SIG_DFL };
-	sigset_t none;
+	const struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void (*restorer)(void);
+		uint64_t mask;
+	} dfl = { SIG_DFL, 0, NULL, 0 }; /* the kernel's struct sigaction */
 
 	for (int sig = 1; sig < NSIG; sig++)
 		if (sig != SIGKILL && sig != SIGSTOP)
-			sigaction(sig, &dfl, NULL);
+			syscall(SYS_rt_sigaction, sig, &dfl, NULL, sizeof(dfl.mask));
+}
+
+/* Undo what PID 1 has and a program must not inherit: blocked and ignored signals, descriptors, the umask. */
+static void helper_clean(int sock)
+{
+	sigset_t none;
+
+	default_signals();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (sock != HELPER_SOCK)
