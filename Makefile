@@ -149,8 +149,7 @@ check-asan:
 check-fuzz:
 	@FUZZ_RUNS=20000 $(RUNTEST) $(FUZZ_BIN:$(B)/%=$(B)/asan/%)
 check-root: ## the tests that need root: namespaces and whole beds
-	@$(RUNTEST) $(NETNS)
-	@TEST_LIMIT=400 $(RUNTEST) $(E2E)
+	@status=0; $(RUNTEST) $(NETNS) || status=1; TEST_LIMIT=400 $(RUNTEST) $(E2E) || status=1; exit $$status
 check-long: check ## check, and the suites that take long
 	@TEST_LIMIT=1800 $(RUNTEST) $(E2E_LONG) $(LAB); tests/run -t $(SUM)
 lab: all netns-bin ## the tests that need Debian's kernel and pure cgroup v2, in a virtual machine
