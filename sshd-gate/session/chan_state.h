@@ -61,6 +61,9 @@ struct chan {
 	uint64_t in_bytes, raised_at; /* window raised when in_bytes was this */
 	struct rest in_rest;
 	uint64_t active_us; /* last small exchange, for the choice of chunk */
+	uint64_t hold_us;   /* nothing is read from its outputs before, 0 = may be */
+	uint32_t window_top,
+		window_extra; /* the client's window at its widest; allowed beyond half of it */
 
 	bool exited, exit_sent, eof_sent, why_asked;
 	uint32_t status, signal, core;

@@ -102,6 +102,7 @@ static int timeout(const struct session *s, uint64_t now)
 	for (uint32_t i = 0; i < s->nchans; i++)
 		if (pump_pending(s->chans[i]))
 			return 0;
+	next = earlier(next, pump_next(s));
 	next = earlier(next, s->deadline_us);
 	next = earlier(next, s->auth_type ? s->ask_until_us : 0);
 	next = earlier(next, s->mute_us);

@@ -26,6 +26,8 @@
 #define TYPED_MAX           1024    /* a client that sends at most this much at once is typing */
 #define BULK_BYTES          (1 << 20)
 #define PIPE_BYTES          (1 << 20)
+#define FLIGHT_MIN          (256 * 1024) /* bulk under way that delays nobody's echo much */
+#define HOLD_US             20000 /* a client that opens its window late is waited for this long */
 #define WINDOW_BULK         (4 << 20) /* receive window of a bulk upload */
 #define VAIN_MAX            1000 /* a descriptor that is always ready and never gives anything is a trap */
 #define WINDOW_CHANNELS_MAX 16 /* with more channels the default window does */
@@ -102,7 +104,7 @@ bool pump_drained(const struct chan *c)
 
 static short out_events(const struct session *s, const struct chan *c, const struct out *o)
 {
-	bool may = o->fd >= 0 && !o->rest.len && !s->write_pending && c->ssh &&
+	bool may = o->fd >= 0 && !o->rest.len && !s->write_pending && !c->hold_us && c->ssh &&
 		   ssh_channel_window_size(c->ssh) > 0;
 
 	return may ? POLLIN : 0;
@@ -131,16 +133,52 @@ static void enlarge(int fd, bool *done)
 	(void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES); /* not a pipe, or no more allowed: as it was */
 }
 
-/* Somebody types on another channel: small writes keep the echo quick. */
-static size_t chunk_size(const struct session *s, const struct chan *c, uint64_t now)
+/* Somebody types on another channel. */
+static bool shared(const struct session *s, const struct chan *c, uint64_t now)
 {
 	for (uint32_t i = 0; i < s->nchans; i++) {
 		const struct chan *o = s->chans[i];
 
 		if (o != c && o->active_us && now - o->active_us < SHARED_US)
-			return CHUNK_SHARED;
+			return true;
 	}
-	return CHUNK_BULK;
+	return false;
+}
+
+/*
+ * An echo arrives behind all bulk that is under way in the buffers of both kernels and of the client, and the only measure
+ * of that is what the client's window lacks. Clients open it again when at most half is used; one that waits for more
+ * gets another chunk each HOLD_US.
+ */
+static void hold_back(struct chan *c, bool share, uint64_t now)
+{
+	uint32_t window = ssh_channel_window_size(c->ssh), most;
+
+	if (window > c->window_top)
+		c->window_top = window;
+	most = c->window_top / 2 + CHUNK_SHARED;
+	if (most < FLIGHT_MIN)
+		most = FLIGHT_MIN;
+	if (!share || (c->out.fd < 0 && c->err.fd < 0) || c->window_top - window < most)
+		c->hold_us = c->window_extra = 0;
+	else if (c->window_top - window < most + c->window_extra)
+		c->hold_us = 0;
+	else if (!c->hold_us)
+		c->hold_us = now + HOLD_US;
+	else if (now >= c->hold_us) {
+		c->window_extra += CHUNK_SHARED;
+		c->hold_us = 0;
+	}
+}
+
+uint64_t pump_next(const struct session *s)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (uint32_t i = 0; i < s->nchans; i++)
+		if (s->chans[i]->hold_us && s->chans[i]->hold_us < next)
+			next = s->chans[i]->hold_us;
+	return next;
 }
 
 /* Bytes libssh took, 0 when it takes none now (window, rekey). A failure closes the stream. */
@@ -190,9 +228,8 @@ static bool stuck(int fd, int error, uint32_t *vain)
 /* gcc 12's analyser takes what rest_add keeps in o->rest for lost; pump_close_output frees it. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
-static void out_run(struct session *s, struct chan *c, struct out *o, uint64_t now)
+static void out_run(struct session *s, struct chan *c, struct out *o, size_t want)
 {
-	size_t want = chunk_size(s, c, now);
 	uint32_t window, sent;
 	ssize_t n;
 
@@ -320,17 +357,24 @@ bool pump_pending(const struct chan *c)
 void pump_run(struct session *s)
 {
 	uint64_t now = clk_now_us();
+	size_t want;
+	bool share;
 
 	s->round++;
 	for (uint32_t k = 0; k < s->nchans && !s->ending; k++) {
 		struct chan *c = s->chans[(k + s->round) % s->nchans];
 
+		if (!c->ssh || c->state == CHAN_CLOSING || c->remote_closed)
+			c->hold_us = 0;
 		if (!c->ssh || c->state == CHAN_CLOSING)
 			continue;
 		in_run(s, c, now);
 		if (c->remote_closed)
 			continue;
-		out_run(s, c, &c->err, now);
-		out_run(s, c, &c->out, now);
+		share = shared(s, c, now);
+		want = share ? CHUNK_SHARED : CHUNK_BULK; /* small writes keep the echo quick */
+		out_run(s, c, &c->err, want);
+		out_run(s, c, &c->out, want);
+		hold_back(c, share, now);
 	}
 }

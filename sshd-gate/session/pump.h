@@ -14,6 +14,8 @@ void pump_events(const struct session *s, const struct chan *c, short ev[3]);
 void pump_polled(struct chan *c, const short ev[3], const short revents[3]);
 /* Move what can be moved. */
 void pump_run(struct session *s);
+/* When a channel that is held back, so that an echo does not wait behind it, may go on. UINT64_MAX = none is. */
+uint64_t pump_next(const struct session *s);
 /* Text of ours, in order with the channel's output. */
 void pump_text(struct out *o, const char *text, size_t len);
 /* The client's bytes or EOF can be passed on now: do not sleep. */
