@@ -21,6 +21,7 @@
 #define AGENT_BIND_GRACE_MS   10000 /* a new connection says INIT_BIND within this time */
 #define AGENT_ACCEPT_PAUSE_MS 100   /* no accept for this long after EMFILE or ENOMEM */
 #define AGENT_TRIM_MS         500 /* idle for this long: give the message buffers back to the kernel */
+#define AGENT_KNOWN           16 /* users whose BIND is answered from memory */
 #define AGENT_NOFILE                                                                               \
 	16384 /* soft limit of PID 1's own descriptors; children get the original back */
 #define AGENT_STOP_MS    10000 /* SIGTERM from outside: time before SIGKILL */
@@ -34,6 +35,8 @@ struct conn {
 	struct msg_state state;
 	uint64_t deadline; /* ms; 0 = none (bound) */
 	uint32_t nspawns, nhelpers;
+	uint32_t sudo; /* of its BIND */
+	bool known;    /* `account` is from an earlier BIND */
 	struct account account;
 	struct agent *agent;
 };
@@ -56,6 +59,12 @@ struct job {
 	char text[INIT_TEXT_MAX];
 };
 
+/* What a BIND found, in this life of the workspace. A new one replaces the oldest. */
+struct known {
+	uint32_t sudo;
+	struct account account;
+};
+
 struct agent {
 	int listener, signals, epoll;
 	uint64_t accept_at;        /* ms; 0 = accepting */
@@ -65,6 +74,8 @@ struct agent {
 	struct become_limits limits; /* what children get */
 	uint32_t nusers, nconns;     /* connections bound to a user; rows of conns ever used */
 	uint32_t njobs, jobs_top;    /* living jobs; rows of jobs ever used */
+	uint32_t nknown;             /* rows of known ever filled; may be more than there are */
+	struct known known[AGENT_KNOWN];
 	struct conn conns[AGENT_CONNS];
 	struct job jobs[AGENT_JOBS];
 };

@@ -136,6 +136,54 @@ static int start(struct conn *c, const struct job_start *s, bool pty)
 	return 0;
 }
 
+static struct known *find_known(struct agent *a, const char *user)
+{
+	for (uint32_t i = 0; i < a->nknown && i < AGENT_KNOWN; i++)
+		if (strcmp(a->known[i].account.name, user) == 0)
+			return &a->known[i];
+	return NULL;
+}
+
+void conn_remember(const struct conn *c)
+{
+	struct agent *a = c->agent;
+	struct known *k = find_known(a, c->account.name);
+
+	if (!k)
+		k = &a->known[a->nknown++ % AGENT_KNOWN];
+	k->sudo = c->sudo;
+	k->account = c->account;
+}
+
+bool conn_looks_again(const struct conn *c)
+{
+	const struct known *k = c->known ? find_known(c->agent, c->account.name) : NULL;
+
+	/* A login since then has other rights: those of this connection must not come back. */
+	return k && k->sudo == c->sudo;
+}
+
+int conn_send_bound(struct conn *c)
+{
+	struct init_bound b = { .uid = c->account.uid, .gid = c->account.gid };
+
+	str_copy(b.home, sizeof(b.home), c->account.home);
+	str_copy(b.shell, sizeof(b.shell), c->account.shell);
+	return conn_send(c, INIT_BOUND, &b, NULL, 0);
+}
+
+/*
+ * A user that was bound before needs no helper of its own: the one of each request looks the account up anyway, as files
+ * may have changed meanwhile, and makes what has vanished.
+ */
+static int bind_known(struct conn *c, const struct known *k)
+{
+	c->account = k->account;
+	c->known = true;
+	c->state.phase = INIT_PHASE_USER;
+	return conn_send_bound(c);
+}
+
 static int answer_bind(void *ctx, struct msg *m, struct err *e)
 {
 	struct conn *c = ctx;
@@ -144,6 +192,7 @@ static int answer_bind(void *ctx, struct msg *m, struct err *e)
 	struct job_start s = {
 		.kind = JOB_BIND, .limit_ms = USER_LIMIT_MS, .work = user_bind_work, .request = b
 	};
+	struct known *k;
 	int r;
 
 	if (!b->user[0]) {
@@ -161,6 +210,12 @@ static int answer_bind(void *ctx, struct msg *m, struct err *e)
 	str_copy(c->account.name, sizeof(c->account.name), b->user);
 	c->agent->nusers++;
 	c->deadline = 0;
+	c->sudo = b->sudo;
+	k = find_known(c->agent, b->user);
+	if (k && k->sudo == b->sudo && !c->agent->stopping)
+		return bind_known(c, k);
+	if (k)
+		k->account.name[0] = '\0';
 	c->busy = true;
 	r = start(c, &s, false);
 	if (r == 0 && c->used && c->nhelpers == 0)

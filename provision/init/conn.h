@@ -21,6 +21,12 @@ int conn_send(struct conn *c, uint32_t type, const void *body, const int *fds, u
 int conn_fail(struct conn *c, uint32_t id, uint32_t code, const char *text);
 /* The BIND job of c ended and is answered: c->account counts when `ok`; requests are read again. */
 void conn_bound(struct conn *c, bool ok);
+/* INIT_BOUND, from c->account. As conn_send. */
+int conn_send_bound(struct conn *c);
+/* A BIND found c->account: the next one of this user is answered from memory. */
+void conn_remember(const struct conn *c);
+/* Was c bound from memory, so that a helper of it must look the account up? */
+bool conn_looks_again(const struct conn *c);
 void conn_drop(struct conn *c);
 /* Give the message buffer and unused table rows back to the kernel; called when idle. */
 void conn_trim(struct agent *a);

@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "conn.h"
 #include "login.h"
+#include "user.h"
 
 #define HELPER_SOCK    3 /* where a helper keeps its report socket */
 #define REPORT_FDS_MAX 3
@@ -80,17 +81,22 @@ static void helper_clean(int sock)
 static _Noreturn void helper_run(struct agent *a, const struct conn *c, const struct job_start *s,
 				 int sock)
 {
+	static struct account account;
 	static struct job_helper h;
 	struct err e = { 0 };
-	int fd = -1;
-	int r;
+	int fd = -1, r = 0;
 
 	helper_clean(sock);
 	h.sock = HELPER_SOCK;
 	h.account = c ? &c->account : NULL;
 	h.request = s->request;
 	h.limits = a->limits;
-	r = s->work(&h, &fd, &e);
+	if (c && conn_looks_again(c)) {
+		r = user_again(&c->account, c->sudo, &account, &e);
+		h.account = &account;
+	}
+	if (r == 0)
+		r = s->work(&h, &fd, &e);
 	if (r < 0) {
 		memset(&h.report, 0, JOB_REPORT_SHORT);
 		h.report.account.name[0] = '\0';
@@ -267,6 +273,7 @@ static void apply_report(struct job *j, struct job_report *r, size_t n)
 	/* The name stays what was asked for. */
 	str_copy(r->account.name, sizeof(r->account.name), j->conn->account.name);
 	j->conn->account = r->account;
+	conn_remember(j->conn);
 }
 
 /* 1 = one report taken, 0 = no more will come, -EAGAIN. */
@@ -346,7 +353,6 @@ static int send_answer(struct job *j)
 	struct init_failed failed = { .id = j->id, .code = j->code };
 	struct init_spawned spawned = { .id = j->id, .pid = (uint32_t)j->pid };
 	struct init_opened opened = { .id = j->id, .port = j->port };
-	struct init_bound bound;
 
 	if (j->code) {
 		str_copy(failed.text, sizeof(failed.text), j->text);
@@ -362,11 +368,7 @@ static int send_answer(struct job *j)
 	case JOB_SETUP:
 		return conn_send(c, INIT_READY, NULL, NULL, 0);
 	default:
-		bound.uid = c->account.uid;
-		bound.gid = c->account.gid;
-		str_copy(bound.home, sizeof(bound.home), c->account.home);
-		str_copy(bound.shell, sizeof(bound.shell), c->account.shell);
-		return conn_send(c, INIT_BOUND, &bound, NULL, 0);
+		return conn_send_bound(c);
 	}
 }
 

@@ -249,6 +249,18 @@ int user_bind(int root, const char *name, bool sudo, struct account *a, struct e
 	return r;
 }
 
+int user_again(const struct account *was, bool sudo, struct account *a, struct err *e)
+{
+	auto_fd int root = path_open_dir("/", e);
+	int r;
+
+	if (root < 0)
+		return root;
+	r = user_bind(root, was->name, sudo, a, e);
+	etc_sync(); /* nothing to do unless it was made */
+	return r;
+}
+
 int user_bind_work(struct job_helper *h, int *fd, struct err *e)
 {
 	const struct init_bind *b = h->request;

@@ -8,6 +8,11 @@
 /* job_work of JOB_BIND: fills h->report.account. */
 int user_bind_work(struct job_helper *h, int *fd, struct err *e);
 /*
+ * For helpers of a connection that was bound from memory: look the user up, and make it again if it vanished. `was` gives
+ * the name. 0 or -errno as BIND would have failed.
+ */
+int user_again(const struct account *was, bool sudo, struct account *a, struct err *e);
+/*
  * The same below the directory `root` (O_PATH or readable).  A user that exists is taken as it is; its home and its sudo
  * rights are completed where that works, and no failure of that refuses a login.  "root" always works, even without a
  * readable /etc/passwd: somebody has to be able to repair it.  Everything may be repeated after a crash at any point.

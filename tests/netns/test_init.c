@@ -78,6 +78,38 @@ static void check_user(void)
 	ok(bind_as(&lab, "root", 1) >= 0 && reply.bound.uid == 0, "root is taken as it is");
 }
 
+/* A user that was bound before is answered from memory, and looked up by the helper of each request. */
+static void check_user_again(void)
+{
+	char passwd[4096];
+	int fd, old;
+
+	str_copy(passwd, sizeof(passwd), slurp(inside(&lab, "/etc/passwd")));
+	old = bind_as(&lab, "alice", 1);
+	fd = bind_as(&lab, "alice", 1);
+	plant_file(&lab, "/etc/passwd",
+		   "root:x:0:0:root:/root:/bin/bash\n"
+		   "alice:x:1777:1002::/home:/bin/sh\n");
+	ok(!strcmp(run(fd, "id -u; pwd; echo $0")->out, "1777\n/home\nsh\n"),
+	   "a user that changed since it was bound is what it is now");
+	plant_file(&lab, "/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n");
+	ok(!strcmp(run(fd, "id -un")->out, "alice\n") &&
+		   strstr(slurp(inside(&lab, "/etc/passwd")), "\nalice:x:") != NULL,
+	   "one that vanished is made again");
+	plant_file(&lab, "/etc/passwd", "alice:broken\n");
+	ask(fd, INIT_SPAWN, spawn_request(1, INIT_EXEC, "true"));
+	ok(next_reply(fd, 5000) == INIT_FAILED && strstr(reply.failed.text, "malformed"),
+	   "and a failure of that is told: %s", reply.failed.text);
+	close(fd);
+	plant_file(&lab, "/etc/passwd", passwd);
+	fd = bind_as(&lab, "alice", 0);
+	ok(run(old, "true")->status == 0 &&
+		   access(inside(&lab, "/etc/sudoers.d/sshbay-alice"), F_OK) < 0,
+	   "an older connection does not bring sudo rights back");
+	close(old);
+	close(fd);
+}
+
 static void check_exec(int fd)
 {
 	struct result *r;
@@ -461,6 +493,7 @@ int main(void)
 	lab_start(&lab, "mode=755,size=64m");
 	check_setup();
 	check_user();
+	check_user_again();
 	fd = bind_as(&lab, "alice", 0);
 	check_exec(fd);
 	check_env(fd);
