@@ -82,10 +82,10 @@ static void check_user(void)
 static void check_user_again(void)
 {
 	char passwd[4096];
-	int fd, old;
+	int fd, later;
 
 	str_copy(passwd, sizeof(passwd), slurp(inside(&lab, "/etc/passwd")));
-	old = bind_as(&lab, "alice", 1);
+	close(bind_as(&lab, "alice", 1));
 	fd = bind_as(&lab, "alice", 1);
 	plant_file(&lab, "/etc/passwd",
 		   "root:x:0:0:root:/root:/bin/bash\n"
@@ -100,14 +100,13 @@ static void check_user_again(void)
 	ask(fd, INIT_SPAWN, spawn_request(1, INIT_EXEC, "true"));
 	ok(next_reply(fd, 5000) == INIT_FAILED && strstr(reply.failed.text, "malformed"),
 	   "and a failure of that is told: %s", reply.failed.text);
-	close(fd);
 	plant_file(&lab, "/etc/passwd", passwd);
-	fd = bind_as(&lab, "alice", 0);
-	ok(run(old, "true")->status == 0 &&
+	later = bind_as(&lab, "alice", 0);
+	ok(run(fd, "true")->status == 0 &&
 		   access(inside(&lab, "/etc/sudoers.d/sshbay-alice"), F_OK) < 0,
 	   "an older connection does not bring sudo rights back");
-	close(old);
 	close(fd);
+	close(later);
 }
 
 static void check_exec(int fd)
