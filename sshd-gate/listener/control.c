@@ -140,7 +140,7 @@ static int confine(struct listener *l, struct err *e)
 	int ret = sandbox_become(l->settings.uid, l->settings.gid, e);
 
 	if (ret == 0)
-		ret = sandbox_enter(l->program, e);
+		ret = sandbox_enter(l->program_fd, e);
 	if (ret == 0)
 		l->confined = true;
 	return ret;

@@ -22,6 +22,7 @@ struct control {
 
 struct listener {
 	char program[PATH_MAX]; /* sshd-gate-session */
+	int program_fd;         /* O_PATH, of that */
 	struct control control;
 	struct ctl_settings settings;
 	bool confined;          /* first settings came, sandbox is on */

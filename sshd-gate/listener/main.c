@@ -174,12 +174,12 @@ static int setup(struct listener *l, const char *run, bool debug, struct err *e)
 		return err_sys(e, "start 'sshd-gate'");
 	ret = control_init(&l->control, run, e);
 	if (ret == 0)
-		zygote_init(&l->zygote, l->program, l->null, debug);
+		zygote_init(&l->zygote, l->program, l->program_fd, l->null, debug);
 	return ret;
 }
 
 /* The session program: as told, else beside this one in a build tree, else where it is installed. */
-static int find_program(struct listener *l, const char *told, struct err *e)
+static int name_program(struct listener *l, const char *told, struct err *e)
 {
 	char self[PATH_MAX];
 	ssize_t n;
@@ -199,6 +199,17 @@ static int find_program(struct listener *l, const char *told, struct err *e)
 			return 0;
 	}
 	return str_copy(l->program, sizeof(l->program), SSHBAY_LIBEXEC "/sshd-gate-session");
+}
+
+/* Opened before privileges are given up: the gate's uid need not be able to walk to it, as below /root. */
+static int find_program(struct listener *l, const char *told, struct err *e)
+{
+	int ret = name_program(l, told, e);
+
+	if (ret < 0)
+		return ret;
+	l->program_fd = open(l->program, O_PATH | O_CLOEXEC);
+	return l->program_fd < 0 ? err_sys(e, "open session program '%s'", l->program) : 0;
 }
 
 static int usage(FILE *to, int status)

@@ -96,19 +96,23 @@ static const struct {
 #endif
 };
 
+static int allow_fd(int ruleset, int fd, uint64_t rights)
+{
+	struct ll_path rule = { rights, fd };
+
+	return (int)syscall(SYS_landlock_add_rule, ruleset, LL_PATH_BENEATH, &rule, 0);
+}
+
 static int allow_path(int ruleset, const char *path, uint64_t rights, struct err *e)
 {
 	auto_fd int fd = open(path, O_PATH | O_CLOEXEC);
-	struct ll_path rule = { rights, fd };
 
 	if (fd < 0)
 		return err_sys(e, "open '%s'", path);
-	if (syscall(SYS_landlock_add_rule, ruleset, LL_PATH_BENEATH, &rule, 0) < 0)
-		return err_sys(e, "permit '%s' by Landlock", path);
-	return 0;
+	return allow_fd(ruleset, fd, rights) < 0 ? err_sys(e, "permit '%s' by Landlock", path) : 0;
 }
 
-static int landlock(const char *program, struct err *e)
+static int landlock(int program, struct err *e)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, 1);
 	struct ll_ruleset all = { LL_ABI1, 0, 0 };
@@ -139,8 +143,8 @@ static int landlock(const char *program, struct err *e)
 		if (ret < 0 && ret != -ENOENT)
 			return ret;
 	}
-	if (allow_path(ruleset, program, LL_READ_FILE | LL_EXECUTE, e) < 0)
-		return -e->code;
+	if (allow_fd(ruleset, program, LL_READ_FILE | LL_EXECUTE) < 0)
+		return err_sys(e, "permit the session program by Landlock");
 	if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		return err_sys(e, "restrict 'sshd-gate' by Landlock");
 	return 0;
@@ -216,6 +220,7 @@ static const char *const allowed[] = {
 	/* processes; clone() itself below */
 	"arch_prctl",
 	"execve",
+	"execveat",
 	"exit",
 	"exit_group",
 	"fork",
@@ -335,7 +340,7 @@ static int filter(struct err *e)
 	return ret < 0 ? err_ret(e, ret, "load the seccomp filter of 'sshd-gate'") : 0;
 }
 
-int sandbox_enter(const char *program, struct err *e)
+int sandbox_enter(int program, struct err *e)
 {
 	static const struct rlimit no_core;
 	int ret = drop_capabilities(e);

@@ -10,7 +10,7 @@
  */
 int sandbox_become(uid_t uid, gid_t gid, struct err *e);
 /*
- * No capabilities, no_new_privs, not dumpable, no core, Landlock (exec of `program` and reading what the dynamic loader
+ * No capabilities, no_new_privs, not dumpable, no core, Landlock (exec of what `program` is open on, and reading what the dynamic loader
  * needs for it), seccomp. The filter is inherited by the sessions, which add their own tighter one.
  */
-int sandbox_enter(const char *program, struct err *e);
+int sandbox_enter(int program, struct err *e);

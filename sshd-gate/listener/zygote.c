@@ -24,10 +24,11 @@
 #define BACKOFF_MAX_US 5000000
 #define SESSION_FILES  1024 /* RLIMIT_NOFILE of a session: its channels' pipes */
 
-void zygote_init(struct zygote *z, const char *program, int null, bool debug)
+void zygote_init(struct zygote *z, const char *program, int program_fd, int null, bool debug)
 {
 	memset(z, 0, sizeof(*z));
 	z->program = program;
+	z->program_fd = program_fd;
 	z->null = null;
 	z->debug = debug;
 	z->sock = -1;
@@ -52,14 +53,16 @@ static void __attribute__((noreturn)) become(const struct zygote *z, int sock)
 	char *envp[sizeof(pass) / sizeof(pass[0]) + 1], text[sizeof(pass) / sizeof(pass[0])][256];
 	struct rlimit files;
 	sigset_t none;
-	int n = 0;
+	int prog = fcntl(z->program_fd, F_DUPFD_CLOEXEC, CHANNEL_FD + 1), n = 0;
 
-	if (dup2(z->null, 0) < 0 || dup2(z->null, 1) < 0)
+	if (prog < 0 || dup2(z->null, 0) < 0 || dup2(z->null, 1) < 0)
 		_exit(126);
 	/* dup2 onto itself would keep close-on-exec. */
 	if (sock == CHANNEL_FD ? fcntl(sock, F_SETFD, 0) < 0 : dup2(sock, CHANNEL_FD) < 0)
 		_exit(126);
-	if (close_range(CHANNEL_FD + 1, ~0U, 0) < 0)
+	if (prog > CHANNEL_FD + 1)
+		close_range(CHANNEL_FD + 1, (unsigned int)prog - 1, 0);
+	if (close_range((unsigned int)prog + 1, ~0U, 0) < 0)
 		_exit(126);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > SESSION_FILES) {
 		files.rlim_cur = SESSION_FILES;
@@ -79,7 +82,7 @@ static void __attribute__((noreturn)) become(const struct zygote *z, int sock)
 		}
 	}
 	envp[n] = NULL;
-	execve(z->program, argv, envp);
+	execveat(prog, "", argv, envp, AT_EMPTY_PATH);
 	_exit(127);
 }
 

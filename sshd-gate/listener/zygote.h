@@ -13,6 +13,7 @@
 
 struct zygote {
 	const char *program; /* sshd-gate-session; not owned */
+	int program_fd;      /* O_PATH, what is executed; not owned */
 	bool debug;
 	int null; /* /dev/null, for its fds 0 and 1; not owned */
 	int sock; /* -1: none */
@@ -32,7 +33,7 @@ struct zygote {
 /* `answer` gets every ZYGOTE_SPAWNED. */
 typedef void (*zygote_answer_fn)(void *ctx, const struct zygote_spawned *s);
 
-void zygote_init(struct zygote *z, const char *program, int null, bool debug);
+void zygote_init(struct zygote *z, const char *program, int program_fd, int null, bool debug);
 /* exec it. On failure retry_us is set. */
 int zygote_start(struct zygote *z, uint64_t now_us, struct err *e);
 /* May zygote_spawn be called? */

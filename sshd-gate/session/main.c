@@ -9,6 +9,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,6 +68,8 @@ int main(int argc, char **argv)
 	if (fstat(SOCK, &st) < 0 || !S_ISSOCK(st.st_mode))
 		return usage();
 	(void)fcntl(SOCK, F_SETFD, FD_CLOEXEC);
+	/* Executed by descriptor, it would go by the number of that. */
+	(void)prctl(PR_SET_NAME, "sshd-gate-session");
 	log_setup("sshd-gate-session", verbose ? LOG_LEVEL_DETAIL : LOG_LEVEL_NOTE);
 	_exit(serve());
 }

@@ -138,4 +138,10 @@ out=$(on alice@gate "true $(head -c 140000 /dev/zero | tr '\0' x)" 2>&1); rc=$?
 [ $rc != 0 ] && ok "a command past the limit is refused" || not_ok "a command past the limit is refused" "$out"
 t "and the gate lives" on alice@gate true
 is "an absurd TERM" ok "$(TERM=$(printf 'T%.0s' $(seq 3000)) on -tt alice@gate 'echo ok' </dev/null 2>&1 | tr -d '\r' | tail -n1 | grep -oE 'ok|refused|failed' | sed 's/refused\|failed/ok/')"
+# --- programs that the gate's uid cannot walk to (a clone below /root) ---
+mkdir -m 0700 "$WORK/closed"
+cp "$SSHBAY_BIN/sshd-gate" "$SSHBAY_BIN/sshd-gate-session" "$WORK/closed/"
+"$ROOT/scripts/testbed" kill "$BED" gate
+SSHBAY_BIN=$WORK/closed "$ROOT/scripts/testbed" start "$BED" gate
+t "the gate runs from a folder that only root can enter" on alice@gate true
 finish
