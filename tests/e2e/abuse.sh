@@ -106,15 +106,19 @@ else
 	skip "out of descriptors" "$(head -n1 "$WORK/limit")"
 fi
 
-# --- the session program is missing ---
+# --- the session program is moved away, or cannot be executed ---
 mv "$WORK/bin/sshd-gate-session" "$WORK/bin/away"
 pkill -KILL -P "$GATE"
+t "the listener holds the session program: moved away, it is used on" await 10 on alice@gate true
+mv "$WORK/bin/away" "$WORK/bin/sshd-gate-session"
+chmod 0 "$WORK/bin/sshd-gate-session"
+pkill -KILL -P "$GATE"
 sleep 2.5
-like "without the session program a client is told" 'sshbay: the session program does not start' "$(on alice@gate true 2>&1)"
+like "when the session program does not start a client is told" 'sshbay: the session program does not start' "$(on alice@gate true 2>&1)"
 a=$(cpu_ticks "$GATE"); sleep 2; b=$(cpu_ticks "$GATE")
 [ $((b - a)) -lt $((2 * $(getconf CLK_TCK) / 5)) ] && ok "and the listener does not spin" || not_ok "and the listener does not spin" "$((b - a)) ticks in 2 s"
-mv "$WORK/bin/away" "$WORK/bin/sshd-gate-session"
-t "it is used again when it is back" await 20 on alice@gate true
+chmod 0755 "$WORK/bin/sshd-gate-session"
+t "it is used again when it can be" await 20 on alice@gate true
 intact "session program missing"
 
 # --- the audit log cannot be written ---
