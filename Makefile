@@ -138,7 +138,7 @@ check: ## everything this machine can test: installs what is missing, ends with 
 	@$(MAKE) --no-print-directory -j$$(nproc) B=$(B)/asan CFLAGS="-O1 -g" EXTRA_CFLAGS="-fsanitize=address,undefined -fno-omit-frame-pointer" \
 	  EXTRA_LDFLAGS="-fsanitize=address,undefined" unit fuzz-bin
 	@scripts/mkrootfs -q -o $${SSHBAY_IMAGE_CACHE:-/var/cache/sshbay}/images
-	@rm -f $(SUM)
+	@rm -f $(SUM) $(SUM).failed
 	@$(MAKE) --no-print-directory -k check-static check-unit check-asan check-fuzz check-root; tests/run -t $(SUM)
 check-static:
 	@$(RUNTEST) scripts/check-layers scripts/check-sizes scripts/check-style
