@@ -15,14 +15,14 @@ WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpoin
 HARD   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 LDHARD := -pie -Wl,-z,relro,-z,now
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(HARD) $(CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -idirafter provision \
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(HARD) $(CFLAGS) $(EXTRA_CFLAGS) -MD -MP -idirafter provision \
           -DSSHBAY_VERSION='"$(VERSION)"' -DSSHBAY_LIBEXEC='"$(LIBEXECDIR)"' -DSSHBAY_SYSCONF='"$(SYSCONFDIR)/sshbay"'
 Q = $(if $(V),,@)
 
 # --- sources, by library (arrows of ARCHITECTURE.md: each may use only what stands above it) ---
 BASE_SRC     := err fd log num ip str path path_remove clk proc fault
 PROTO_SRC    := msg msg_io msg_doc gate ctl init work admin
-CONF_SRC     := conf schema schema_type schema_net schema_doc settings settings_check settings_dump
+CONF_SRC     := conf schema schema_type schema_word schema_net schema_device schema_doc settings settings_check settings_dump
 RECORD_SRC   := record
 AUTH_SRC     := hostkey verify keys
 WORK_SRC     := plan devices ns ns_child ns_init ns_talk rootfs rootfs_enter rootfs_mask limits limits_cpu limits_group limits_v2 filter \
@@ -55,7 +55,7 @@ $(foreach l,$(LIBNAMES),$(eval U := $(shell echo $(l) | tr a-z A-Z))\
 lib    = $(addprefix $(B)/lib/libsb,$(addsuffix .a,$(1)))
 pkg    = $(shell pkg-config --libs $(1))
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS_SESSION) $(PKGS_DAEMON) $(PKGS_CLI) 2>/dev/null)
-INIPARSER  := -liniparser
+INIPARSER  := -liniparser -lcrypt
 CGROUP     := -lcgroup
 
 .DEFAULT_GOAL := all

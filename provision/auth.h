@@ -2,6 +2,8 @@
 /* Keys and signatures in provisiond: the host key, authorized_keys files, and verification with libcrypto. */
 #pragma once
 #include "base/err.h"
+#include "proto/gate_login.h"
+#include "settings.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,3 +47,31 @@ int verify_fingerprint(const uint8_t *key, size_t len, char out[64], struct err 
  */
 int keys_listed(const char *pattern, const char *user, const char *alg, const uint8_t *key,
 		size_t len, struct err *e);
+
+/*
+ * May this key log `user` in, and what may it do then? Looks in the user's authorized_keys file, in what keys_command
+ * printed (`more`, may be NULL), and, for a certificate, among the trusted authorities and principals; a revoked key or
+ * authority never. Options are enforced (from, expiry-time) or handed on in `out`. A user that does not exist takes the
+ * same way (`exists` false). 1 accepted, 0 not (`e` tells the administrator why, never the client), -errno: a file cannot be
+ * trusted or read.
+ */
+struct auth_query {
+	const struct settings *settings;
+	const char *user;
+	bool exists;
+	const char *alg; /* signature algorithm */
+	const uint8_t *key;
+	size_t len;
+	const struct ip *peer;
+	uint64_t now; /* seconds since the epoch */
+	const char *more;
+	size_t more_len;
+};
+struct auth_grant {
+	struct gate_permit permit;
+	bool touch_required, verify_required; /* sk keys: demanded of the signature */
+	char by[192]; /* for the audit log: "authorized_keys line 3", "certificate 'id' serial 7 by SHA256:..." */
+};
+int auth_key_accept(const struct auth_query *q, struct auth_grant *out, struct err *e);
+/* What the configuration allows, without any key's options: for passwords and the like. */
+void auth_permit(const struct settings *s, struct gate_permit *out);

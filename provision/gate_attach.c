@@ -160,7 +160,8 @@ void gate_attach_end(struct gate_conn *c)
 
 static const char *const kind_names[] = {
 	[GATE_CHAN_SHELL] = "shell", [GATE_CHAN_EXEC] = "exec",     [GATE_CHAN_SUBSYSTEM] = "sftp",
-	[GATE_CHAN_DIAL] = "dial",   [GATE_CHAN_LISTEN] = "listen",
+	[GATE_CHAN_DIAL] = "dial",   [GATE_CHAN_LISTEN] = "listen", [GATE_CHAN_AGENT] = "agent",
+	[GATE_CHAN_X11] = "x11",
 };
 #define NKINDS (sizeof(kind_names) / sizeof(kind_names[0]))
 
@@ -201,17 +202,18 @@ int gate_attach_channel(void *ctx, struct msg *m, struct err *e)
 			slot = i;
 	}
 	if (slot >= 0) {
-		c->channels[slot].used = n->open;
+		c->channels[slot].used = n->event == GATE_CHAN_OPENED;
 		c->channels[slot].id = n->id;
 		c->channels[slot].kind = (uint8_t)n->kind;
 		summarize(c);
 	}
-	if (n->open)
+	if (n->event == GATE_CHAN_OPENED)
 		(void)str_format(text, sizeof(text), "%s", kind_names[n->kind]);
 	else
 		(void)str_format(text, sizeof(text), "%s, status %u", kind_names[n->kind],
 				 n->status);
-	gate_server_audit_limited(c, n->open ? "chan.open" : "chan.close", "ok", text);
+	gate_server_audit_limited(c, n->event == GATE_CHAN_OPENED ? "chan.open" : "chan.close",
+				  "ok", text);
 	return 0;
 }
 

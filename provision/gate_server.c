@@ -286,6 +286,11 @@ static int welcome(struct gate_conn *c, struct err *e)
 		.alive_interval_s = s->gate.alive_interval,
 		.alive_count = s->gate.alive_count,
 		.rekey_mb = s->gate.rekey_mb,
+		.rekey_s = s->gate.rekey_time,
+		.max_forwards = s->gate.max_forwards,
+		.idle_s = s->gate.idle_timeout,
+		.unused_s = s->gate.unused_timeout,
+		.max_answers = s->gate.max_auth_tries,
 	};
 
 	w.host_key.len = 32;

@@ -47,6 +47,9 @@ static const char *const mac_words[] = { "hmac-sha2-256-etm@openssh.com",
 					 "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256",
 					 "hmac-sha2-512", NULL };
 
+static const char *const jump_words[] = { "own", "any", "no", NULL };
+static const char *const auth_words[] = { "publickey", "password", "keyboard-interactive", NULL };
+
 /* clang-format off */
 const struct schema_row schema_rows[] = {
 	/* --- gate --- */
@@ -104,6 +107,83 @@ const struct schema_row schema_rows[] = {
 	{ "gate", "transparent_port", &schema_type_port, 1, 65535, "61022",
 	  "Local port of the socket that takes connections to port 22 of the workspaces' addresses. Two instances on one "
 	  "host need different ones.", IN(gate.transparent_port) },
+
+	{ "gate", "rekey_time", &schema_type_seconds, 60, 86400, "0",
+	  "New session keys after so much time. 0: by volume alone.", IN(gate.rekey_time), .flags = SCHEMA_ZERO },
+	{ "gate", "idle_timeout", &schema_type_seconds, 1, 31536000, "0",
+	  "A shell, command or forwarded connection without traffic for so long is closed. 0: never.",
+	  IN(gate.idle_timeout), .flags = SCHEMA_ZERO },
+	{ "gate", "unused_timeout", &schema_type_seconds, 1, 31536000, "0",
+	  "A connection without any channel or forwarded port for so long is closed; that ends idle tunnels (ssh -N -L) "
+	  "as well. 0: never.", IN(gate.unused_timeout), .flags = SCHEMA_ZERO },
+	{ "gate", "max_forwards", &schema_type_number, 1, 64, "64",
+	  "Forwarded connections that one connection may have open at once.", IN(gate.max_forwards) },
+	{ "gate", "forwarding", &schema_type_bool, 0, 0, "yes",
+	  "Forwarding of ports and unix sockets, to and from inside the workspace alone.", IN(gate.forwarding) },
+	{ "gate", "agent_forwarding", &schema_type_bool, 0, 0, "yes",
+	  "Forwarding of the client's agent, when the client asks for it (ssh -A). Root inside the workspace can use it "
+	  "while it lasts.", IN(gate.agent_forwarding) },
+	{ "gate", "x11_forwarding", &schema_type_bool, 0, 0, "yes",
+	  "Forwarding of X11, when the client asks for it (ssh -X). Root inside the workspace can use it while it lasts.",
+	  IN(gate.x11_forwarding) },
+	{ "gate", "jump", &schema_type_choice, 0, 0, "own",
+	  "Which workspaces' addresses a login may jump to (ssh -J): those it may enter, any, or none.",
+	  IN(gate.jump), .words = jump_words },
+	{ "gate", "host_key_per_workspace", &schema_type_bool, 0, 0, "no",
+	  "Give each workspace a host key of its own, shown to those who dial its address. It is kept outside its files.",
+	  IN(gate.own_host_keys) },
+	{ "gate", "revoke_sessions", &schema_type_bool, 0, 0, "no",
+	  "After a reload, end the connections whose key is not listed any more.", IN(gate.revoke_sessions) },
+	{ "gate", "motd", &schema_type_path, 0, 0, "",
+	  "A text file of at most 2 KiB that terminals are shown after the login. Empty: none.",
+	  IN(gate.motd), .flags = SCHEMA_EMPTY },
+
+	/* --- auth --- */
+	{ "auth", "methods", &schema_type_methods, 0, 0, "publickey",
+	  "What a login needs: lists of methods, separated by blanks, one of which must be completed; the methods of a "
+	  "list, separated by commas, are all needed, in that order. publickey password: either will do. "
+	  "publickey,keyboard-interactive: both.", IN(auth.methods), .words = auth_words },
+	{ "auth", "keys_command", &schema_type_path, 0, 0, "",
+	  "A program that prints further authorized keys. It is called with user name, key type and key (base64), must "
+	  "belong to root and be writable by root alone. Empty: none.", IN(auth.keys_command), .flags = SCHEMA_EMPTY },
+	{ "auth", "keys_command_user", &schema_type_user, 0, 0, "nobody",
+	  "The user that keys_command runs as.", IN(auth.keys_user) },
+	{ "auth", "trusted_user_ca_keys", &schema_type_path, 0, 0, "",
+	  "A file with the public keys of authorities whose user certificates are accepted. Empty: none.",
+	  IN(auth.ca_keys), .flags = SCHEMA_EMPTY },
+	{ "auth", "authorized_principals", &schema_type_path, 0, 0, "",
+	  "A file that lists the principals a certificate may name, one a line, options before it allowed; %u is the "
+	  "user name. Empty: the user name itself is the principal.", IN(auth.principals), .flags = SCHEMA_EMPTY },
+	{ "auth", "revoked_keys", &schema_type_path, 0, 0, "",
+	  "A file with public keys, of users or authorities, that are refused. Empty: none.",
+	  IN(auth.revoked_keys), .flags = SCHEMA_EMPTY },
+	{ "auth", "pam_service", &schema_type_user, 0, 0, "sshbay",
+	  "The PAM service that keyboard-interactive asks, in /etc/pam.d.", IN(auth.pam_service) },
+	{ "auth", "answer_time", &schema_type_seconds, 1, 300, "10s",
+	  "How long keys_command, and PAM's modules between two answers of the user, may take.", IN(auth.answer_time) },
+
+	/* --- penalties --- */
+	{ "penalties", "enable", &schema_type_bool, 0, 0, "yes",
+	  "Refuse connections from sources that misbehave, for a time that adds up.", IN(penalties.enable) },
+	{ "penalties", "authfail", &schema_type_seconds, 1, 86400, "5s",
+	  "For a connection that ended after failed attempts to log in.", IN(penalties.authfail), .flags = SCHEMA_ZERO },
+	{ "penalties", "noauth", &schema_type_seconds, 1, 86400, "1s",
+	  "For one that ended without an attempt.", IN(penalties.noauth), .flags = SCHEMA_ZERO },
+	{ "penalties", "grace_exceeded", &schema_type_seconds, 1, 86400, "10s",
+	  "For one that used up login_grace.", IN(penalties.grace), .flags = SCHEMA_ZERO },
+	{ "penalties", "crash", &schema_type_seconds, 1, 86400, "90s",
+	  "For one whose session process died by a signal, or broke the protocol.", IN(penalties.crash), .flags = SCHEMA_ZERO },
+	{ "penalties", "refused", &schema_type_seconds, 1, 86400, "10s",
+	  "For one that was turned away by max_startups_per_source.", IN(penalties.refused), .flags = SCHEMA_ZERO },
+	{ "penalties", "min", &schema_type_seconds, 1, 86400, "15s",
+	  "A source is refused once its penalties add up to this.", IN(penalties.min) },
+	{ "penalties", "max", &schema_type_seconds, 1, 86400, "10m",
+	  "They add up to no more than this.", IN(penalties.max) },
+	{ "penalties", "sources", &schema_type_number, 16, 65536, "4096",
+	  "Sources that are remembered; then the mildest is forgotten first.", IN(penalties.sources) },
+	{ "penalties", "exempt", &schema_type_nets, 0, SETTINGS_EXEMPT_MAX, "",
+	  "Networks whose connections get no penalty.", IN(penalties.exempt),
+	  .count = offsetof(struct settings, penalties.nexempt), .flags = SCHEMA_EMPTY },
 
 	/* --- network --- */
 	{ "network", "control_cidr", &schema_type_pool4, 8, 30, "172.31.199.0/24",
@@ -196,6 +276,9 @@ const struct schema_row schema_rows[] = {
 	  "Most swap, in addition to memory.", OF(swap), .flags = SCHEMA_ZERO },
 	{ "workspace", "disk", &schema_type_size, 64 << 20, U64MAX, "unlimited",
 	  "Most space for its own files.", OF(disk) },
+	{ "workspace", "password", &schema_type_hash, 0, 0, "",
+	  "A crypt(5) hash (mkpasswd) of the password with which its users may log in, where [auth] methods allows "
+	  "passwords. Empty: none.", OF(password), .flags = SCHEMA_EMPTY | SCHEMA_SINGLE },
 	{ "workspace", "pids", &schema_type_pids, 16, 4194304, "4096",
 	  "Most processes and threads.", OF(pids) },
 	{ "workspace", "autostart", &schema_type_bool, 0, 0, "no",

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Kinds of configuration values: addresses, interfaces, devices, users and cpu lists.  Syntax only: whether an
- * interface, GPU or cpu exists is decided where it is used, so that a configuration can be checked on another host.
+ * Kinds of configuration values: addresses, networks and users.  Syntax only.
  */
 #include "schema_type.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/num.h"
@@ -16,8 +14,6 @@
 #define C_FIELD(row, base) ((const void *)((const char *)(base) + (row)->offset))
 #define COUNT(row, base)   ((uint32_t *)((char *)(base) + (row)->count))
 #define C_COUNT(row, base) (*(const uint32_t *)((const char *)(base) + (row)->count))
-#define DIGITS             "0123456789"
-#define HEX                "0123456789abcdefABCDEF"
 
 /* A list under way: entries go to `out`, at most row->max of them. */
 struct list {
@@ -32,17 +28,12 @@ static int check_room(const struct list *l, unsigned int n, struct err *e)
 	return 0;
 }
 
-static void append_with(char *buf, size_t size, const char *comma, const char *text)
-{
-	size_t used = strlen(buf);
-
-	str_format(buf + used, size - used, "%s%s", used ? comma : "", text);
-}
-
 /* Append ", text" (or "text") to buf. */
 static void append(char *buf, size_t size, const char *text)
 {
-	append_with(buf, size, ", ", text);
+	size_t used = strlen(buf);
+
+	str_format(buf + used, size - used, "%s%s", used ? ", " : "", text);
 }
 
 /* --- addresses ---------------------------------------------------------------------------------------------------- */
@@ -240,6 +231,42 @@ static int parse_addr6(const struct schema_row *row, const char *text, void *bas
 	return parse_addr(row, text, base, AF_INET6, e);
 }
 
+static int one_net(void *ctx, const char *entry, unsigned int n, struct err *e)
+{
+	struct list *l = ctx;
+	struct ipnet *net = (struct ipnet *)l->out + n;
+
+	if (check_room(l, n, e) < 0 || ip_parse_net(entry, net, e) < 0)
+		return -EINVAL;
+	if (clear_host_bits(net))
+		return err_set(e, EINVAL, "'%s' is an address in a network", entry);
+	return 0;
+}
+
+static int parse_nets(const struct schema_row *row, const char *text, void *base, struct err *e)
+{
+	struct ipnet nets[SETTINGS_EXEMPT_MAX] = { 0 };
+	struct list l = { row, nets };
+	int n = *text ? schema_type_each(text, one_net, &l, e) : 0;
+
+	if (n < 0)
+		return n;
+	memcpy(FIELD(row, base), nets, sizeof(nets));
+	*COUNT(row, base) = (uint32_t)n;
+	return 0;
+}
+
+static void print_nets(const struct schema_row *row, const void *base, char *buf, size_t size)
+{
+	const struct ipnet *nets = C_FIELD(row, base);
+	char text[IP_TEXT_MAX];
+	uint32_t i;
+
+	*buf = '\0';
+	for (i = 0; i < C_COUNT(row, base); i++)
+		append(buf, size, ip_net_text(&nets[i], text, sizeof(text)));
+}
+
 static void print_net(const struct schema_row *row, const void *base, char *buf, size_t size)
 {
 	const struct ipnet *net = C_FIELD(row, base);
@@ -292,199 +319,6 @@ static void print_users(const struct schema_row *row, const void *base, char *bu
 		append(buf, size, users[i]);
 }
 
-/* --- devices -------------------------------------------------------------------------------------------------------- */
-
-/* `pattern`: 'x' stands for a hexadecimal digit, everything else for itself. */
-static bool looks_like(const char *s, const char *pattern)
-{
-	for (; *pattern; s++, pattern++) {
-		if (*s == '\0' || (*pattern == 'x' ? !strchr(HEX, *s) : *s != *pattern))
-			return false;
-	}
-	return *s == '\0';
-}
-
-static bool is_pci(const char *s)
-{
-	return looks_like(s, "xxxx:xx:xx.x") || looks_like(s, "xxxxx:xx:xx.x");
-}
-
-/* dev_valid_name() of the kernel, less the characters that no one types. */
-static bool is_ifname(const char *s)
-{
-	size_t n = strlen(s);
-
-	return n >= 1 && n <= 15 && strcmp(s, ".") != 0 && strcmp(s, "..") != 0 && *s != '-' &&
-	       s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.@-")] ==
-		       '\0';
-}
-
-static int parse_ifname(const struct schema_row *row, const char *text, void *base, struct err *e)
-{
-	if (*text && !is_ifname(text))
-		return err_set(e, EINVAL, "'%s' is not an interface name (at most 15 characters)",
-			       text);
-	return schema_type_store(row, text, base, e);
-}
-
-static int check_nic(const char *text, struct err *e)
-{
-	if (strncmp(text, "pci:", 4) == 0) {
-		if (!is_pci(text + 4))
-			return err_set(e, EINVAL, "'%s' is not a PCI address (pci:0000:29:00.0)",
-				       text);
-		return 0;
-	}
-	if (strncmp(text, "mac:", 4) == 0) {
-		if (!looks_like(text + 4, "xx:xx:xx:xx:xx:xx"))
-			return err_set(e, EINVAL,
-				       "'%s' is not a MAC address (mac:02:00:00:00:00:01)", text);
-		return 0;
-	}
-	if (!is_ifname(text))
-		return err_set(e, EINVAL,
-			       "'%s' is not a NIC (pci:ADDRESS, mac:ADDRESS, an interface name)",
-			       text);
-	return 0;
-}
-
-static int parse_nic(const struct schema_row *row, const char *text, void *base, struct err *e)
-{
-	return check_nic(text, e) < 0 ? -EINVAL : schema_type_store(row, text, base, e);
-}
-
-static int one_nic(void *ctx, const char *entry, unsigned int n, struct err *e)
-{
-	struct list *l = ctx;
-	int ret = check_nic(entry, e);
-
-	if (ret == 0 && (strcmp(entry, "auto") == 0 || strcmp(entry, "none") == 0))
-		return err_set(e, EINVAL, "'%s' names no NIC", entry);
-	if (ret == 0)
-		append_with(l->out, SCHEMA_VALUE_MAX, ",", entry);
-	return ret;
-}
-
-static int parse_nics(const struct schema_row *row, const char *text, void *base, struct err *e)
-{
-	char out[SCHEMA_VALUE_MAX] = "";
-	struct list l = { row, out };
-	int n = *text ? schema_type_each(text, one_nic, &l, e) : 0;
-
-	return n < 0 ? n : schema_type_store(row, out, base, e);
-}
-
-/* A UUID, a PCI address, an index, or a CDI device vendor.com/class=name. */
-static int check_gpu(const char *text, struct err *e)
-{
-	const char *name = strncmp(text, "pci:", 4) == 0 ? text + 4 : text;
-
-	if (is_pci(name) || looks_like(text, "GPU-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx") ||
-	    looks_like(text, "MIG-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"))
-		return 0;
-	if (text[strspn(text, DIGITS)] == '\0' && strlen(text) <= 3)
-		return 0;
-	if (strchr(text, '/') && strchr(text, '=') > strchr(text, '/') &&
-	    text[strspn(text,
-			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/=-")] ==
-		    '\0')
-		return 0;
-	return err_set(e, EINVAL, "'%s' is not a GPU (GPU-UUID, PCI address, index, CDI name)",
-		       text);
-}
-
-static int parse_gpu(const struct schema_row *row, const char *text, void *base, struct err *e)
-{
-	if (strcmp(text, "auto") != 0 && strcmp(text, "none") != 0 && check_gpu(text, e) < 0)
-		return -EINVAL;
-	return schema_type_store(row, text, base, e);
-}
-
-static int one_gpu(void *ctx, const char *entry, unsigned int n, struct err *e)
-{
-	struct list *l = ctx;
-	int ret = check_gpu(entry, e);
-
-	if (ret == 0)
-		append_with(l->out, SCHEMA_VALUE_MAX, ",", entry);
-	return ret;
-}
-
-static int parse_gpus(const struct schema_row *row, const char *text, void *base, struct err *e)
-{
-	char out[SCHEMA_VALUE_MAX] = "";
-	struct list l = { row, out };
-	int n;
-
-	if (strcmp(text, "all") == 0 || *text == '\0')
-		return schema_type_store(row, text, base, e);
-	n = schema_type_each(text, one_gpu, &l, e);
-	return n < 0 ? n : schema_type_store(row, out, base, e);
-}
-
-/* --- cpus ----------------------------------------------------------------------------------------------------------- */
-
-#define CPU_MAX 8191
-
-/* Read a number at *p, move *p behind it. */
-static bool take_number(const char **p, unsigned long *v)
-{
-	size_t n = strspn(*p, DIGITS);
-
-	if (n == 0 || n > 5)
-		return false;
-	*v = strtoul(*p, NULL, 10);
-	*p += n;
-	return true;
-}
-
-/* a, a-b, a-b:used/group: the list format of cpuset(7). */
-static int one_cpus(void *ctx, const char *entry, unsigned int n, struct err *e)
-{
-	unsigned long first, last, used, group;
-	const char *p = entry;
-
-	if (!take_number(&p, &first))
-		goto bad;
-	last = first;
-	if (*p == '-' && (p++, !take_number(&p, &last)))
-		goto bad;
-	if (last < first)
-		return err_set(e, EINVAL, "range '%s' ends before it begins", entry);
-	if (last > CPU_MAX)
-		return err_set(e, ERANGE, "'%s' is above cpu %d", entry, CPU_MAX);
-	if (*p == ':') {
-		p++;
-		if (!take_number(&p, &used) || *p++ != '/' || !take_number(&p, &group))
-			goto bad;
-		if (used == 0 || used > group)
-			return err_set(e, EINVAL, "'%s' takes %lu of every %lu cpus", entry, used,
-				       group);
-	}
-	if (*p == '\0')
-		return 0;
-bad:
-	return err_set(e, EINVAL, "'%s' is not a list of cpus (0-3,8 or 0-15:1/2)", entry);
-}
-
-static int parse_cpus(const struct schema_row *row, const char *text, void *base, struct err *e)
-{
-	uint64_t count;
-	int n;
-
-	if (*text == '\0' || strcmp(text, "auto:nic") == 0)
-		return schema_type_store(row, text, base, e);
-	if (text[strspn(text, DIGITS)] == '\0') {
-		if (num_u64(text, 1, CPU_MAX + 1, &count, e) < 0)
-			return -EINVAL;
-		return schema_type_store(row, text, base, e);
-	}
-	if (strpbrk(text, " \t"))
-		return err_set(e, EINVAL, "blank in the list of cpus '%s'", text);
-	n = schema_type_each(text, one_cpus, NULL, e);
-	return n < 0 ? n : schema_type_store(row, text, base, e);
-}
-
 const struct schema_type schema_type_listen = { "list of address:port", parse_listen,
 						print_listen };
 const struct schema_type schema_type_ip4 = { "IPv4 address or auto", parse_ip4, print_ip };
@@ -494,15 +328,5 @@ const struct schema_type schema_type_pool4 = { "IPv4 network", parse_pool4, prin
 const struct schema_type schema_type_pool6 = { "IPv6 network", parse_pool6, print_net };
 const struct schema_type schema_type_addr4 = { "IPv4 address/length", parse_addr4, print_net };
 const struct schema_type schema_type_addr6 = { "IPv6 address/length", parse_addr6, print_net };
-const struct schema_type schema_type_ifname = { "interface name", parse_ifname,
-						schema_type_print_text };
+const struct schema_type schema_type_nets = { "list of networks", parse_nets, print_nets };
 const struct schema_type schema_type_users = { "list of user names", parse_users, print_users };
-const struct schema_type schema_type_nic = { "auto, none, pci:, mac: or interface name", parse_nic,
-					     schema_type_print_text };
-const struct schema_type schema_type_nics = { "list of NICs", parse_nics, schema_type_print_text };
-const struct schema_type schema_type_gpu = { "auto, none, UUID, PCI address, index or CDI name",
-					     parse_gpu, schema_type_print_text };
-const struct schema_type schema_type_gpus = { "all, or list of GPUs", parse_gpus,
-					      schema_type_print_text };
-const struct schema_type schema_type_cpus = { "count, list or auto:nic", parse_cpus,
-					      schema_type_print_text };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Kinds of configuration values: numbers, words, names and paths.  Each has a strict parser and a printer whose output
+ * Kinds of configuration values: numbers, names and paths.  Each has a strict parser and a printer whose output
  * parses to the same value.  Pure functions; no file is touched.
  */
 #include "schema_type.h"
@@ -344,71 +344,6 @@ int schema_type_each(const char *text,
 	}
 }
 
-struct words {
-	const struct schema_row *row;
-	char out[SCHEMA_VALUE_MAX];
-};
-
-static int word_once(const char *list, const char *word)
-{
-	size_t n = strlen(word);
-	const char *p;
-
-	for (p = strstr(list, word); p; p = strstr(p + 1, word)) {
-		if ((p == list || p[-1] == ',') && (p[n] == ',' || p[n] == '\0'))
-			return 0;
-	}
-	return 1;
-}
-
-static int one_word(void *ctx, const char *entry, unsigned int n, struct err *e)
-{
-	struct words *w = ctx;
-	size_t used = strlen(w->out);
-	unsigned int i;
-
-	for (i = 0; w->row->words[i] && strcmp(w->row->words[i], entry) != 0; i++)
-		;
-	if (!w->row->words[i])
-		return err_set(e, EINVAL, "'%s' is not known or not safe", entry);
-	if (!word_once(w->out, entry))
-		return err_set(e, EINVAL, "'%s' is listed twice", entry);
-	return str_format(w->out + used, sizeof(w->out) - used, "%s%s", n ? "," : "", entry);
-}
-
-static int parse_words(const struct schema_row *row, const char *text, void *base, struct err *e)
-{
-	struct words w = { .row = row };
-	int ret = schema_type_each(text, one_word, &w, e);
-
-	return ret < 0 ? ret : schema_type_store(row, w.out, base, e);
-}
-
-static int parse_patterns(const struct schema_row *row, const char *text, void *base, struct err *e)
-{
-	char out[SCHEMA_VALUE_MAX] = "";
-	size_t used = 0;
-
-	for (text += strspn(text, " \t"); *text; text += strspn(text, " \t")) {
-		size_t n = strcspn(text, " \t");
-
-		if (strspn(text, ALNUM "_*?") < n)
-			return err_set(
-				e, EINVAL,
-				"'%.*s' is not the name of a variable (letters, digits, _ * ?)",
-				(int)n, text);
-		if (used + n + 2 > sizeof(out))
-			return err_set(e, ENAMETOOLONG, "too long");
-		if (used)
-			out[used++] = ' ';
-		memcpy(out + used, text, n);
-		used += n;
-		out[used] = '\0';
-		text += n;
-	}
-	return schema_type_store(row, out, base, e);
-}
-
 const struct schema_type schema_type_number = { "number", parse_number, print_number };
 const struct schema_type schema_type_number64 = { "number", parse_number64, print_number64 };
 const struct schema_type schema_type_port = { "port number", parse_number, print_number };
@@ -429,6 +364,3 @@ const struct schema_type schema_type_cgroup = { "relative path", parse_cgroup,
 const struct schema_type schema_type_startups = { "begin:rate:full", parse_startups,
 						  print_startups };
 const struct schema_type schema_type_prefixes = { "bits:bits", parse_prefixes, print_prefixes };
-const struct schema_type schema_type_words = { "list", parse_words, schema_type_print_text };
-const struct schema_type schema_type_patterns = { "patterns separated by blanks", parse_patterns,
-						  schema_type_print_text };

@@ -3,7 +3,7 @@
 #pragma once
 #include "schema.h"
 
-/* schema_type.c: numbers, words, names, paths */
+/* schema_type.c: numbers, names, paths; schema_word.c: words */
 extern const struct schema_type schema_type_number;   /* uint32_t */
 extern const struct schema_type schema_type_number64; /* uint64_t */
 extern const struct schema_type schema_type_port;     /* uint32_t */
@@ -21,6 +21,10 @@ extern const struct schema_type schema_type_cgroup;   /* char[]: relative group 
 extern const struct schema_type schema_type_startups; /* uint32_t[3] begin:rate:full */
 extern const struct schema_type schema_type_prefixes; /* uint32_t[2] v4:v6 */
 extern const struct schema_type schema_type_words;    /* char[]: comma list out of row->words */
+extern const struct schema_type schema_type_choice; /* uint32_t: index of the word in row->words */
+extern const struct schema_type
+	schema_type_methods; /* char[]: comma lists of row->words, separated by blanks */
+extern const struct schema_type schema_type_hash; /* char[]: as crypt(5) describes */
 extern const struct schema_type
 	schema_type_patterns; /* char[]: names with '*' and '?', separated by blanks */
 
@@ -32,6 +36,7 @@ extern const struct schema_type schema_type_pool4,
 	schema_type_pool6; /* struct ipnet without host bits */
 extern const struct schema_type schema_type_addr4,
 	schema_type_addr6;                          /* struct ipnet, address/length */
+extern const struct schema_type schema_type_nets;   /* struct ipnet[] and count, either family */
 extern const struct schema_type schema_type_ifname; /* char[] */
 extern const struct schema_type schema_type_users;  /* char[][STR_NAME_MAX] and count */
 extern const struct schema_type schema_type_nic, schema_type_nics; /* char[] */

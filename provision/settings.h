@@ -7,54 +7,19 @@
 #include "base/err.h"
 #include "base/ip.h"
 #include "base/str.h"
+#include "settings_gate.h"
+#include "spec.h"
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SETTINGS_LISTEN_MAX 16
-#define SETTINGS_USERS_MAX  16
-#define SETTINGS_DNS_MAX    3
-#define SETTINGS_UNLIMITED  UINT64_MAX
-
-/* One workspace as configured: [defaults] under workspaces.d/NAME.ini; or [defaults] alone for one made by a login. */
-struct spec {
-	char name[STR_NAME_MAX];
-	char users[SETTINGS_USERS_MAX]
-		  [STR_NAME_MAX]; /* may enter; never empty (default: the workspace's name) */
-	uint32_t nusers;
-	char image[64];
-	struct ip control_ip, control_ip6; /* family 0: automatic */
-	char nic[64];                   /* "none", an interface name; "auto", "pci:..", "mac:.." */
-	struct ipnet data_ip, data_ip6; /* family 0: none */
-	uint32_t data_mtu;              /* 0: leave it */
-	char gpu[64];
-	char cpus[128];              /* "" all, "N" a count, or a list as in cpuset.cpus */
-	uint64_t memory, swap, disk; /* bytes, SETTINGS_UNLIMITED */
-	uint32_t pids;               /* 0: unlimited */
-	bool autostart, root, nesting;
-	char file[PATH_MAX]; /* its file, "" when there is none */
-};
+#define SETTINGS_DNS_MAX 3
 
 struct settings {
 	char file[PATH_MAX];
-	struct { /* [gate] */
-		struct ipport listen[SETTINGS_LISTEN_MAX];
-		uint32_t nlisten;
-		char user[STR_NAME_MAX]; /* as written: a user name, or a number */
-		uint32_t uid, gid;       /* resolved from `user` */
-		char host_key[PATH_MAX];
-		char authorized_keys[PATH_MAX]; /* %u = user */
-		bool create_on_login;           /* create = first-login */
-		uint32_t login_grace;           /* seconds */
-		uint32_t startups_begin, startups_rate, startups_full;
-		uint32_t per_source, source_v4_len, source_v6_len;
-		uint32_t max_sessions, max_auth_tries;
-		uint32_t alive_interval, alive_count, rekey_mb;
-		char kex[512], ciphers[512], macs[512];
-		char accept_env[512];
-		char banner[PATH_MAX];     /* file, "" none */
-		uint32_t transparent_port; /* local port of the tproxy socket */
-	} gate;
+	struct settings_gate gate;
+	struct settings_auth auth;
+	struct settings_penalties penalties;
 	struct {                                          /* [network] */
 		struct ipnet control_cidr, control_cidr6; /* cidr6 family 0: no IPv6 */
 		bool nat, isolate;

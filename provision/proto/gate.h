@@ -9,12 +9,8 @@
 #pragma once
 #include "base/ip.h"
 #include "base/str.h"
+#include "proto/gate_login.h"
 #include "proto/msg.h"
-
-#define GATE_LOGIN_MAX 256  /* SSH user name as sent, with NUL */
-#define GATE_KEY_MAX   8192 /* public key blob, RFC 4253 6.6 */
-#define GATE_SIG_MAX   2048 /* signature blob */
-#define GATE_TEXT_MAX  512
 
 enum gate_phase { GATE_PHASE_AUTH = 1, GATE_PHASE_OPEN = 2 };
 
@@ -34,38 +30,16 @@ enum gate_type {
 	GATE_BECAUSE = 19,
 	GATE_VIOLATION = 20, /* notice: the client broke the protocol before its login */
 	GATE_RESUMED = 21,   /* a new provisiond has taken over: ask again what was unanswered */
+	GATE_PERMIT = 23,    /* just before the verdict that authenticates */
+	GATE_PASSWORD = 24,
+	GATE_INTERACTIVE = 26,
+	GATE_PROMPT = 27,
+	GATE_ANSWERS = 28,
+	GATE_JUMP = 30,
+	GATE_JUMPED = 31,
+	GATE_LEAVE = 33, /* end the connection: sshbay kick, a revoked key */
 };
 
-/* What the session needs to serve; limits come from the configuration. */
-struct gate_welcome {
-	MSG_BLOB(64) host_key;                  /* ed25519 public key, 32 raw bytes */
-	uint32_t auth_tries;                    /* max_auth_tries */
-	uint32_t max_sessions;                  /* per connection */
-	uint32_t grace_s;                       /* the session's own copy of login_grace */
-	uint32_t alive_interval_s, alive_count; /* keepalives; 0 = off */
-	uint32_t rekey_mb; /* server-side rekey by volume; 0 = library default */
-	char kex[512], ciphers[512], macs[512]; /* comma lists for libssh */
-	char accept_env[512];                   /* space-separated patterns */
-	char banner[1024];                      /* shown before authentication; empty = none */
-};
-struct gate_sign {
-	MSG_BLOB(64) hash; /* exchange hash, 20..64 bytes; the first is the session id */
-};
-struct gate_signed {
-	MSG_BLOB(128) sig; /* raw ed25519 signature, 64 bytes */
-};
-/* PROBE leaves `sig` empty; VERIFY fills it. `alg` is the signature algorithm name of the request. */
-struct gate_key {
-	char login[GATE_LOGIN_MAX];
-	char alg[64];
-	MSG_BLOB(GATE_KEY_MAX) key;
-	MSG_BLOB(GATE_SIG_MAX) sig;
-};
-struct gate_verdict {
-	uint32_t ok;                /* 1: acceptable (PROBE) or authenticated (VERIFY) */
-	uint32_t drop;              /* 1: disconnect now */
-	char reason[GATE_TEXT_MAX]; /* safe to show to the client; empty = nothing */
-};
 struct gate_attach {
 	uint32_t progress; /* 1: send GATE_PROGRESS (a terminal is waiting) */
 };
@@ -90,13 +64,17 @@ enum gate_channel_kind {
 	GATE_CHAN_EXEC,
 	GATE_CHAN_SUBSYSTEM,
 	GATE_CHAN_DIAL,
-	GATE_CHAN_LISTEN
+	GATE_CHAN_LISTEN, /* a listening socket (-R), and each connection that came by it */
+	GATE_CHAN_AGENT,
+	GATE_CHAN_X11
 };
+enum gate_channel_event { GATE_CHAN_CLOSED, GATE_CHAN_OPENED, GATE_CHAN_DENIED };
 struct gate_channel {
 	uint32_t id;
 	uint32_t kind;   /* enum gate_channel_kind */
-	uint32_t open;   /* 1 opened, 0 closed */
-	uint32_t status; /* closed: exit status, or 128 + signal */
+	uint32_t event;  /* enum gate_channel_event */
+	uint32_t status; /* CLOSED: exit status, or 128 + signal */
+	char what[256];  /* forwards: "host:port" or a path; denied: and why; else empty */
 };
 /* Ask why a process of ours was killed (memory limit). Empty answer: no explanation. */
 struct gate_because {
@@ -106,6 +84,24 @@ struct gate_because {
 /* The last word of a session whose client broke a rule: for the audit log. No answer. */
 struct gate_violation {
 	char text[GATE_TEXT_MAX];
+};
+
+/*
+ * A direct-tcpip open to port 22 of an address of the pool (ProxyJump to a workspace's own address): provisiond decides
+ * by [gate] jump and connects to the gate. Answered in any order; `id` is the asker's.
+ */
+struct gate_jump {
+	uint32_t id;
+	uint32_t port;
+	char host[64]; /* a literal address */
+};
+struct gate_jumped { /* fd: the connected socket, when ok */
+	uint32_t id;
+	uint32_t ok;
+	char text[GATE_TEXT_MAX];
+};
+struct gate_leave {
+	char text[GATE_TEXT_MAX]; /* what the client is told */
 };
 
 extern const struct msg_proto gate_proto;

@@ -50,12 +50,13 @@ static const struct msg_field dial[] = {
 };
 static const struct msg_field listen_[] = {
 	U32(init_address, id, 0, 0),
-	U32(init_address, kind, 0, INIT_UNIX),
+	U32(init_address, kind, 0, INIT_X11),
 	U32(init_address, port, 0, PORT_MAX),
 	STR(init_address, host, 0),
 };
 static const struct msg_field opened[] = { U32(init_opened, id, 0, 0),
-					   U32(init_opened, port, 0, PORT_MAX) };
+					   U32(init_opened, port, 0, PORT_MAX),
+					   STR(init_opened, path, 0) };
 static const struct msg_field setup[] = { STR(init_setup, hostname, 1),
 					  STR(init_setup, resolv_conf, 0) };
 static const struct msg_field power[] = { U32(init_power, kind, 0, 0),

@@ -72,16 +72,23 @@ struct init_signal {
 	uint32_t id;
 	uint32_t signal; /* Linux number 1..31; to the process group of the spawn */
 };
-enum init_address_kind { INIT_TCP, INIT_UNIX };
+/*
+ * AGENT and X11 are for INIT_LISTEN alone, and live as long as the connection that asked: ws-init removes their files at
+ * its end.  AGENT: a unix socket in a directory of the user's own.  X11: a free display from 10 on, on the loopback, and
+ * an authority file with the cookie.
+ */
+enum init_address_kind { INIT_TCP, INIT_UNIX, INIT_AGENT, INIT_X11 };
 struct init_address { /* INIT_DIAL and INIT_LISTEN */
 	uint32_t id;
-	uint32_t kind;            /* enum init_address_kind */
-	uint32_t port;            /* INIT_LISTEN: 0 = any */
-	char host[INIT_PATH_MAX]; /* host name, literal, or the path of a unix socket */
+	uint32_t kind; /* enum init_address_kind */
+	uint32_t port; /* TCP, INIT_LISTEN: 0 = any */
+	char host
+		[INIT_PATH_MAX]; /* host name, literal, path of a unix socket; X11: "protocol hexcookie" */
 };
 struct init_opened { /* INIT_DIALED and INIT_LISTENING; fd: the socket */
 	uint32_t id;
-	uint32_t port;
+	uint32_t port;  /* TCP: the port; X11: the display number */
+	char path[256]; /* AGENT: the socket's path; X11: the authority file's */
 };
 /* Once, by the creating worker, before anybody may log in. */
 struct init_setup {

@@ -205,7 +205,9 @@ void rpc_violation(struct session *s)
 
 void rpc_channel(struct session *s, const struct chan *c, bool open)
 {
-	struct gate_channel n = { .id = c->id, .kind = c->what, .open = open };
+	struct gate_channel n = { .id = c->id,
+				  .kind = c->what,
+				  .event = open ? GATE_CHAN_OPENED : GATE_CHAN_CLOSED };
 	struct err e;
 
 	if (!open)

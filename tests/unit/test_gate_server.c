@@ -142,7 +142,7 @@ static void name_is_fixed(void **state)
 static void rules_of_the_conversation(void **state)
 {
 	struct gate_attach attach = { 0 };
-	struct gate_channel chan = { .open = 1 };
+	struct gate_channel chan = { .event = GATE_CHAN_OPENED };
 	struct gate_signed answer = { .sig = { .len = 64 } };
 	struct gate_key k;
 	struct session s;
@@ -295,7 +295,7 @@ static void see_channels(void *ctx, const struct session_info *s)
 
 static void channels_are_shown(void **state)
 {
-	struct gate_channel c = { .open = 1 };
+	struct gate_channel c = { .event = GATE_CHAN_OPENED };
 	struct session s;
 	char text[256];
 
@@ -307,11 +307,11 @@ static void channels_are_shown(void **state)
 		if (i == 2) {
 			sessions_each(see_channels, text);
 			assert_string_equal(text, "3 shell exec");
-			c.open = 0;
+			c.event = GATE_CHAN_CLOSED;
 			ask(&s, GATE_CHANNEL, &c);
 			c.id = 0;
 			ask(&s, GATE_CHANNEL, &c);
-			c.open = 1;
+			c.event = GATE_CHAN_OPENED;
 			sessions_each(see_channels, text);
 			assert_string_equal(text, "1 exec");
 			break;

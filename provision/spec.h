@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One workspace as configured. Part of settings.h. */
+#pragma once
+#include "base/ip.h"
+#include "base/str.h"
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SETTINGS_USERS_MAX 16
+#define SETTINGS_UNLIMITED UINT64_MAX
+
+/* One workspace as configured: [defaults] under workspaces.d/NAME.ini; or [defaults] alone for one made by a login. */
+struct spec {
+	char name[STR_NAME_MAX];
+	char users[SETTINGS_USERS_MAX]
+		  [STR_NAME_MAX]; /* may enter; never empty (default: the workspace's name) */
+	uint32_t nusers;
+	char image[64];
+	struct ip control_ip, control_ip6; /* family 0: automatic */
+	char nic[64];                   /* "none", an interface name; "auto", "pci:..", "mac:.." */
+	struct ipnet data_ip, data_ip6; /* family 0: none */
+	uint32_t data_mtu;              /* 0: leave it */
+	char gpu[64];
+	char cpus[128];              /* "" all, "N" a count, or a list as in cpuset.cpus */
+	uint64_t memory, swap, disk; /* bytes, SETTINGS_UNLIMITED */
+	uint32_t pids;               /* 0: unlimited */
+	bool autostart, root, nesting;
+	char password[256];  /* crypt(5) hash that its users may log in with, "" none */
+	char file[PATH_MAX]; /* its file, "" when there is none */
+};
