@@ -75,6 +75,23 @@ static const struct msg_field failed[] = {
 	U32(admin_failed, code, 0, 4095),
 	STR(admin_failed, text, 0),
 };
+static const struct msg_field explain[] = {
+	U32(admin_explain, tag, 0, 0),
+	STR(admin_explain, login, 0),
+	STR(admin_explain, address, 0),
+	STR(admin_explain, from, 0),
+};
+static const struct msg_field fact[] = {
+	U32(admin_fact, tag, 0, 0),  STR(admin_fact, name, 1),    STR(admin_fact, value, 0),
+	STR(admin_fact, file, 0),    STR(admin_fact, section, 0), STR(admin_fact, key, 0),
+	U32(admin_fact, line, 0, 0),
+};
+static const struct msg_field host[] = {
+	U32(admin_host, tag, 0, 0),      STR(admin_host, name, 0),
+	STR(admin_host, address, 0),     STR(admin_host, address6, 0),
+	U32(admin_host, port, 1, 65535), U32(admin_host, route, 0, ADMIN_ROUTE_LOGIN),
+	BYTES(admin_host, host_key, 32),
+};
 
 static const struct msg_row rows[] = {
 	{ ASK(ADMIN_LIST, admin_name, name_, 0, 0, 1, "all workspaces, or the one that is named") },
@@ -100,6 +117,13 @@ static const struct msg_row rows[] = {
 	      "load the configuration again; the old one stays on errors") },
 	{ ASK(ADMIN_STATUS, admin_name, name_, 0, 0, 1,
 	      "a summary of the daemon, in the text of ADMIN_DONE") },
+	{ ASK(ADMIN_EXPLAIN, admin_explain, explain, 0, 0, 1,
+	      "what would become of a login: one ADMIN_FACT per answer") },
+	{ ANSWER(ADMIN_FACT, admin_fact, fact, 0, 0, 1, "one answer and what decided it") },
+	{ ASK(ADMIN_HOSTS, admin_name, name_, 0, 0, 1,
+	      "the gate and the workspaces that a user may enter") },
+	{ ANSWER(ADMIN_HOST, admin_host, host, 0, 0, 1,
+		 "one of them: addresses, the way there, public host key") },
 	{ ANSWER(ADMIN_DONE, admin_done, done, 0, 0, 1, "the request is complete") },
 	{ ANSWER(ADMIN_FAILED, admin_failed, failed, 0, 0, 1,
 		 "the request failed; errno and reason") },

@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "base/str.h"
+#include "proto/admin_identity.h"
 #include "proto/msg.h"
 
 enum admin_type {
@@ -25,12 +26,16 @@ enum admin_type {
 	ADMIN_STATUS = 16,
 	ADMIN_DONE = 17,
 	ADMIN_FAILED = 19,
+	ADMIN_EXPLAIN = 30,
+	ADMIN_FACT = 31,
+	ADMIN_HOSTS = 32,
+	ADMIN_HOST = 33,
 };
 
-struct admin_name { /* LIST (empty = all), ENTER, SESSIONS, LEASES, EVENTS, RELOAD, STATUS */
+struct admin_name { /* LIST (empty = all), ENTER, SESSIONS, LEASES, EVENTS, RELOAD, STATUS, HOSTS */
 	uint32_t tag;
 	char name[STR_NAME_MAX];
-	char user[STR_NAME_MAX]; /* ENTER: unix user inside, empty = root */
+	char user[STR_NAME_MAX]; /* ENTER: unix user inside, empty = root; HOSTS */
 	uint32_t follow;         /* EVENTS: 1 = go on with new ones until the connection closes */
 };
 enum admin_operation { ADMIN_CREATE, ADMIN_START, ADMIN_STOP, ADMIN_DESTROY };

@@ -24,10 +24,8 @@ static const struct msg_field settings[] = {
 	U32(ctl_settings, source_v6_len, 0, 128),
 };
 static const struct msg_field conn[] = {
-	BYTES(ctl_conn, id, CTL_ID_LEN),
-	IPPORT(ctl_conn, peer),
-	IPPORT(ctl_conn, local),
-	U32(ctl_conn, resumed, 0, 1),
+	BYTES(ctl_conn, id, CTL_ID_LEN), IPPORT(ctl_conn, peer),  IPPORT(ctl_conn, local),
+	U32(ctl_conn, resumed, 0, 1),    BYTES(ctl_conn, via, 0),
 };
 static const struct msg_field closed[] = {
 	BYTES(ctl_closed, id, CTL_ID_LEN),
@@ -37,6 +35,12 @@ static const struct msg_field closed[] = {
 static const struct msg_field state[] = {
 	BYTES(ctl_state, id, CTL_ID_LEN),
 	U32(ctl_state, kind, 0, CTL_DROP),
+};
+
+static const struct msg_field jump[] = {
+	BYTES(ctl_jump, via, CTL_ID_LEN),
+	IPPORT(ctl_jump, peer),
+	IPPORT(ctl_jump, local),
 };
 
 static const struct msg_row ctl_rows[] = {
@@ -52,6 +56,8 @@ static const struct msg_row ctl_rows[] = {
 	      "the session process of a connection is gone (no answer)") },
 	{ ANSWER(CTL_STATE, ctl_state, state, 0, 0, 1,
 		 "what became of a connection: authenticated, failed, drop it") },
+	{ ANSWER(CTL_JUMP, ctl_jump, jump, 1, 1, 1,
+		 "serve this connection, which a session asked for; fd: the gate's end") },
 };
 CHECK_ROWS(ctl_rows);
 

@@ -15,6 +15,7 @@ enum ctl_type {
 	CTL_CONN = 4,     /* one new (or, after a restart, one living) connection */
 	CTL_CLOSED = 6,   /* the session process of a connection is gone */
 	CTL_STATE = 7,    /* provisiond -> listener: what became of a connection */
+	CTL_JUMP = 13,    /* provisiond -> listener: serve a connection that comes from a session */
 };
 
 /* fds: the listening sockets that the listener holds already (provisiond was restarted), as in CTL_SETTINGS; or none. */
@@ -35,12 +36,21 @@ struct ctl_settings {
 struct ctl_conn {
 	MSG_BLOB(CTL_ID_LEN) id;
 	struct ipport peer, local;
-	uint32_t resumed; /* 1: handed over again after a restart of provisiond */
+	uint32_t resumed;         /* 1: handed over again after a restart of provisiond */
+	MSG_BLOB(CTL_ID_LEN) via; /* the connection it was made through (CTL_JUMP); empty: none */
 };
 struct ctl_closed {
 	MSG_BLOB(CTL_ID_LEN) id;
 	uint32_t signal;  /* 0, or the signal that killed it */
 	uint32_t timeout; /* 1: killed by the listener at the end of the grace time */
+};
+/*
+ * A jump (ssh -J) to an address of the pool. fd: one end of a pair, the client's end is with the session of `via`. It is
+ * admitted and served like an accepted connection of `peer`, which is where the first client in the chain is.
+ */
+struct ctl_jump {
+	MSG_BLOB(CTL_ID_LEN) via;
+	struct ipport peer, local; /* local: the address that is jumped to, port 22 */
 };
 enum ctl_state_kind { CTL_AUTHENTICATED, CTL_AUTH_FAILED, CTL_DROP };
 struct ctl_state {

@@ -104,7 +104,7 @@ static const struct msg_field jump[] = {
 };
 static const struct msg_field jumped[] = {
 	U32(gate_jumped, id, 0, 0),
-	U32(gate_jumped, ok, 0, 1),
+	U32(gate_jumped, result, 0, GATE_JUMP_INSIDE),
 	STR(gate_jumped, text, 0),
 };
 static const struct msg_field leave[] = { STR(gate_leave, text, 0) };
@@ -148,9 +148,9 @@ static const struct msg_row rows[] = {
 	{ ANSWER(GATE_PROMPT, gate_prompt, prompt, 0, 0, ANY_PHASE, "questions to the user") },
 	{ ASK(GATE_ANSWERS, gate_answers, answers, 0, 0, AUTH, "the user's answers") },
 	{ ASK(GATE_JUMP, gate_jump, jump, 0, 0, OPEN,
-	      "connect to port 22 of an address of the pool") },
+	      "connect to port 22 of this host, if it is a workspace") },
 	{ ANSWER(GATE_JUMPED, gate_jumped, jumped, 0, 1, ANY_PHASE,
-		 "fd: the connected socket, when ok") },
+		 "fd: a stream to the gate, when connected") },
 	{ ANSWER(GATE_LEAVE, gate_leave, leave, 0, 0, ANY_PHASE,
 		 "end the connection with these words to the client") },
 };

@@ -52,7 +52,7 @@ struct gate_progress { /* DESIGN section 7: one line of the creation report */
 struct gate_attached {
 	char workspace[STR_NAME_MAX];
 	char user[STR_NAME_MAX];
-	char motd[1024];  /* for terminals only */
+	char motd[4096];  /* for terminals only */
 	uint32_t created; /* this login created it */
 	uint64_t took_us;
 };
@@ -87,17 +87,23 @@ struct gate_violation {
 };
 
 /*
- * A direct-tcpip open to port 22 of an address of the pool (ProxyJump to a workspace's own address): provisiond decides
- * by [gate] jump and connects to the gate. Answered in any order; `id` is the asker's.
+ * A direct-tcpip open to port 22 of an address or of a single name (ProxyJump to a workspace): provisiond knows the pool
+ * and the workspaces' names, decides by [gate] jump and hands out a connection to the gate. Answered in any order; `id`
+ * is the asker's.
  */
 struct gate_jump {
 	uint32_t id;
 	uint32_t port;
-	char host[64]; /* a literal address */
+	char host[64];
 };
-struct gate_jumped { /* fd: the connected socket, when ok */
+enum gate_jump_result {
+	GATE_JUMP_REFUSED,
+	GATE_JUMP_CONNECTED,
+	GATE_JUMP_INSIDE, /* neither in the pool nor a workspace: to be dialled from inside */
+};
+struct gate_jumped { /* fd: a stream to the gate, when CONNECTED */
 	uint32_t id;
-	uint32_t ok;
+	uint32_t result; /* enum gate_jump_result */
 	char text[GATE_TEXT_MAX];
 };
 struct gate_leave {
