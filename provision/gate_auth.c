@@ -90,11 +90,12 @@ static int failed(struct gate_conn *c, const char *why, struct err *e)
 	return verdict(c, false, true, "too many authentication failures", e);
 }
 
-static int accepted(struct gate_conn *c, struct err *e)
+static int accepted(struct gate_conn *c, const struct gate_permit *permit, struct err *e)
 {
 	const struct settings *s = registry_settings(c->g->reg);
 	struct session_info *info = &c->saved.info;
 	char reason[128];
+	int ret;
 
 	if (sessions_count(info->user) >= s->limits.connections_per_user) {
 		(void)str_format(reason, sizeof(reason),
@@ -103,6 +104,9 @@ static int accepted(struct gate_conn *c, struct err *e)
 		gate_server_audit(c, "auth.fail", "refused", reason);
 		return verdict(c, false, true, reason, e);
 	}
+	ret = gate_server_send(c, GATE_PERMIT, permit, -1, e);
+	if (ret < 0)
+		return ret;
 	c->st.phase = GATE_PHASE_OPEN;
 	info->since = clk_wall_s();
 	sessions_add(info);
@@ -153,6 +157,7 @@ int gate_auth_verify(void *ctx, struct msg *m, struct err *e)
 	struct gate_conn *c = ctx;
 	const struct gate_key *k = m->body;
 	struct verify_request v;
+	struct gate_permit permit;
 	struct err why = { 0 };
 	int ret = examine(c, k, e);
 	bool listed;
@@ -172,8 +177,9 @@ int gate_auth_verify(void *ctx, struct msg *m, struct err *e)
 	/* Both checks in every case: how long it takes tells nothing about which of them failed. */
 	listed = key_listed(c, k);
 	ret = verify_signature(&v, &why);
+	auth_permit(registry_settings(c->g->reg), &permit);
 	if (listed && ret == 0)
-		return accepted(c, e);
+		return accepted(c, &permit, e);
 	return failed(c, ret < 0 ? why.text : "key not listed", e);
 }
 

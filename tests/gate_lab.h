@@ -167,8 +167,12 @@ static union {
 	struct gate_attached attached;
 	struct gate_refused refused;
 	struct gate_because because;
+	struct gate_permit permit;
+	struct gate_prompt prompt;
 } got;
 static struct msg got_msg;
+static struct gate_permit permitted;
+static unsigned int npermits;
 
 /* Let provisiond work until it has nothing to do. */
 static void spin(void)
@@ -182,6 +186,12 @@ static __attribute__((unused)) int next(struct session *s)
 {
 	int ret = msg_recv(s->fd, &gate_proto, &got, sizeof(got), &got_msg, NULL);
 
+	/* What the login may do comes before its verdict: kept apart, so that a question has one answer. */
+	if (ret > 0 && got_msg.type == GATE_PERMIT) {
+		permitted = got.permit;
+		npermits++;
+		return next(s);
+	}
 	return ret > 0 ? (int)got_msg.type : ret == 0 ? 0 : -1;
 }
 
@@ -375,6 +385,7 @@ static int fresh(void **state)
 	settings.gate.max_auth_tries = 6;
 	settings.gate.max_sessions = 10;
 	settings.gate.login_grace = 30;
+	settings.gate.forwarding = true;
 	settings.limits.connections_per_user = 3;
 	the_workspace = (struct workspace){ 0 };
 	waiting = NULL;

@@ -148,6 +148,7 @@ static void chan_free(struct session *s, uint32_t i)
 	ssh_message_free(c->open_msg);
 	free(c->callbacks);
 	free(c->ask);
+	free(c->original);
 	free(c->dial);
 	free(c);
 	s->chans[i] = s->chans[--s->nchans];

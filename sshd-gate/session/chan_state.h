@@ -45,6 +45,7 @@ struct chan {
 	void *callbacks;                     /* struct ssh_channel_callbacks_struct, owned */
 
 	struct init_spawn *ask;    /* SESSION: what was requested so far; freed when sent */
+	char *original;            /* SESSION: what a forced command takes the place of, owned */
 	struct init_address *dial; /* DIAL: as above */
 	bool sent;                 /* the request is with ws-init */
 	uint32_t what;             /* enum gate_channel_kind */

@@ -56,23 +56,30 @@ static bool name_ok(const char *name)
 	return true;
 }
 
-int env_put(uint8_t *block, uint32_t *len, size_t cap, const char *name, const char *value)
+/* The entry of that name, or NULL; *count entries in all. */
+static uint8_t *find(uint8_t *block, uint32_t len, const char *name, size_t *count)
 {
-	size_t n = strlen(name), v = strlen(value), off = 0, old = 0, count = 0;
+	size_t n = strlen(name);
 	uint8_t *at = NULL;
+
+	*count = 0;
+	for (size_t off = 0; off < len; off += strlen((char *)block + off) + 1) {
+		if (strncmp((char *)block + off, name, n) == 0 && block[off + n] == '=')
+			at = block + off;
+		++*count;
+	}
+	return at;
+}
+
+int env_set(uint8_t *block, uint32_t *len, size_t cap, const char *name, const char *value)
+{
+	size_t n = strlen(name), v = strlen(value), count;
+	uint8_t *at = find(block, *len, name, &count);
+	size_t old = at ? strlen((char *)at) + 1 : 0;
 
 	if (!name_ok(name))
 		return -EINVAL;
-	if (n > ENV_NAME_MAX || v > ENV_VALUE_MAX)
-		return -E2BIG;
-	for (; off < *len; off += strlen((char *)block + off) + 1) {
-		if (strncmp((char *)block + off, name, n) == 0 && block[off + n] == '=') {
-			at = block + off;
-			old = strlen((char *)at) + 1;
-		}
-		count++;
-	}
-	if (*len - old + n + v + 2 > cap || (!at && count >= ENV_VARS_MAX))
+	if (*len - old + n + v + 2 > cap)
 		return -E2BIG;
 	if (at) {
 		memmove(at, at + old, (size_t)(block + *len - (at + old)));
@@ -83,6 +90,17 @@ int env_put(uint8_t *block, uint32_t *len, size_t cap, const char *name, const c
 	memcpy(block + *len + n + 1, value, v + 1);
 	*len += (uint32_t)(n + v + 2);
 	return 0;
+}
+
+int env_put(uint8_t *block, uint32_t *len, size_t cap, const char *name, const char *value)
+{
+	size_t count;
+
+	if (strlen(name) > ENV_NAME_MAX || strlen(value) > ENV_VALUE_MAX)
+		return name_ok(name) ? -E2BIG : -EINVAL;
+	if (!find(block, *len, name, &count) && count >= ENV_VARS_MAX)
+		return name_ok(name) ? -E2BIG : -EINVAL;
+	return env_set(block, len, cap, name, value);
 }
 
 static const struct {

@@ -12,10 +12,12 @@
 /* Does a space-separated list of patterns (* and ?) accept the name? */
 bool env_accepts(const char *patterns, const char *name);
 /*
- * Put NAME=value into a block of NUL-terminated entries, in place of an earlier one of that name. 0, -EINVAL for a bad
+ * Put a client's NAME=value into a block of NUL-terminated entries, in place of an earlier one of that name. 0, -EINVAL for a bad
  * name, -E2BIG when a limit (count, lengths, cap) would be passed.
  */
 int env_put(uint8_t *block, uint32_t *len, size_t cap, const char *name, const char *value);
+/* The same for a variable of ours: cap is the only limit. */
+int env_set(uint8_t *block, uint32_t *len, size_t cap, const char *name, const char *value);
 
 /* Linux number of an RFC 4254 signal name ("TERM"), 0 when unknown. */
 int env_signal_number(const char *name);

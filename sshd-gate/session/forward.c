@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "chan.h"
+#include "permit.h"
 #include "pump.h"
 #include "rpc.h"
 #include "spawn.h"
@@ -51,6 +52,7 @@ static struct chan *new_dial(struct session *s, ssh_message m)
 	struct chan *c;
 
 	if (!host || !*host || strlen(host) > HOST_MAX || port < 1 || port > 65535 ||
+	    !permit_open(s, host, (uint32_t)port) ||
 	    chan_count(s, CHAN_DIAL) + chan_count(s, CHAN_REMOTE) >= SESSION_DIALS_MAX)
 		return NULL;
 	c = chan_new(s, CHAN_DIAL);
@@ -148,7 +150,8 @@ static bool start_listen(struct session *s, ssh_message m)
 
 	for (size_t i = 0; !l && i < SESSION_LISTENS_MAX; i++)
 		l = s->listens[i].id ? NULL : &s->listens[i];
-	if (!l || !host || strlen(host) > HOST_MAX || port < 0 || port > 65535)
+	if (!l || !host || strlen(host) > HOST_MAX || port < 0 || port > 65535 ||
+	    !permit_listen(s, host, (uint32_t)port))
 		return false;
 	ask = calloc(1, sizeof(*ask));
 	if (!ask)

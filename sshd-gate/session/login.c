@@ -190,6 +190,10 @@ void login_request(struct session *s, struct ssh_message_struct *m)
 
 static void accepted(struct session *s)
 {
+	if (!s->permitted) {
+		transport_disconnect(s, "sshbay: the login service did not say what is allowed");
+		return;
+	}
 	ssh_message_auth_reply_success(s->auth_msg, 0);
 	s->stage = STAGE_OPEN;
 	s->deadline_us = 0;

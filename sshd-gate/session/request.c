@@ -7,15 +7,21 @@
 
 #include <libssh/libssh.h>
 #include <libssh/server.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include "attach.h"
 #include "base/str.h"
 #include "env.h"
+#include "permit.h"
 #include "rpc.h"
 #include "spawn.h"
 #include "transport.h"
+
+#define SFTP_COMMAND   "internal-sftp" /* sshd's name for the server of the subsystem */
+#define ENV_CLIENT_MAX (24 * 1024)     /* of INIT_ENV_MAX; a permit brings at most 16 KiB */
+#define ENV_OURS       512             /* what request_finish adds */
 
 /* The only accessors there are for a queued pty-req carry a deprecation mark. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -33,11 +39,11 @@ static void take_size(struct init_spawn *a, ssh_message m)
 	a->ypixel = clamp(ssh_message_channel_request_pty_pxheight(m));
 }
 
-static bool pty(struct chan *c, ssh_message m)
+static bool pty(const struct session *s, struct chan *c, ssh_message m)
 {
 	const char *term = ssh_message_channel_request_pty_term(m);
 
-	if (c->state != CHAN_IDLE || c->pty || !term ||
+	if (c->state != CHAN_IDLE || c->pty || !term || !permit_has(s, GATE_MAY_PTY) ||
 	    str_copy(c->ask->term, sizeof(c->ask->term), term) < 0)
 		return false;
 	take_size(c->ask, m);
@@ -73,24 +79,50 @@ static bool env(const struct session *s, struct chan *c, ssh_message m)
 
 	if (c->state != CHAN_IDLE || !name || !value || !env_accepts(s->welcome.accept_env, name))
 		return false;
-	/* Room for the entries of request_finish stays. */
-	return env_put(c->ask->env.data, &c->ask->env.len, sizeof(c->ask->env.data) - 512, name,
-		       value) == 0;
+	/* Room for what the permit and request_finish add stays. */
+	return env_put(c->ask->env.data, &c->ask->env.len, ENV_CLIENT_MAX, name, value) == 0;
+}
+
+/* Room is there: the client's part and what may be added are smaller than the block. */
+static void set(struct chan *c, const char *name, const char *value)
+{
+	(void)env_set(c->ask->env.data, &c->ask->env.len, sizeof(c->ask->env.data), name, value);
 }
 
 void request_finish(const struct session *s, struct chan *c)
 {
 	char peer[64], local[64], text[256];
 
+	/* In this order: a key's variables go before the client's, and ours before both. */
+	(void)permit_environment(s, c->ask->env.data, &c->ask->env.len, sizeof(c->ask->env.data));
 	(void)ip_text(&s->peer.addr, peer, sizeof(peer));
 	(void)ip_text(&s->local.addr, local, sizeof(local));
 	(void)str_format(text, sizeof(text), "%s %u %s %u", peer, s->peer.port, local,
 			 s->local.port);
-	(void)env_put(c->ask->env.data, &c->ask->env.len, sizeof(c->ask->env.data),
-		      "SSH_CONNECTION", text);
+	set(c, "SSH_CONNECTION", text);
 	(void)str_format(text, sizeof(text), "%s %u %u", peer, s->peer.port, s->local.port);
-	(void)env_put(c->ask->env.data, &c->ask->env.len, sizeof(c->ask->env.data), "SSH_CLIENT",
-		      text);
+	set(c, "SSH_CLIENT", text);
+	if (c->original)
+		set(c, "SSH_ORIGINAL_COMMAND", c->original);
+	free(c->original);
+	c->original = NULL;
+}
+
+/* The command that the key is tied to takes the place of what is asked for, which it learns. */
+static bool force(const struct session *s, struct chan *c, enum init_spawn_kind *kind,
+		  const char **command)
+{
+	const char *original = *kind == INIT_SUBSYSTEM ? SFTP_COMMAND : *command;
+	const char *forced = permit_command(s);
+	size_t used = ENV_OURS + c->ask->env.len + s->permit->environment.len;
+
+	if (original && used + strlen(original) > sizeof(c->ask->env.data))
+		return false;
+	if (original && !(c->original = strdup(original)))
+		return false;
+	*kind = strcmp(forced, SFTP_COMMAND) == 0 ? INIT_SUBSYSTEM : INIT_EXEC;
+	*command = *kind == INIT_SUBSYSTEM ? "sftp" : forced;
+	return true;
 }
 
 static bool program(struct session *s, struct chan *c, enum init_spawn_kind kind,
@@ -99,11 +131,16 @@ static bool program(struct session *s, struct chan *c, enum init_spawn_kind kind
 	static const uint32_t notice[] = { [INIT_SHELL] = GATE_CHAN_SHELL,
 					   [INIT_EXEC] = GATE_CHAN_EXEC,
 					   [INIT_SUBSYSTEM] = GATE_CHAN_SUBSYSTEM };
-	size_t len = command ? strlen(command) : 0;
+	size_t len;
 
-	if (c->state != CHAN_IDLE || len >= sizeof(c->ask->command.data))
+	if (c->state != CHAN_IDLE || (kind != INIT_SHELL && !command))
 		return false;
-	if (kind == INIT_SUBSYSTEM && (!command || strcmp(command, "sftp")))
+	if (kind == INIT_SUBSYSTEM && strcmp(command, "sftp") != 0)
+		return false;
+	if (permit_command(s) && !force(s, c, &kind, &command))
+		return false;
+	len = command ? strlen(command) : 0;
+	if (len >= sizeof(c->ask->command.data))
 		return false;
 	c->ask->kind = kind;
 	if (command)
@@ -129,7 +166,7 @@ static bool accept_request(struct session *s, struct chan *c, ssh_message m)
 {
 	switch (ssh_message_subtype(m)) {
 	case SSH_CHANNEL_REQUEST_PTY:
-		return pty(c, m);
+		return pty(s, c, m);
 	case SSH_CHANNEL_REQUEST_ENV:
 		return env(s, c, m);
 	case SSH_CHANNEL_REQUEST_SHELL:

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "attach.h"
@@ -13,6 +14,7 @@
 #include "base/log.h"
 #include "chan.h"
 #include "login.h"
+#include "permit.h"
 
 #define ANSWER_US    10000000 /* provisiond answers within this */
 #define REKEY_US     30000000 /* a restarting provisiond is waited for this long once logged in */
@@ -234,9 +236,20 @@ static void resumed(struct session *s)
 		rpc_why(s);
 }
 
+static void permit(struct session *s, const struct gate_permit *p)
+{
+	int ret = s->stage == STAGE_AUTH ? permit_take(s, p) : -EPROTO;
+
+	if (ret < 0)
+		session_end(s, "what the login may do: %s", strerror(-ret));
+}
+
 static void handle(struct session *s, struct msg *m)
 {
 	switch (m->type) {
+	case GATE_PERMIT:
+		permit(s, m->body);
+		break;
 	case GATE_VERDICT:
 		login_verdict(s, m->body);
 		break;
@@ -266,18 +279,30 @@ static void handle(struct session *s, struct msg *m)
 
 void rpc_readable(struct session *s)
 {
-	uint8_t body[BODY_MAX] __attribute__((aligned(8)));
+	uint8_t small[BODY_MAX] __attribute__((aligned(8)));
+	bool login = s->stage != STAGE_OPEN; /* a permit may come */
+	size_t cap = login ? sizeof(struct gate_permit) : sizeof(small);
 	struct err e = { 0 };
 	struct msg m;
+	void *body = small;
 	int ret = 1;
 
+	/* Not from the heap or the stack: what is written once would cost its memory as long as the session lives. */
+	if (login)
+		body = mmap(NULL, cap, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (body == MAP_FAILED) {
+		session_end(s, "out of memory");
+		return;
+	}
 	while (s->prov >= 0 && !s->ending && ret > 0) {
-		ret = msg_recv(s->prov, &gate_proto, body, sizeof(body), &m, &e);
+		ret = msg_recv(s->prov, &gate_proto, body, cap, &m, &e);
 		if (ret > 0)
 			handle(s, &m);
 		else if (ret != -EAGAIN)
 			lost(s, ret ? e.text : "closed");
 	}
+	if (login)
+		(void)munmap(body, cap);
 }
 
 void rpc_deferred(struct session *s)

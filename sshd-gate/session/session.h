@@ -57,6 +57,10 @@ struct session {
 	uint64_t auth_packets, auth_bytes; /* of the transport, as last seen */
 	uint64_t mute_us;                  /* when to answer for libssh, 0 = nothing owed */
 
+	bool permitted;             /* GATE_PERMIT came */
+	uint32_t may;               /* its flags */
+	struct gate_permit *permit; /* the rest of it, NULL when there is no more; owned */
+
 	enum session_attach attach;
 	bool attach_progress, progress_shown, motd_due;
 	char progress_ip[64];

@@ -18,8 +18,11 @@ static void welcome_and_login(void **state)
 	assert_int_equal(last_state, -1); /* a probe is no login */
 	assert_int_equal(listed(), 0);
 	assert_false(saved_file(&s));
+	npermits = 0;
 	assert_int_equal(verify(&s, "alice", s.hash), GATE_VERDICT);
 	assert_true(got.verdict.ok);
+	assert_int_equal(npermits, 1);
+	assert_int_equal(permitted.flags, GATE_MAY_PTY | GATE_MAY_RC | GATE_MAY_FORWARD);
 	assert_int_equal(last_state, CTL_AUTHENTICATED);
 	assert_int_equal(listed(), 1);
 	assert_true(saved_file(&s));
