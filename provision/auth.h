@@ -11,7 +11,11 @@ struct hostkey;
 
 /* Load the OpenSSH-format ed25519 private key, or make it (0600) and NAME.pub when the file does not exist. */
 int hostkey_load(const char *path, struct hostkey **out, struct err *e);
-void hostkey_free(struct hostkey *k);
+/* The same, but -ENOENT when there is no such file. */
+int hostkey_open(const char *path, struct hostkey **out, struct err *e);
+/* One more owner; each one calls hostkey_free. */
+struct hostkey *hostkey_ref(struct hostkey *k);
+void hostkey_free(struct hostkey *k);                   /* NULL is fine */
 const uint8_t *hostkey_public(const struct hostkey *k); /* 32 bytes */
 /* Sign 20..64 bytes. */
 int hostkey_sign(const struct hostkey *k, const void *hash, size_t len, uint8_t sig[64],

@@ -25,7 +25,7 @@ int gate_auth_sign(void *ctx, struct msg *m, struct err *e)
 			       "sign for connection '%s': too many hashes before authentication",
 			       c->saved.info.id);
 	ans.sig.len = 64;
-	ret = hostkey_sign(c->g->hostkey, req->hash.data, req->hash.len, ans.sig.data, e);
+	ret = hostkey_sign(c->key, req->hash.data, req->hash.len, ans.sig.data, e);
 	if (ret < 0)
 		return ret;
 	/* RFC 4253 section 7.2: the exchange hash of the first key exchange is the session id, for ever. */

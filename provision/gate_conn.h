@@ -6,6 +6,7 @@
 #pragma once
 #include "base/log.h"
 #include "gate_server.h"
+#include "hostkeys.h"
 #include "proto/gate.h"
 #include "sessions.h"
 
@@ -14,7 +15,8 @@
 struct gate_server {
 	sd_event *loop;
 	struct registry *reg;
-	struct hostkey *hostkey;
+	struct hostkey *hostkey;   /* the gate's own, borrowed */
+	struct hostkeys *hostkeys; /* the workspaces' */
 	gate_state_fn state;
 	int sessionsfd; /* run/sessions */
 	char banner[1024];
@@ -32,6 +34,8 @@ struct gate_conn {
 	struct msg_state st;        /* phase */
 	struct session_saved saved; /* what is known; info is listed when phase is OPEN */
 	struct ipport peer, local;
+	struct hostkey
+		*key; /* what this connection shows from its first exchange to its last, owned */
 	char wanted[STR_NAME_MAX]; /* workspace of "user+workspace" */
 	uint64_t opened_us;
 	bool login_fixed; /* the first login name of the connection is known */

@@ -273,7 +273,34 @@ static void conn_end(struct gate_conn *c, uint32_t signal, bool timeout)
 	sd_event_source_disable_unref(c->io);
 	sd_event_source_disable_unref(c->timer);
 	fd_close(&c->fd);
+	hostkey_free(c->key);
 	free(c);
+}
+
+/* The host key of the workspace whose address was dialled, or the gate's own. */
+static int choose_key(struct gate_conn *c, struct err *e)
+{
+	const struct settings *s = registry_settings(c->g->reg);
+	struct workspace *ws = NULL;
+
+	if (s->gate.own_host_keys && (ip_in_net(&c->local.addr, &s->network.control_cidr) ||
+				      ip_in_net(&c->local.addr, &s->network.control_cidr6)))
+		ws = workspace_find_ip(c->g->reg, &c->local.addr);
+	if (!ws) {
+		c->key = hostkey_ref(c->g->hostkey);
+		return 0;
+	}
+	(void)str_copy(c->saved.host_key, sizeof(c->saved.host_key), workspace_name(ws));
+	return hostkeys_get(c->g->hostkeys, c->saved.host_key, true, &c->key, e);
+}
+
+/* The one it showed before, whatever the configuration says now: clients compare when keys are exchanged again. */
+static int keep_key(struct gate_conn *c, struct err *e)
+{
+	if (c->saved.host_key[0])
+		return hostkeys_get(c->g->hostkeys, c->saved.host_key, false, &c->key, e);
+	c->key = hostkey_ref(c->g->hostkey);
+	return 0;
 }
 
 static int welcome(struct gate_conn *c, struct err *e)
@@ -294,7 +321,7 @@ static int welcome(struct gate_conn *c, struct err *e)
 	};
 
 	w.host_key.len = 32;
-	memcpy(w.host_key.data, hostkey_public(c->g->hostkey), 32);
+	memcpy(w.host_key.data, hostkey_public(c->key), 32);
 	(void)str_copy(w.kex, sizeof(w.kex), s->gate.kex);
 	(void)str_copy(w.ciphers, sizeof(w.ciphers), s->gate.ciphers);
 	(void)str_copy(w.macs, sizeof(w.macs), s->gate.macs);
@@ -331,6 +358,8 @@ static int resume(struct gate_conn *c, struct err *e)
 		(void)str_copy(c->saved.info.id, sizeof(c->saved.info.id), id);
 		return err_set(e, ENOENT, "resume connection '%s': not logged in", id);
 	}
+	if (keep_key(c, e) < 0)
+		return -e->code;
 	c->login_fixed = c->login_valid = true;
 	if (strchr(c->saved.login, '+'))
 		(void)str_copy(c->wanted, sizeof(c->wanted), strchr(c->saved.login, '+') + 1);
@@ -436,7 +465,9 @@ int gate_server_add(struct gate_server *g, const struct ctl_conn *m, int fd, voi
 			sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
 	} else if (ret == 0) {
 		gate_server_audit(c, "conn.open", "accepted", NULL);
-		ret = welcome(c, e);
+		ret = choose_key(c, e);
+		if (ret == 0)
+			ret = welcome(c, e);
 	}
 	if (ret == -EPIPE) {
 		session_gone(c); /* as short-lived as a port scan */
@@ -498,9 +529,15 @@ int gate_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostke
 	g->reg = reg;
 	g->hostkey = hostkey;
 	g->state = state;
+	ret = hostkeys_new(registry_settings(reg)->storage.state, &g->hostkeys, e);
+	if (ret < 0) {
+		free(g);
+		return ret;
+	}
 	g->sessionsfd = sessions_open_dir(registry_settings(reg)->storage.run, e);
 	if (g->sessionsfd < 0) {
 		ret = g->sessionsfd;
+		hostkeys_free(g->hostkeys);
 		free(g);
 		return ret;
 	}
@@ -527,8 +564,10 @@ void gate_server_free(struct gate_server *g)
 		sd_event_source_disable_unref(c->io);
 		sd_event_source_disable_unref(c->timer);
 		fd_close(&c->fd);
+		hostkey_free(c->key);
 		free(c);
 	}
 	fd_close(&g->sessionsfd);
+	hostkeys_free(g->hostkeys);
 	free(g);
 }

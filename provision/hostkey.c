@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The gate's host key: an unencrypted ed25519 key in OpenSSH's file format, read or made at first start, and the
+ * A host key, the gate's or a workspace's: an unencrypted ed25519 key in OpenSSH's file format, read or made, and the
  * signing of exchange hashes with it.  Lives in provisiond only; sessions ask for signatures.
  */
 #include "auth.h"
@@ -33,6 +33,7 @@
 #define HASH_MAX    64
 
 struct hostkey {
+	unsigned int refs;
 	EVP_PKEY *key;
 	uint8_t public[PUBLIC_LEN];
 };
@@ -119,6 +120,7 @@ static int new_key(const uint8_t seed[SEED_LEN], struct hostkey **out, struct er
 
 	if (!k)
 		return err_set(e, ENOMEM, "make 'host key': out of memory");
+	k->refs = 1;
 	k->key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed, SEED_LEN);
 	if (!k->key || EVP_PKEY_get_raw_public_key(k->key, k->public, &n) != 1 || n != PUBLIC_LEN) {
 		hostkey_free(k);
@@ -306,7 +308,7 @@ static int make(const char *path, struct hostkey **out, struct err *e)
 	return 0;
 }
 
-int hostkey_load(const char *path, struct hostkey **out, struct err *e)
+int hostkey_open(const char *path, struct hostkey **out, struct err *e)
 {
 	auto_fd int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
@@ -315,14 +317,25 @@ int hostkey_load(const char *path, struct hostkey **out, struct err *e)
 		return load(fd, path, out, e);
 	if (errno == ELOOP)
 		return err_set(e, ELOOP, "load host key '%s': it is a symbolic link", path);
-	if (errno != ENOENT)
-		return err_sys(e, "load host key '%s'", path);
-	return make(path, out, e);
+	return err_sys(e, "load host key '%s'", path);
+}
+
+int hostkey_load(const char *path, struct hostkey **out, struct err *e)
+{
+	int ret = hostkey_open(path, out, e);
+
+	return ret == -ENOENT ? make(path, out, e) : ret;
+}
+
+struct hostkey *hostkey_ref(struct hostkey *k)
+{
+	k->refs++;
+	return k;
 }
 
 void hostkey_free(struct hostkey *k)
 {
-	if (!k)
+	if (!k || --k->refs)
 		return;
 	EVP_PKEY_free(k->key);
 	free(k);

@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "hostkeys.h"
 #include "jobs.h"
 #include "net.h"
 #include "watch.h"
@@ -223,6 +224,25 @@ static void save_lazily(struct workspace *ws)
 		log_warn("%s", e.text);
 }
 
+/* The key is made with the workspace, so that its clients can be told of it before they come. */
+static void give_host_key(const struct workspace *ws)
+{
+	const struct settings *s = ws->registry->settings;
+	struct err e = { 0 };
+
+	/* No reason to fail a creation: whoever dials the address tries again. */
+	if (s->gate.own_host_keys && hostkeys_make(s->storage.state, ws->name, &e))
+		log_warn("%s", e.text);
+}
+
+static void take_host_key(const struct workspace *ws)
+{
+	struct err e = { 0 };
+
+	if (hostkeys_remove(ws->registry->settings->storage.state, ws->name, &e))
+		log_error("%s", e.text);
+}
+
 /* Downs are complete: what is the workspace now? */
 static int settle(struct workspace *ws, bool all, const char *why, struct err *e)
 {
@@ -238,6 +258,9 @@ static int settle(struct workspace *ws, bool all, const char *why, struct err *e
 		if (ret)
 			return ret;
 		ws->has_record = false;
+		/* A creation that failed keeps what clients of a configured address may have seen already. */
+		if (ws->rec.state == RECORD_DESTROYING)
+			take_host_key(ws);
 	}
 	forget_runtime(&ws->rec, all);
 	if (all && nic[0])
@@ -332,6 +355,7 @@ static void end_up(struct workspace *ws, struct job *job, struct worker_result *
 		undo(ws, job, &e);
 		return;
 	}
+	give_host_key(ws);
 	audit(ws, first ? "ws.create.ok" : "ws.start", NULL, clk_now_us() - job->began);
 	job_finish(ws, job, 0, &e);
 }

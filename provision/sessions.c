@@ -83,6 +83,7 @@ static const struct {
 		k, offsetof(struct session_saved, m), sizeof(((struct session_saved *)0)->m)       \
 	}
 	TEXT("login", login),
+	TEXT("host_key", host_key),
 	TEXT("user", info.user),
 	TEXT("workspace", info.workspace),
 	TEXT("fingerprint", info.fingerprint),
@@ -152,7 +153,9 @@ static bool plausible(const struct session_saved *s)
 {
 	return str_is_name(s->info.user, strlen(s->info.user)) && s->login[0] &&
 	       s->hash_len >= 20 &&
-	       (!s->info.workspace[0] || str_is_name(s->info.workspace, strlen(s->info.workspace)));
+	       (!s->info.workspace[0] ||
+		str_is_name(s->info.workspace, strlen(s->info.workspace))) &&
+	       (!s->host_key[0] || str_is_name(s->host_key, strlen(s->host_key)));
 }
 
 int sessions_load(int dirfd, const char *id, struct session_saved *s, struct err *e)

@@ -35,8 +35,9 @@ unsigned int sessions_count(const char *user);
 
 /* What the file keeps beyond session_info. */
 struct session_saved {
-	struct session_info info; /* id, user, workspace, peer, local, fingerprint, since, pid */
-	char login[256];          /* SSH user name as sent */
+	struct session_info info;    /* id, user, workspace, peer, local, fingerprint, since, pid */
+	char login[256];             /* SSH user name as sent */
+	char host_key[STR_NAME_MAX]; /* the workspace whose host key it shows; empty: the gate's */
 	uint8_t hash[SESSIONS_HASH_MAX]; /* SSH session id */
 	uint32_t hash_len;
 	uint64_t pid_start; /* proc_start_time() of pid */
