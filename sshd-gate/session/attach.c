@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "chan.h"
 #include "forward.h"
+#include "remote.h"
 #include "rpc.h"
 #include "spawn.h"
 
@@ -132,7 +133,7 @@ void attach_bound(struct session *s)
 	s->attach = ATTACH_READY;
 	s->attach_until_us = 0;
 	chan_submit_waiting(s);
-	forward_submit_waiting(s);
+	remote_submit_waiting(s);
 }
 
 void attach_tick(struct session *s, uint64_t now)

@@ -154,6 +154,16 @@ static void chan_free(struct session *s, uint32_t i)
 	s->chans[i] = s->chans[--s->nchans];
 }
 
+void chan_drop(struct session *s, struct chan *c)
+{
+	for (uint32_t i = 0; i < s->nchans; i++) {
+		if (s->chans[i] == c) {
+			chan_free(s, i);
+			return;
+		}
+	}
+}
+
 void chan_open_request(struct session *s, struct ssh_message_struct *m)
 {
 	struct chan *c = NULL;

@@ -14,6 +14,8 @@ void chan_request(struct session *s, struct ssh_message_struct *m);
 struct chan *chan_new(struct session *s, enum chan_kind kind);
 /* Give it its libssh channel. */
 int chan_adopt(struct session *s, struct chan *c, struct ssh_channel_struct *ssh);
+/* A channel that never came to be. */
+void chan_drop(struct session *s, struct chan *c);
 struct chan *chan_by_id(struct session *s, uint32_t id);
 uint32_t chan_count(const struct session *s, enum chan_kind kind);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The state of one channel and of one -R port.  Filled and read by chan.c, spawn.c, forward.c and pump.c; owned by the
+ * The state of one channel and of one listening socket.  Filled and read by chan.c, spawn.c, forward.c and pump.c; owned by the
  * struct session that lists it (session.h).
  */
 #pragma once
@@ -74,12 +74,15 @@ struct chan {
 	bool remote_closed;
 };
 
+/* A socket that listens inside, and leads to the client (remote.h). */
 struct listen {
-	int fd;      /* owned, -1 = free slot or not answered yet */
-	uint32_t id; /* towards ws-init, 0 = free */
-	uint32_t port;
-	char host[256];
-	struct ssh_message_struct *msg; /* the unanswered request, owned */
+	int fd;         /* owned, -1 = free row or not answered yet */
+	uint32_t id;    /* towards ws-init, 0 = free */
+	uint32_t kind;  /* enum gate_channel_kind: LISTEN, AGENT, X11 */
+	uint32_t port;  /* LISTEN: the port; X11: the display */
+	char host[256]; /* LISTEN: as the client named it; AGENT, X11: the path of the file */
+	struct ssh_message_struct *msg; /* LISTEN: the unanswered request, owned */
 	struct init_address *ask;
-	bool sent;
+	bool sent, announced;
+	bool single; /* X11: for one connection */
 };

@@ -17,6 +17,7 @@
 #include "chan.h"
 #include "permit.h"
 #include "pump.h"
+#include "remote.h"
 #include "rpc.h"
 #include "spawn.h"
 #include "transport.h"
@@ -30,21 +31,6 @@ static void refuse(struct session *s, struct ssh_message_struct *m)
 	transport_note_writes(s);
 }
 
-/* A channel that never came to be. */
-static void drop(struct session *s, struct chan *c)
-{
-	for (uint32_t i = 0; i < s->nchans; i++) {
-		if (s->chans[i] != c)
-			continue;
-		s->chans[i] = s->chans[--s->nchans];
-		pump_close(c);
-		ssh_message_free(c->open_msg);
-		free(c->dial);
-		free(c);
-		return;
-	}
-}
-
 static struct chan *new_dial(struct session *s, ssh_message m)
 {
 	const char *host = ssh_message_channel_request_open_destination(m);
@@ -52,15 +38,14 @@ static struct chan *new_dial(struct session *s, ssh_message m)
 	struct chan *c;
 
 	if (!host || !*host || strlen(host) > HOST_MAX || port < 1 || port > 65535 ||
-	    !permit_open(s, host, (uint32_t)port) ||
-	    chan_count(s, CHAN_DIAL) + chan_count(s, CHAN_REMOTE) >= SESSION_DIALS_MAX)
+	    !permit_open(s, host, (uint32_t)port) || !remote_has_room(s))
 		return NULL;
 	c = chan_new(s, CHAN_DIAL);
 	if (!c)
 		return NULL;
 	c->dial = calloc(1, sizeof(*c->dial));
 	if (!c->dial) {
-		drop(s, c);
+		chan_drop(s, c);
 		return NULL;
 	}
 	c->dial->kind = INIT_TCP;
@@ -121,23 +106,7 @@ void forward_dial_failed(struct session *s, struct chan *c)
 {
 	refuse(s, c->open_msg);
 	c->open_msg = NULL;
-	drop(s, c);
-}
-
-struct listen *forward_listen_by_id(struct session *s, uint32_t id)
-{
-	for (size_t i = 0; id && i < SESSION_LISTENS_MAX; i++)
-		if (s->listens[i].id == id)
-			return &s->listens[i];
-	return NULL;
-}
-
-static void forget(struct listen *l)
-{
-	fd_close(&l->fd);
-	ssh_message_free(l->msg);
-	free(l->ask);
-	*l = (struct listen){ .fd = -1 };
+	chan_drop(s, c);
 }
 
 /* OpenSSH: "" and "*" mean every address, "localhost" the loopback ones. ws-init resolves the rest inside. */
@@ -146,30 +115,25 @@ static bool start_listen(struct session *s, ssh_message m)
 	const char *host = ssh_message_global_request_address(m);
 	int port = ssh_message_global_request_port(m);
 	struct init_address *ask;
-	struct listen *l = NULL;
+	struct listen *l;
 
-	for (size_t i = 0; !l && i < SESSION_LISTENS_MAX; i++)
-		l = s->listens[i].id ? NULL : &s->listens[i];
-	if (!l || !host || strlen(host) > HOST_MAX || port < 0 || port > 65535 ||
+	if (!host || strlen(host) > HOST_MAX || port < 0 || port > 65535 ||
 	    !permit_listen(s, host, (uint32_t)port))
 		return false;
 	ask = calloc(1, sizeof(*ask));
-	if (!ask)
+	l = ask ? remote_new(s, GATE_CHAN_LISTEN) : NULL;
+	if (!l) {
+		free(ask);
 		return false;
-	l->id = ++s->next_id;
-	l->fd = -1;
+	}
 	l->port = (uint32_t)port;
 	l->msg = m;
 	memcpy(l->host, host, strlen(host) + 1);
-	ask->id = l->id;
 	ask->kind = INIT_TCP;
 	ask->port = l->port;
 	(void)str_copy(ask->host, sizeof(ask->host), *host && strcmp(host, "*") ? host : "::");
 	l->ask = ask;
-	if (attach_is_ready(s))
-		spawn_listen(s, l);
-	else
-		attach_want(s, false);
+	remote_ask(s, l);
 	return true;
 }
 
@@ -181,9 +145,9 @@ static bool stop_listen(struct session *s, ssh_message m)
 	for (size_t i = 0; host && i < SESSION_LISTENS_MAX; i++) {
 		struct listen *l = &s->listens[i];
 
-		if (l->id && l->fd >= 0 && l->port == (uint32_t)port &&
+		if (l->kind == GATE_CHAN_LISTEN && l->fd >= 0 && l->port == (uint32_t)port &&
 		    strcmp(l->host, host) == 0) {
-			forget(l);
+			remote_forget(s, l);
 			return true;
 		}
 	}
@@ -207,29 +171,20 @@ void forward_global_request(struct session *s, struct ssh_message_struct *m)
 
 void forward_listening(struct session *s, struct listen *l, int fd, uint32_t port)
 {
-	l->fd = fd;
-	(void)fd_nonblock(fd, 1);
-	ssh_message_global_request_reply_success(l->msg, (uint16_t)port);
-	transport_note_writes(s);
 	if (!l->port)
 		l->port = port;
+	remote_listening(s, l, fd);
+	ssh_message_global_request_reply_success(l->msg, (uint16_t)port);
+	transport_note_writes(s);
 	ssh_message_free(l->msg);
 	l->msg = NULL;
-	free(l->ask);
-	l->ask = NULL;
 }
 
 void forward_listen_failed(struct session *s, struct listen *l)
 {
 	refuse(s, l->msg);
 	l->msg = NULL;
-	forget(l);
-}
-
-void forward_submit_waiting(struct session *s)
-{
-	for (size_t i = 0; i < SESSION_LISTENS_MAX; i++)
-		spawn_listen(s, &s->listens[i]);
+	remote_forget(s, l);
 }
 
 void forward_fail_waiting(struct session *s)
@@ -240,73 +195,4 @@ void forward_fail_waiting(struct session *s)
 	for (size_t i = 0; i < SESSION_LISTENS_MAX; i++)
 		if (s->listens[i].msg)
 			forward_listen_failed(s, &s->listens[i]);
-}
-
-/* forwarded-tcpip to the client: libssh opens it over several turns. */
-static void open_step(struct session *s, struct chan *c)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-	struct ipport from = { 0 };
-	char text[64];
-	int rc;
-
-	if (getpeername(c->out.fd, (struct sockaddr *)&ss, &len) == 0)
-		(void)ip_from_sockaddr((struct sockaddr *)&ss, len, &from);
-	rc = ssh_channel_open_reverse_forward(c->ssh, c->dial->host, (int)c->dial->port,
-					      ip_text(&from.addr, text, sizeof(text)), from.port);
-	transport_note_writes(s);
-	if (rc == SSH_AGAIN)
-		return;
-	free(c->dial);
-	c->dial = NULL;
-	if (rc == SSH_OK) {
-		c->state = CHAN_RUNNING;
-		c->announced = true;
-		s->channel_ran = true;
-		rpc_channel(s, c, true);
-		return;
-	}
-	c->remote_closed = true; /* refused: nothing to close on the other side */
-	c->state = CHAN_CLOSING;
-}
-
-void forward_accept(struct session *s, struct listen *l)
-{
-	int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct chan *c = NULL;
-	ssh_channel ssh;
-
-	if (fd < 0) {
-		/* Not a listening socket, whatever the workspace says: poll would report it for ever. */
-		if (errno == EINVAL || errno == EOPNOTSUPP)
-			forget(l);
-		return;
-	}
-	if (chan_count(s, CHAN_DIAL) + chan_count(s, CHAN_REMOTE) < SESSION_DIALS_MAX)
-		c = chan_new(s, CHAN_REMOTE);
-	ssh = c ? ssh_channel_new(s->ssh) : NULL;
-	if (c)
-		c->dial = calloc(1, sizeof(*c->dial));
-	if (!ssh || !c->dial || chan_adopt(s, c, ssh) < 0) {
-		ssh_channel_free(ssh);
-		fd_close(&fd);
-		if (c)
-			drop(s, c);
-		return;
-	}
-	pump_attach(c, fcntl(fd, F_DUPFD_CLOEXEC, 3), fd, -1);
-	c->what = GATE_CHAN_LISTEN;
-	c->state = CHAN_WAITING;
-	c->sent = true;
-	c->dial->port = l->port;
-	memcpy(c->dial->host, l->host, sizeof(l->host));
-	open_step(s, c);
-}
-
-void forward_tick(struct session *s)
-{
-	for (uint32_t i = 0; i < s->nchans; i++)
-		if (s->chans[i]->kind == CHAN_REMOTE && s->chans[i]->state == CHAN_WAITING)
-			open_step(s, s->chans[i]);
 }

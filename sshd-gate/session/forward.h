@@ -10,15 +10,9 @@
 void forward_open_request(struct session *s, struct ssh_message_struct *m);
 void forward_global_request(struct session *s, struct ssh_message_struct *m);
 
-void forward_submit_waiting(struct session *s);
 void forward_fail_waiting(struct session *s);
 /* ws-init's answers. They own fd. */
 void forward_dialed(struct session *s, struct chan *c, int fd);
 void forward_dial_failed(struct session *s, struct chan *c);
 void forward_listening(struct session *s, struct listen *l, int fd, uint32_t port);
 void forward_listen_failed(struct session *s, struct listen *l);
-struct listen *forward_listen_by_id(struct session *s, uint32_t id);
-/* A connection waits on this listening socket. */
-void forward_accept(struct session *s, struct listen *l);
-/* Channels that the client must confirm. */
-void forward_tick(struct session *s);

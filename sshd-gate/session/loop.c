@@ -24,6 +24,7 @@
 #include "forward.h"
 #include "login.h"
 #include "pump.h"
+#include "remote.h"
 #include "rpc.h"
 #include "session.h"
 #include "spawn.h"
@@ -177,7 +178,7 @@ static void polled_channels(struct session *s, const struct polls *p)
 	}
 	for (size_t i = 0; i < SESSION_LISTENS_MAX; i++)
 		if (p->listen_at[i] && p->fds[p->listen_at[i]].revents)
-			forward_accept(s, &s->listens[i]);
+			remote_accept(s, &s->listens[i]);
 }
 
 static void turn(struct session *s, const struct polls *p)
@@ -203,7 +204,7 @@ static void turn(struct session *s, const struct polls *p)
 	serve_client(s, false, now);
 	if (s->stage == STAGE_OPEN) {
 		pump_run(s);
-		forward_tick(s);
+		remote_tick(s);
 		chan_settle(s, now);
 		attach_tick(s, now);
 		transport_keepalive(s, now);

@@ -12,6 +12,7 @@
 #include "base/clk.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "chan.h"
 #include "login.h"
 #include "permit.h"
@@ -217,6 +218,29 @@ void rpc_channel(struct session *s, const struct chan *c, bool open)
 	(void)ask(s, GATE_CHANNEL, &n, &e);
 }
 
+void rpc_listen(struct session *s, const struct listen *l, enum gate_channel_event event)
+{
+	struct gate_channel n = { .id = l->id, .kind = l->kind, .event = event };
+	struct err e;
+
+	if (l->kind == GATE_CHAN_AGENT)
+		(void)str_copy(n.what, sizeof(n.what), l->host);
+	else if (l->kind == GATE_CHAN_X11)
+		(void)str_format(n.what, sizeof(n.what), "display %u", l->port);
+	else
+		(void)str_format(n.what, sizeof(n.what), "%.200s:%u", l->host, l->port);
+	(void)ask(s, GATE_CHANNEL, &n, &e);
+}
+
+void rpc_denied(struct session *s, enum gate_channel_kind kind, const char *what)
+{
+	struct gate_channel n = { .kind = kind, .event = GATE_CHAN_DENIED };
+	struct err e;
+
+	(void)str_copy(n.what, sizeof(n.what), what);
+	(void)ask(s, GATE_CHANNEL, &n, &e);
+}
+
 /* A new provisiond asks to hear the open questions again. */
 static void resumed(struct session *s)
 {
@@ -232,6 +256,9 @@ static void resumed(struct session *s)
 			rpc_channel(s, s->chans[i], true);
 		why |= s->chans[i]->why_asked;
 	}
+	for (size_t i = 0; i < SESSION_LISTENS_MAX; i++)
+		if (s->listens[i].announced)
+			rpc_listen(s, &s->listens[i], GATE_CHAN_OPENED);
 	if (why)
 		rpc_why(s);
 }

@@ -20,6 +20,9 @@ void rpc_why(struct session *s);
 void rpc_violation(struct session *s);
 /* Tell what became of a channel. Never blocks; lost when provisiond does not listen. */
 void rpc_channel(struct session *s, const struct chan *c, bool open);
+/* The same for a listening socket, and for what was refused (`what`: and why). */
+void rpc_listen(struct session *s, const struct listen *l, enum gate_channel_event event);
+void rpc_denied(struct session *s, enum gate_channel_kind kind, const char *what);
 /* Read and handle everything that is there. */
 void rpc_readable(struct session *s);
 /* Handle what came while a signature was awaited. */

@@ -16,8 +16,10 @@ struct ssh_message_struct;
 
 #define SESSION_CHANNELS_MAX                                                                       \
 	192 /* channels of every kind, those that wait for the client's CLOSE included */
-#define SESSION_DIALS_MAX   64 /* forwarded connections among them */
-#define SESSION_LISTENS_MAX 16 /* -R ports */
+#define SESSION_DIALS_MAX    64 /* forwarded connections among them */
+#define SESSION_PORTS_MAX    16 /* -R ports */
+#define SESSION_DISPLAYS_MAX 4  /* X11 displays */
+#define SESSION_LISTENS_MAX  (SESSION_PORTS_MAX + SESSION_DISPLAYS_MAX + 1) /* and the agent */
 #define SESSION_AUTH_PACKETS_MAX                                                                   \
 	256 /* packets a client may send between the key exchange and its login */
 

@@ -16,6 +16,7 @@
 #include "chan.h"
 #include "forward.h"
 #include "pump.h"
+#include "remote.h"
 #include "request.h"
 #include "rpc.h"
 
@@ -105,7 +106,7 @@ bool spawn_wants_write(const struct session *s)
 void spawn_writable(struct session *s)
 {
 	chan_submit_waiting(s);
-	forward_submit_waiting(s);
+	remote_submit_waiting(s);
 }
 
 void spawn_signal(struct session *s, const struct chan *c, int number)
@@ -171,7 +172,7 @@ static void opened(struct session *s, struct msg *m)
 {
 	const struct init_opened *a = m->body;
 	struct chan *c = chan_by_id(s, a->id);
-	struct listen *l = forward_listen_by_id(s, a->id);
+	struct listen *l = remote_by_id(s, a->id);
 
 	if (!m->nfds || type_of(m->fds[0]) != S_IFSOCK)
 		return;
@@ -184,7 +185,7 @@ static void opened(struct session *s, struct msg *m)
 static void failed(struct session *s, const struct init_failed *f)
 {
 	struct chan *c = chan_by_id(s, f->id);
-	struct listen *l = forward_listen_by_id(s, f->id);
+	struct listen *l = remote_by_id(s, f->id);
 	const char *text = f->text[0] ? f->text : "refused inside the workspace";
 
 	if (!f->id)
