@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "blob.h"
 #include "interpose.h"
+#include "readahead.h"
 #include "rpc.h"
 #include "sandbox.h"
 #include "transport.h"
@@ -204,6 +205,7 @@ static void accepted(struct session *s)
 	free(s->auth_key);
 	s->auth_key = NULL;
 	sandbox_login_done();
+	readahead_socket(ssh_get_fd(s->ssh));
 }
 
 static void refuse(struct session *s)

@@ -24,6 +24,7 @@
 #include "forward.h"
 #include "login.h"
 #include "pump.h"
+#include "readahead.h"
 #include "remote.h"
 #include "rpc.h"
 #include "session.h"
@@ -225,7 +226,7 @@ static void loop(struct session *s)
 
 	while (!s->ending) {
 		build(s, &p);
-		if (poll(p.fds, p.n, timeout(s, clk_now_us())) < 0) {
+		if (readahead_poll(p.fds, p.n, timeout(s, clk_now_us())) < 0) {
 			if (errno == EINTR)
 				continue;
 			session_end(s, "poll: %s", strerror(errno));

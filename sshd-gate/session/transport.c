@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "blob.h"
 #include "interpose.h"
+#include "readahead.h"
 #include "rpc.h"
 
 #define USER_KEY_TYPES                                                                             \
@@ -266,6 +267,7 @@ void transport_disconnect(struct session *s, const char *text)
 	session_end(s, "%s", text);
 	(void)ssh_session_set_disconnect_message(s->ssh, text);
 	interpose_socket(-1);
+	readahead_socket(-1);
 	ssh_disconnect(s->ssh);
 	/* Closing with unread input would reset the connection and could cost the client our words. */
 	(void)shutdown(s->linger, SHUT_WR);
