@@ -4,7 +4,8 @@
  * microseconds per login: total kex auth exec.  In-process libssh, so that the figures are the server's latency and not
  * the start of a client program.  TCP_NODELAY is off, as in a stock client's login: a server that delays its ACKs shows.
  *
- * usage: sshping HOST PORT USER KEYFILE COUNT [COMMAND]     USER may hold one %d: the number of the login
+ * usage: sshping [-j] HOST PORT USER KEYFILE COUNT [COMMAND]     USER may hold one %d: the number of the login
+ * -j: all logins at once, each from a process that was started before; then one line: failed logins, microseconds.
  */
 #include <libssh/libssh.h>
 #include <netinet/tcp.h>
@@ -13,7 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 static uint64_t now_us(void)
 {
@@ -62,47 +65,97 @@ static int run_command(ssh_session s, const char *command)
 	return status;
 }
 
+struct target {
+	const char *host, *user, *command;
+	unsigned int port;
+	ssh_key key;
+};
+
+static void login(const struct target *t, int number)
+{
+	const char *mark = strstr(t->user, "%d");
+	uint64_t t0, t1, t2, t3;
+	ssh_session s;
+	char user[64];
+
+	if (mark)
+		snprintf(user, sizeof(user), "%.*s%d%s", (int)(mark - t->user), t->user, number,
+			 mark + 2);
+	else
+		snprintf(user, sizeof(user), "%s", t->user);
+	s = prepare(t->host, t->port, user);
+	t0 = now_us();
+	if (ssh_connect(s) != SSH_OK)
+		fail("connect", s);
+	t1 = now_us();
+	if (ssh_userauth_publickey(s, NULL, t->key) != SSH_AUTH_SUCCESS)
+		fail("authenticate", s);
+	t2 = now_us();
+	if (run_command(s, t->command) != 0)
+		fail("exit status", s);
+	t3 = now_us();
+	printf("%lu %lu %lu %lu\n", t3 - t0, t1 - t0, t2 - t1, t3 - t2);
+	fflush(stdout);
+	ssh_disconnect(s);
+	ssh_free(s);
+}
+
+/* Wait until the write end of the gate is closed, log in, exit. */
+static void runner(const struct target *t, int number, const int gate[2])
+{
+	char c;
+
+	close(gate[1]);
+	if (read(gate[0], &c, 1) != 0 || !freopen("/dev/null", "w", stdout))
+		_exit(1);
+	login(t, number);
+	_exit(0);
+}
+
+static int all_at_once(const struct target *t, int count)
+{
+	int gate[2], failed = 0, status;
+	uint64_t t0;
+
+	if (pipe(gate) < 0)
+		fail("make a pipe", NULL);
+	for (int i = 0; i < count; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			runner(t, i, gate);
+		if (pid < 0)
+			fail("fork", NULL);
+	}
+	usleep(500000); /* let them all get there */
+	t0 = now_us();
+	close(gate[1]);
+	while (wait(&status) > 0)
+		failed += status != 0;
+	printf("%d %lu\n", failed, now_us() - t0);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	const char *command = argc > 6 ? argv[6] : "true";
-	char user[64];
-	ssh_key key;
-	int i, count;
+	int parallel = argc > 1 && strcmp(argv[1], "-j") == 0, count;
+	char **a = argv + parallel;
+	struct target t = { .command = argc - parallel > 6 ? a[6] : "true" };
 
-	if (argc < 6) {
-		fprintf(stderr, "usage: sshping HOST PORT USER KEYFILE COUNT [COMMAND]\n");
+	if (argc - parallel < 6) {
+		fprintf(stderr, "usage: sshping [-j] HOST PORT USER KEYFILE COUNT [COMMAND]\n");
 		return 2;
 	}
-	count = atoi(argv[5]);
-	if (ssh_pki_import_privkey_file(argv[4], NULL, NULL, NULL, &key) != SSH_OK)
+	t.host = a[1];
+	t.port = (unsigned int)atoi(a[2]);
+	t.user = a[3];
+	count = atoi(a[5]);
+	if (ssh_pki_import_privkey_file(a[4], NULL, NULL, NULL, &t.key) != SSH_OK)
 		fail("read the key", NULL);
-	for (i = 0; i < count; i++) {
-		uint64_t t0, t1, t2, t3;
-		ssh_session s;
-
-		const char *mark = strstr(argv[3], "%d");
-
-		if (mark)
-			snprintf(user, sizeof(user), "%.*s%d%s", (int)(mark - argv[3]), argv[3], i,
-				 mark + 2);
-		else
-			snprintf(user, sizeof(user), "%s", argv[3]);
-		s = prepare(argv[1], (unsigned int)atoi(argv[2]), user);
-		t0 = now_us();
-		if (ssh_connect(s) != SSH_OK)
-			fail("connect", s);
-		t1 = now_us();
-		if (ssh_userauth_publickey(s, NULL, key) != SSH_AUTH_SUCCESS)
-			fail("authenticate", s);
-		t2 = now_us();
-		if (run_command(s, command) != 0)
-			fail("exit status", s);
-		t3 = now_us();
-		printf("%lu %lu %lu %lu\n", t3 - t0, t1 - t0, t2 - t1, t3 - t2);
-		fflush(stdout);
-		ssh_disconnect(s);
-		ssh_free(s);
-	}
-	ssh_key_free(key);
+	if (parallel)
+		return all_at_once(&t, count);
+	for (int i = 0; i < count; i++)
+		login(&t, i);
+	ssh_key_free(t.key);
 	return 0;
 }
