@@ -30,7 +30,7 @@ WORK_SRC     := plan devices ns ns_child ns_init ns_talk rootfs rootfs_enter roo
 DAEMON_SRC   := main daemon teardown hostnet harden helper statedir registry workspace allocate jobs operate watch worker recover recover_init gate_server gate_auth gate_attach ctl_server admin_server admin_client admin_rows audit sessions
 CLI_SRC      := main verbs talk fields grid list operate enter proxy check doctor doctor_kernel doctor_host
 INIT_SRC     := main agent conn job passwd etc user home become spawn env pty modes login dial listen resolve setup
-LISTENER_SRC := main accept admission children control zygote refuse sandbox
+LISTENER_SRC := main accept admission penalty judge children control zygote refuse sandbox
 SESSION_SRC  := main zygote sandbox selftest interpose readahead blob loop transport rpc login permit attach chan request env spawn forward remote pump
 
 # --- what is built ---
@@ -96,7 +96,7 @@ DAEMON_LIBS = -Wl,--start-group $(call lib,daemon cli work auth record conf) -Wl
 ALL_LIBS    = $(call pkg,$(PKGS_DAEMON) $(PKGS_CLI)) $(CGROUP) $(INIPARSER)
 # Libraries a test links instead of provisiond's, by the prefix of its name.
 test_libs = $(if $(findstring session,$(1)),$(call lib,session proto base),$(if $(findstring init,$(1)),\
-  $(call lib,init proto base),$(if $(filter test_admission% test_refuse% test_children% test_listener%,$(1)),\
+  $(call lib,init proto base),$(if $(filter test_admission% test_penalty% test_refuse% test_children% test_listener%,$(1)),\
   $(call lib,listener proto base),$(DAEMON_LIBS))))
 ALL_LIB_FILES = $(call lib,$(LIBNAMES))
 $(B)/unit/% $(B)/netns/% $(B)/bench/%: private TEST_PKGS = $(if $(findstring session,$*),$(PKGS_SESSION),libcrypto)

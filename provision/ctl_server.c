@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "audit.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "gate_server.h"
@@ -44,6 +45,7 @@ struct ctl_server {
 	char complaint[ERR_TEXT_MAX]; /* last failure to open them: logged once */
 };
 
+_Static_assert(SETTINGS_EXEMPT_MAX == CTL_EXEMPT_MAX, "all exempt networks travel");
 _Static_assert(SETTINGS_LISTEN_MAX + 2 <= MSG_FDS_MAX, "all sockets travel in one message");
 
 static unsigned int count(const struct net_listeners *l)
@@ -75,6 +77,25 @@ static int open_socks(struct ctl_server *c, const int *have, unsigned int nhave,
 	return 0;
 }
 
+static void fill_penalties(const struct settings_penalties *s, struct ctl_settings *m)
+{
+	size_t used = 0;
+	char net[IP_TEXT_MAX];
+
+	m->penalty_enable = s->enable;
+	m->penalty_authfail_s = s->authfail;
+	m->penalty_noauth_s = s->noauth;
+	m->penalty_grace_s = s->grace;
+	m->penalty_crash_s = s->crash;
+	m->penalty_refused_s = s->refused;
+	m->penalty_min_s = s->min;
+	m->penalty_max_s = s->max;
+	m->penalty_sources = s->sources;
+	for (uint32_t i = 0; i < s->nexempt; i++, used = strlen(m->penalty_exempt))
+		(void)str_format(m->penalty_exempt + used, sizeof(m->penalty_exempt) - used, "%s%s",
+				 i ? "," : "", ip_net_text(&s->exempt[i], net, sizeof(net)));
+}
+
 static int send_settings(struct peer *p, struct err *e)
 {
 	const struct ctl_server *c = p->server;
@@ -93,6 +114,7 @@ static int send_settings(struct peer *p, struct err *e)
 		.source_v6_len = s->gate.source_v6_len,
 	};
 
+	fill_penalties(&s->penalties, &m);
 	return msg_send_fds(p->fd, &ctl_proto,
 			    &(struct msg_out){ CTL_SETTINGS, &m, c->socks.fds, count(&c->socks) },
 			    e);
@@ -173,12 +195,39 @@ static int answer_closed(void *ctx, struct msg *m, struct err *e)
 	return 0;
 }
 
+static int answer_penalty(void *ctx, struct msg *m, struct err *e)
+{
+	static const char *const names[] = {
+		[CTL_PENALTY_AUTHFAIL] = "authfail",    [CTL_PENALTY_NOAUTH] = "noauth",
+		[CTL_PENALTY_GRACE] = "grace_exceeded", [CTL_PENALTY_CRASH] = "crash",
+		[CTL_PENALTY_REFUSED] = "refused",
+	};
+	struct peer *p = ctx;
+	const struct ctl_penalty *n = m->body;
+	char src[IP_TEXT_MAX];
+	const struct audit_field f[] = {
+		AUDIT_TEXT("src", ip_text(&n->peer.addr, src, sizeof(src))),
+		AUDIT_NUM("sport", n->peer.port),
+		AUDIT_TEXT("result", n->refused ? "refused" : "counted"),
+		AUDIT_TEXT("reason", names[n->kind]),
+		AUDIT_NUM("penalty_s", n->total_s),
+		AUDIT_NUM("sources", n->sources),
+		AUDIT_NUM("suppressed", n->suppressed),
+	};
+
+	if (!p->started)
+		return err_set(e, EPROTO, "receive 'CTL_PENALTY': before CTL_START");
+	audit_write("auth.penalty", f, sizeof(f) / sizeof(f[0]) - (n->suppressed ? 0 : 1));
+	return 0;
+}
+
 static int receive(struct peer *p, struct err *e)
 {
 	static const struct msg_route routes[] = {
 		{ CTL_START, answer_start },
 		{ CTL_CONN, answer_conn },
 		{ CTL_CLOSED, answer_closed },
+		{ CTL_PENALTY, answer_penalty },
 	};
 	static const struct msg_table table = { &ctl_proto, routes,
 						sizeof(routes) / sizeof(routes[0]) };
@@ -188,6 +237,7 @@ static int receive(struct peer *p, struct err *e)
 		struct ctl_conn conn;
 		struct ctl_closed closed;
 		struct ctl_state state;
+		struct ctl_penalty penalty;
 	} body;
 	struct msg m;
 	int ret = msg_recv(p->fd, &ctl_proto, &body, sizeof(body), &m, e);

@@ -36,7 +36,16 @@ int gate_server_send(struct gate_conn *c, uint32_t type, const void *body, int f
 	return msg_send_fds(c->fd, &gate_proto, &(struct msg_out){ type, body, &fd, fd >= 0 }, e);
 }
 
-void gate_server_audit(struct gate_conn *c, const char *event, const char *result,
+/* The listener counts what the log counts: no method of logging in can forget to tell it. Before any answer goes out. */
+static void tell_penalty(struct gate_conn *c, const char *event)
+{
+	if (strcmp(event, "auth.fail") == 0)
+		gate_server_tell(c, CTL_AUTH_FAILED);
+	else if (strcmp(event, "auth.protocol_violation") == 0)
+		gate_server_tell(c, CTL_VIOLATED);
+}
+
+static void write_line(struct gate_conn *c, const char *event, const char *result,
 		       const char *reason)
 {
 	const struct session_info *i = &c->saved.info;
@@ -69,6 +78,13 @@ void gate_server_audit(struct gate_conn *c, const char *event, const char *resul
 	audit_write(event, f, n);
 }
 
+void gate_server_audit(struct gate_conn *c, const char *event, const char *result,
+		       const char *reason)
+{
+	tell_penalty(c, event);
+	write_line(c, event, result, reason);
+}
+
 void gate_server_audit_limited(struct gate_conn *c, const char *event, const char *result,
 			       const char *reason)
 {
@@ -81,6 +97,7 @@ void gate_server_audit_limited(struct gate_conn *c, const char *event, const cha
 					  : c->audit_tokens + (uint32_t)fresh;
 	}
 	if (c->audit_tokens == 0) {
+		tell_penalty(c, event);
 		c->audit_lost++;
 		return;
 	}

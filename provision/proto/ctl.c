@@ -22,6 +22,16 @@ static const struct msg_field settings[] = {
 	U32(ctl_settings, per_source, 0, 0),
 	U32(ctl_settings, source_v4_len, 0, 32),
 	U32(ctl_settings, source_v6_len, 0, 128),
+	U32(ctl_settings, penalty_enable, 0, 1),
+	U32(ctl_settings, penalty_authfail_s, 0, 0),
+	U32(ctl_settings, penalty_noauth_s, 0, 0),
+	U32(ctl_settings, penalty_grace_s, 0, 0),
+	U32(ctl_settings, penalty_crash_s, 0, 0),
+	U32(ctl_settings, penalty_refused_s, 0, 0),
+	U32(ctl_settings, penalty_min_s, 0, 0),
+	U32(ctl_settings, penalty_max_s, 0, 0),
+	U32(ctl_settings, penalty_sources, 0, 65536),
+	STR(ctl_settings, penalty_exempt, 0),
 };
 static const struct msg_field conn[] = {
 	BYTES(ctl_conn, id, CTL_ID_LEN), IPPORT(ctl_conn, peer),  IPPORT(ctl_conn, local),
@@ -34,7 +44,12 @@ static const struct msg_field closed[] = {
 };
 static const struct msg_field state[] = {
 	BYTES(ctl_state, id, CTL_ID_LEN),
-	U32(ctl_state, kind, 0, CTL_DROP),
+	U32(ctl_state, kind, 0, CTL_VIOLATED),
+};
+static const struct msg_field penalty[] = {
+	IPPORT(ctl_penalty, peer),          U32(ctl_penalty, kind, 0, CTL_PENALTY_REFUSED),
+	U32(ctl_penalty, total_s, 0, 0),    U32(ctl_penalty, refused, 0, 1),
+	U32(ctl_penalty, suppressed, 0, 0), U32(ctl_penalty, sources, 0, 65536),
 };
 
 static const struct msg_field jump[] = {
@@ -54,10 +69,13 @@ static const struct msg_row ctl_rows[] = {
 	      "a new or resumed connection; fd: provisiond's end of its gate pair") },
 	{ ASK(CTL_CLOSED, ctl_closed, closed, 0, 0, 1,
 	      "the session process of a connection is gone (no answer)") },
-	{ ANSWER(CTL_STATE, ctl_state, state, 0, 0, 1,
-		 "what became of a connection: authenticated, failed, drop it") },
+	{ ANSWER(
+		CTL_STATE, ctl_state, state, 0, 0, 1,
+		"what became of a connection: authenticated, a failed try, drop it, a violation") },
 	{ ANSWER(CTL_JUMP, ctl_jump, jump, 1, 1, 1,
 		 "serve this connection, which a session asked for; fd: the gate's end") },
+	{ ASK(CTL_PENALTY, ctl_penalty, penalty, 0, 0, 1,
+	      "notice: a source got a penalty (no answer)") },
 };
 CHECK_ROWS(ctl_rows);
 

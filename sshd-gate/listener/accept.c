@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "control.h"
+#include "judge.h"
 
 #define ACCEPTS_PER_TURN 16
 #define BACKOFF_MIN_US   50000
@@ -98,14 +99,34 @@ static const char *unserved(const struct listener *l)
 	return NULL;
 }
 
-static const char *not_admitted(const struct listener *l, const struct ipnet *source)
+static const char *not_admitted(struct listener *l, const struct ip *peer,
+				const struct ipnet *source, uint64_t now_us)
 {
 	struct admission_load load = { .all_max = CHILDREN_MAX };
+	enum admission verdict;
 	uint32_t dice = 0;
 
 	children_load(&l->children, source, &load);
 	(void)!getrandom(&dice, sizeof(dice), 0);
-	return admission_text(admission_check(&l->settings, &load, dice % 100));
+	verdict = admission_check(&l->settings, &load, dice % 100);
+	if (verdict == ADMISSION_SOURCE)
+		judge_refused(l, peer, now_us);
+	return admission_text(verdict);
+}
+
+/*
+ * The source has a penalty: no process, no random number, no scan of the children. Its owner is told why, but only the
+ * first few wait for the client to read it: a flood shall not keep descriptors.
+ */
+static void turn_away(struct listener *l, int conn, const struct ipport *peer, uint64_t now_us)
+{
+	static const char text[] = "sshbay: not allowed at this time";
+
+	log_refusal(l, peer, text, now_us);
+	if (l->refused.n < REFUSE_MAX / 2)
+		refuse_send(&l->refused, conn, REFUSE_BY_APPLICATION, text, now_us);
+	else
+		refuse_brief(conn, REFUSE_BY_APPLICATION, text);
 }
 
 /* Pair to provisiond, connection and the pair's other end to the zygote. 0 or -errno. */
@@ -200,10 +221,14 @@ static bool accept_one(struct listener *l, int sock, uint64_t now_us)
 		fd_close(&conn);
 		return true;
 	}
+	if (penalty_refused(&l->penalty, &peer.addr, now_us)) {
+		turn_away(l, conn, &peer, now_us);
+		return true;
+	}
 	why = unserved(l);
 	source = admission_source(&l->settings, &peer.addr);
 	if (!why)
-		why = not_admitted(l, &source);
+		why = not_admitted(l, &peer.addr, &source, now_us);
 	if (why)
 		refuse(l, conn, &peer, why, now_us);
 	else

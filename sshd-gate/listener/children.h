@@ -24,6 +24,8 @@ struct child {
 	bool authenticated;
 	bool announced; /* this provisiond knows it */
 	bool dropped;   /* provisiond wants it gone */
+	bool failed;    /* a try to log in failed */
+	bool violated;  /* the client broke the protocol */
 	bool killed;    /* we sent SIGKILL */
 	bool timeout;   /* ... at the end of the grace time */
 };

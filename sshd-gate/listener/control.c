@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 
 #include "accept.h"
@@ -14,12 +15,15 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "judge.h"
 #include "sandbox.h"
 
 #define CTL_VERSION    1
 #define BACKOFF_MIN_US 50000
 #define BACKOFF_MAX_US 250000
-#define HURRY_US       20000   /* not more often than this, however many clients ask */
+#define HURRY_US       20000 /* not more often than this, however many clients ask */
+#define NOTICE_BURST   100   /* CTL_PENALTY at once, and per second */
+#define NOTICE_RATE    10
 #define DROP_US        1000000 /* a dropped session may say good-bye for this long */
 
 int control_init(struct control *c, const char *run, struct err *e)
@@ -115,6 +119,18 @@ bool control_absent(const struct listener *l, uint64_t now_us)
 	return !l->control.started && now_us >= control_absent_at(l);
 }
 
+/* What cannot be taken leaves the old rules; the settings were checked by provisiond. */
+static void take_penalties(struct listener *l)
+{
+	uint64_t seed = l->penalty.seed;
+	struct err e = { 0 };
+
+	if (!seed)
+		(void)!getrandom(&seed, sizeof(seed), 0);
+	if (penalty_configure(&l->penalty, &l->settings, seed, &e) < 0)
+		log_error("%s ([penalties])", e.text);
+}
+
 /* Close the old sockets; what waits in them is served first. */
 static void swap_sockets(struct listener *l, const struct ctl_settings *s, struct msg *m)
 {
@@ -131,6 +147,7 @@ static void swap_sockets(struct listener *l, const struct ctl_settings *s, struc
 		l->socks[l->nsocks++] = fd_take(&m->fds[i]);
 	}
 	l->settings = *s;
+	take_penalties(l);
 	if (l->confined && (old.uid != s->uid || old.gid != s->gid))
 		log_warn("become uid %u: restart sshd-gate for that", s->uid);
 }
@@ -177,15 +194,20 @@ static int take_state(void *ctx, struct msg *m, struct err *e)
 	struct child *c = children_by_id(&l->children, s->id.data);
 
 	/* Unknown: it ended while the message was under way. */
-	if (!c)
+	if (!c) {
+		judge_state(l, s->id.data, (enum ctl_state_kind)s->kind);
 		return 0;
+	}
 	switch ((enum ctl_state_kind)s->kind) {
 	case CTL_AUTHENTICATED:
 		c->authenticated = true;
 		c->deadline_us = 0;
 		break;
 	case CTL_AUTH_FAILED:
-		log_detail("connection %u: authentication failed", c->serial);
+		c->failed = true;
+		break;
+	case CTL_VIOLATED:
+		c->violated = true;
 		break;
 	case CTL_DROP:
 		c->dropped = true;
@@ -290,4 +312,28 @@ void control_closed(struct listener *l, const struct child *c, uint32_t signal)
 	/* When it gets lost, the end of the session's own socket tells provisiond the same. */
 	if (msg_send(l->control.sock, &ctl_proto, CTL_CLOSED, &m, &e) < 0)
 		log_detail("%s", e.text);
+}
+
+void control_penalty(struct listener *l, struct ctl_penalty *m, uint64_t now_us)
+{
+	uint64_t fresh = (now_us - l->notice_us) * NOTICE_RATE / 1000000;
+	struct err e;
+
+	if (fresh) {
+		l->notice_us = now_us;
+		l->notice_tokens = fresh > NOTICE_BURST - l->notice_tokens
+					   ? NOTICE_BURST
+					   : l->notice_tokens + (uint32_t)fresh;
+	}
+	if (!l->control.started || !l->notice_tokens) {
+		l->notice_lost++;
+		return;
+	}
+	l->notice_tokens--;
+	m->suppressed = l->notice_lost;
+	m->sources = penalty_count(&l->penalty, now_us);
+	if (msg_send(l->control.sock, &ctl_proto, CTL_PENALTY, m, &e) < 0)
+		l->notice_lost++;
+	else
+		l->notice_lost = 0;
 }

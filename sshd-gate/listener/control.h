@@ -27,5 +27,7 @@ bool control_backlog(const struct listener *l);
 int control_announce(struct listener *l, struct child *c, bool resumed, struct err *e);
 /* Its process is gone (or never came to be). */
 void control_closed(struct listener *l, const struct child *c, uint32_t signal);
+/* Tell of a penalty, unless there were too many in a short time; fills in what it counts itself. */
+void control_penalty(struct listener *l, struct ctl_penalty *m, uint64_t now_us);
 /* Close the connection (it broke, or a rule was broken); connect again later. */
 void control_lost(struct listener *l, uint64_t now_us, const struct err *e);

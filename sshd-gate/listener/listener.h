@@ -2,6 +2,7 @@
 /* What the listener process holds: one struct, in main.c, that its parts work on. */
 #pragma once
 #include "children.h"
+#include "penalty.h"
 #include "proto/ctl.h"
 #include "proto/msg.h"
 #include "refuse.h"
@@ -20,6 +21,16 @@ struct control {
 	uint64_t tried_us; /* last attempt to connect */
 };
 
+#define ENDED_MAX 256
+
+/* A connection that has ended and is not judged yet. */
+struct ended {
+	uint8_t id[CTL_ID_LEN];
+	struct ipport peer;
+	int status; /* as of waitpid(2) */
+	bool authenticated, failed, violated, killed, timeout, dropped, announced;
+};
+
 struct listener {
 	char program[PATH_MAX]; /* sshd-gate-session */
 	int program_fd;         /* O_PATH, of that */
@@ -31,6 +42,11 @@ struct listener {
 	struct children children;
 	struct zygote zygote;
 	struct refuse_list refused;
+	struct penalty penalty;
+	struct ended ended[ENDED_MAX];
+	uint32_t nended;
+	uint32_t notice_tokens, notice_lost; /* of CTL_PENALTY; how many were left out */
+	uint64_t notice_us;
 	int signals; /* signalfd */
 	int null;    /* /dev/null */
 	int reserve; /* given up to answer a client when there are no descriptors left; -1 then */

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "control.h"
+#include "judge.h"
 
 #define FILES_MAX 65536 /* one descriptor per connection, and a few */
 
@@ -32,6 +33,7 @@ static void ended(void *ctx, const struct child *c, int status)
 	char from[IP_TEXT_MAX];
 
 	accept_resume(l);
+	judge_ended(l, c, status);
 	control_closed(l, c, sig);
 	ip_port_text(&c->peer, from, sizeof(from));
 	if (c->timeout)
@@ -145,8 +147,9 @@ static void turn(struct listener *l)
 	if (accept_wanted(l, now))
 		accept_turn(l, &p[P_SOCKS], now);
 	/* Last: it may exchange the listening sockets that p stands for. */
-	if (p[P_CONTROL].revents)
+	if (p[P_CONTROL].revents || (l->nended && l->control.sock >= 0))
 		control_ready(l, now);
+	judge_settle(l, now);
 	control_connect(l, now);
 }
 
