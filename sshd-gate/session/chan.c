@@ -229,6 +229,25 @@ void chan_fail(struct session *s, struct chan *c, const char *text)
 	c->signal = 0;
 }
 
+/* EOF and CLOSE. libssh gives up half way with SSH_AGAIN when the socket is full: the second call goes on. */
+static void close_ours(struct session *s, struct chan *c)
+{
+	if (ssh_channel_close(c->ssh) == SSH_AGAIN)
+		(void)ssh_channel_close(c->ssh);
+	pump_close(c);
+	c->state = CHAN_CLOSING;
+	transport_note_writes(s);
+}
+
+void chan_expire(struct session *s, struct chan *c, const char *text)
+{
+	pump_close(c);
+	if (c->kind == CHAN_SESSION)
+		chan_fail(s, c, text);
+	else
+		close_ours(s, c);
+}
+
 void chan_submit_waiting(struct session *s)
 {
 	for (uint32_t i = 0; i < s->nchans; i++)
@@ -306,16 +325,6 @@ static void send_exit(struct session *s, struct chan *c)
 		rc = ssh_channel_request_send_exit_status(c->ssh, (int)c->status);
 	if (rc == SSH_ERROR)
 		log_detail("channel %u: exit status not sent: %s", c->id, ssh_get_error(s->ssh));
-}
-
-/* EOF and CLOSE. libssh gives up half way with SSH_AGAIN when the socket is full: the second call goes on. */
-static void close_ours(struct session *s, struct chan *c)
-{
-	if (ssh_channel_close(c->ssh) == SSH_AGAIN)
-		(void)ssh_channel_close(c->ssh);
-	pump_close(c);
-	c->state = CHAN_CLOSING;
-	transport_note_writes(s);
 }
 
 /* May the exit status go out? When the output is at its end or, with a child that keeps it open, silent. */

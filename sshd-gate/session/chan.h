@@ -24,6 +24,11 @@ void chan_submit_waiting(struct session *s);
 void chan_fail_waiting(struct session *s, const char *why);
 /* "sshbay: text" where the user sees it, exit status 254, close. */
 void chan_fail(struct session *s, struct chan *c, const char *text);
+/*
+ * Close it from our side, whatever runs on it: a session like chan_fail (a terminal hangs up), a forwarded connection
+ * without words.
+ */
+void chan_expire(struct session *s, struct chan *c, const char *text);
 /* A line for every terminal that waits for the workspace, or for one. */
 void chan_tell_terminals(struct session *s, const char *line);
 void chan_tell(struct chan *c, const char *line);

@@ -69,7 +69,8 @@ struct chan {
 	bool exited, exit_sent, eof_sent, why_asked;
 	uint32_t status, signal, core;
 	uint64_t exited_us, why_until_us;
-	uint64_t drained_us; /* its output ended, 0 = not yet */
+	uint64_t drained_us;      /* its output ended, 0 = not yet */
+	uint64_t moved, moved_us; /* bytes in all directions, and when they last changed (idle.c) */
 
 	bool remote_closed;
 };

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "chan.h"
 #include "forward.h"
+#include "idle.h"
 #include "login.h"
 #include "pump.h"
 #include "readahead.h"
@@ -112,6 +113,8 @@ static int timeout(const struct session *s, uint64_t now)
 	next = earlier(next, s->attach_until_us);
 	if (s->welcome.alive_interval_s && s->stage == STAGE_OPEN)
 		next = earlier(next, alive > s->alive_us ? alive : s->alive_us);
+	if (s->stage == STAGE_OPEN)
+		next = earlier(next, idle_next(s));
 	if (next == UINT64_MAX)
 		return -1;
 	if (next <= now)
@@ -126,6 +129,7 @@ static void dispatch(struct session *s, struct ssh_message_struct *m)
 		login_request(s, m);
 		return;
 	}
+	idle_used(s);
 	switch (ssh_message_type(m)) {
 	case SSH_REQUEST_CHANNEL_OPEN:
 		if (ssh_message_subtype(m) == SSH_CHANNEL_SESSION)
@@ -209,6 +213,7 @@ static void turn(struct session *s, const struct polls *p)
 		chan_settle(s, now);
 		attach_tick(s, now);
 		transport_keepalive(s, now);
+		idle_tick(s, now);
 		/* Writing may have taken packets in. */
 		serve_client(s, false, now);
 	} else {

@@ -16,6 +16,7 @@
 #include "chan.h"
 #include "login.h"
 #include "permit.h"
+#include "transport.h"
 
 #define ANSWER_US    10000000 /* provisiond answers within this */
 #define REKEY_US     30000000 /* a restarting provisiond is waited for this long once logged in */
@@ -271,9 +272,20 @@ static void permit(struct session *s, const struct gate_permit *p)
 		session_end(s, "what the login may do: %s", strerror(-ret));
 }
 
+/* An administrator's words reach the client's terminal: SSH clients escape them, and so do we. */
+static void leave(struct session *s, const struct gate_leave *l)
+{
+	char vis[GATE_TEXT_MAX];
+
+	transport_disconnect(s, str_vis(l->text, strlen(l->text), vis, sizeof(vis)));
+}
+
 static void handle(struct session *s, struct msg *m)
 {
 	switch (m->type) {
+	case GATE_LEAVE:
+		leave(s, m->body);
+		break;
 	case GATE_PERMIT:
 		permit(s, m->body);
 		break;

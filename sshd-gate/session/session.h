@@ -42,6 +42,7 @@ struct session {
 	uint64_t heard_us;       /* last byte from the client */
 	uint64_t alive_us;       /* next keepalive */
 	uint32_t alive_missed;
+	uint64_t used_us;      /* when there last was a channel, listening socket or request */
 	uint64_t packets_seen; /* of the transport, when messages were last drained */
 
 	char login[GATE_LOGIN_MAX];

@@ -88,6 +88,8 @@ static int options(ssh_session ssh, const struct transport_setup *t)
 		return -EINVAL;
 	if (rekey && ssh_options_set(ssh, SSH_OPTIONS_REKEY_DATA, &rekey) < 0)
 		return -EINVAL;
+	if (t->rekey_s && ssh_options_set(ssh, SSH_OPTIONS_REKEY_TIME, &t->rekey_s) < 0)
+		return -EINVAL;
 	return 0;
 }
 
@@ -121,7 +123,8 @@ int transport_start(struct session *s, int conn, struct err *e)
 	struct transport_setup t = { .kex = s->welcome.kex,
 				     .ciphers = s->welcome.ciphers,
 				     .macs = s->welcome.macs,
-				     .rekey_mb = s->welcome.rekey_mb };
+				     .rekey_mb = s->welcome.rekey_mb,
+				     .rekey_s = s->welcome.rekey_s };
 	struct counters *c = calloc(1, sizeof(*c));
 	int on = 1, ret;
 

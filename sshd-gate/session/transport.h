@@ -9,7 +9,7 @@
 struct transport_setup {
 	uint8_t host_key[32];
 	const char *kex, *ciphers, *macs; /* comma lists; NULL or "" = libssh's own */
-	uint32_t rekey_mb;                /* 0 = libssh's own */
+	uint32_t rekey_mb, rekey_s;       /* 0 = libssh's own, never */
 };
 
 /* A libssh server session on `fd` (consumed on success), non-blocking, nothing sent yet. */
