@@ -20,11 +20,11 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(HARD) $(CFLAGS) $(EXTRA_CFLAGS) 
 Q = $(if $(V),,@)
 
 # --- sources, by library (arrows of ARCHITECTURE.md: each may use only what stands above it) ---
-BASE_SRC     := err fd log num ip str path path_remove clk proc fault
+BASE_SRC     := err fd log num ip str path path_remove trusted clk proc fault
 PROTO_SRC    := msg msg_io msg_doc gate ctl init work admin
-CONF_SRC     := conf schema schema_type schema_word schema_net schema_device schema_doc settings settings_check settings_dump
+CONF_SRC     := match key_options keys conf schema schema_type schema_word schema_net schema_device schema_doc settings settings_check settings_dump
 RECORD_SRC   := record
-AUTH_SRC     := hostkey hostkeys verify keys auth_permit
+AUTH_SRC     := auth hostkey hostkeys verify auth_permit cert
 WORK_SRC     := plan devices ns ns_child ns_init ns_talk rootfs rootfs_enter rootfs_mask limits limits_cpu limits_group limits_v2 filter \
                 net net_host net_nft net_hosts net_listen netif netif_msg nic nic_find nic_note
 DAEMON_SRC   := main daemon teardown hostnet harden helper statedir registry workspace allocate jobs operate watch worker recover recover_init gate_server gate_auth gate_attach ctl_server admin_server admin_client admin_rows audit sessions

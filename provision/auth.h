@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct cert;
 struct hostkey;
 
 /* Load the OpenSSH-format ed25519 private key, or make it (0600) and NAME.pub when the file does not exist. */
@@ -24,7 +25,9 @@ int hostkey_sign(const struct hostkey *k, const void *hash, size_t len, uint8_t 
 /*
  * Verify an SSH user-authentication signature (RFC 4252 section 7) over
  *   string session_id, byte 50, string login, "ssh-connection", "publickey", TRUE, alg, key
- * for ssh-ed25519, ecdsa-sha2-nistp{256,384,521}, rsa-sha2-256/512 (RSA >= 2048 bits; never ssh-rsa with SHA-1).
+ * for ssh-ed25519, ecdsa-sha2-nistp{256,384,521}, rsa-sha2-256/512 (RSA >= 2048 bits; never ssh-rsa with SHA-1), the sk-
+ * forms of ed25519 and nistp256, and the certificate algorithms of all of them, where `key` is a certificate: that one's
+ * key is used, the certificate itself is not looked at (auth_key_accept() does).
  * 0, -EKEYREJECTED (does not verify), -EINVAL (malformed), -EOPNOTSUPP (algorithm).
  */
 struct verify_request {
@@ -36,28 +39,23 @@ struct verify_request {
 	size_t key_len;
 	const uint8_t *sig;
 	size_t sig_len;
+	bool no_touch,
+		verified; /* security keys: presence is not demanded; the user must have been verified */
 };
 int verify_signature(const struct verify_request *v, struct err *e);
+/* Did the authority that it names sign the certificate? Never by SHA-1. 0 or -errno as above. */
+int verify_certificate(const struct cert *c, struct err *e);
 /* Start-up self-test with fixed keys: one good and one bad signature per algorithm. Failing it must end the daemon. */
 int verify_self_test(struct err *e);
 /* "SHA256:..." of a key blob, as ssh-keygen -l prints. */
 int verify_fingerprint(const uint8_t *key, size_t len, char out[64], struct err *e);
 
 /*
- * Is this key blob in the user's authorized_keys file (`pattern`, %u = user)? The file and its directories must belong
- * to root and be writable by root alone; at most 1 MiB; a line that does not parse is skipped and counted.
- * 1 listed, 0 not listed (also: no such file), -errno the file cannot be trusted or read. With 0, e->code is set when
- * there is something to tell the administrator: the key's line has options, or there are lines that are no keys.
- */
-int keys_listed(const char *pattern, const char *user, const char *alg, const uint8_t *key,
-		size_t len, struct err *e);
-
-/*
  * May this key log `user` in, and what may it do then? Looks in the user's authorized_keys file, in what keys_command
  * printed (`more`, may be NULL), and, for a certificate, among the trusted authorities and principals; a revoked key or
  * authority never. Options are enforced (from, expiry-time) or handed on in `out`. A user that does not exist takes the
- * same way (`exists` false). 1 accepted, 0 not (`e` tells the administrator why, never the client), -errno: a file cannot be
- * trusted or read.
+ * same way (`exists` false). 1 accepted, 0 not (`e` tells the administrator why, never the client; its code is ENOKEY when
+ * the key just is not listed), -errno: a file cannot be trusted or read, so nothing is accepted.
  */
 struct auth_query {
 	const struct settings *settings;

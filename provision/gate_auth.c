@@ -67,17 +67,25 @@ static int verdict(struct gate_conn *c, bool ok, bool drop, const char *reason, 
 	return ret;
 }
 
-static bool key_listed(struct gate_conn *c, const struct gate_key *k)
+/* A name that is no user's takes the same way through the file system. */
+static bool key_accepted(struct gate_conn *c, const struct gate_key *k, struct auth_grant *grant)
 {
-	const struct settings *s = registry_settings(c->g->reg);
-	/* A name that is no user's takes the same way through the file system. */
-	const char *user = c->login_valid ? c->saved.info.user : "_";
+	const struct auth_query q = {
+		.settings = registry_settings(c->g->reg),
+		.user = c->saved.info.user,
+		.exists = c->login_valid,
+		.alg = k->alg,
+		.key = k->key.data,
+		.len = k->key.len,
+		.peer = &c->peer.addr,
+		.now = clk_wall_s(),
+	};
 	struct err e = { 0 };
-	int ret = keys_listed(s->gate.authorized_keys, user, k->alg, k->key.data, k->key.len, &e);
+	int ret = auth_key_accept(&q, grant, &e);
 
-	if (ret < 0)
+	if (ret != 1 && e.code != ENOKEY)
 		log_warn("%s", e.text);
-	return ret == 1 && c->login_valid;
+	return ret == 1;
 }
 
 static int failed(struct gate_conn *c, const char *why, struct err *e)
@@ -143,11 +151,12 @@ int gate_auth_probe(void *ctx, struct msg *m, struct err *e)
 {
 	struct gate_conn *c = ctx;
 	const struct gate_key *k = m->body;
+	struct auth_grant grant;
 	int ret = examine(c, k, e);
 
 	if (ret <= 0)
 		return ret;
-	if (!key_listed(c, k))
+	if (!key_accepted(c, k, &grant))
 		return failed(c, "key not listed", e);
 	return verdict(c, true, false, "", e);
 }
@@ -157,7 +166,7 @@ int gate_auth_verify(void *ctx, struct msg *m, struct err *e)
 	struct gate_conn *c = ctx;
 	const struct gate_key *k = m->body;
 	struct verify_request v;
-	struct gate_permit permit;
+	struct auth_grant grant;
 	struct err why = { 0 };
 	int ret = examine(c, k, e);
 	bool listed;
@@ -175,11 +184,12 @@ int gate_auth_verify(void *ctx, struct msg *m, struct err *e)
 		.sig_len = k->sig.len,
 	};
 	/* Both checks in every case: how long it takes tells nothing about which of them failed. */
-	listed = key_listed(c, k);
+	listed = key_accepted(c, k, &grant);
+	v.no_touch = listed && !grant.touch_required;
+	v.verified = listed && grant.verify_required;
 	ret = verify_signature(&v, &why);
-	auth_permit(registry_settings(c->g->reg), &permit);
 	if (listed && ret == 0)
-		return accepted(c, &permit, e);
+		return accepted(c, &grant.permit, e);
 	return failed(c, ret < 0 ? why.text : "key not listed", e);
 }
 

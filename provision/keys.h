@@ -1,26 +1,33 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The text of an authorized_keys file (sshd(8)), apart from where it lies. keys_listed() is in auth.h. */
+/*
+ * The text of files that list keys: authorized_keys (sshd(8)), authorities, revoked keys; and of principals files.  Pure.
+ * Whether the file may be believed is asked before (base/trusted.h).
+ */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* A key as a login offers it. */
-struct keys_wanted {
-	const char *alg; /* signature algorithm: "rsa-sha2-256" stands for a key of type ssh-rsa */
-	const uint8_t *blob;
+#define KEYS_LINE_MAX 16384 /* sshd's own limit is 8 KiB for the key, options come on top */
+
+/* Start with p and end around the text and everything else zero. */
+struct keys_reader {
+	const char *p, *end;
+	unsigned int line, bad, first_bad; /* at hand; lines that are not understood */
+	bool names;
+	/* the line at hand: */
+	const char *options; /* key_options_parse(); NULL: none */
+	size_t options_len;
+	const char *type; /* of the key: a constant */
+	uint8_t blob[KEYS_LINE_MAX];
 	size_t len;
-};
-struct keys_found {
-	unsigned int line;    /* that lists it; 0: none */
-	unsigned int refused; /* first line that lists it, but with options */
-	char option[64];      /* the one to blame in that line, escaped */
-	unsigned int bad;     /* lines that are no keys */
-	unsigned int first_bad;
+	char name[256];
 };
 
 /*
- * Search a file's text (any bytes) for the key. A line with options never lists a key: none of them is enforced yet, so
- * taking the key without them would grant more than was meant.
+ * The next line "[OPTIONS] TYPE BASE64 [comment]". False at the end. Lines that are no keys (control characters, a type
+ * other than the blob's, open quotes, longer than KEYS_LINE_MAX) are counted and skipped. Options are only cut off.
  */
-void keys_find(const char *text, size_t len, const struct keys_wanted *wanted,
-	       struct keys_found *out);
+bool keys_next(struct keys_reader *r);
+/* The next line "[OPTIONS] NAME" of a principals file, into `name`. */
+bool keys_next_name(struct keys_reader *r);

@@ -13,15 +13,19 @@
 #include <openssl/params.h>
 #include <string.h>
 
+#include "cert.h"
 #include "verify_vectors.h"
 #include "wire.h"
 
 #define SIGNED_MAX                                                                                 \
 	(16 * 1024) /* session id + login + algorithm + key, all bounded by the gate conversation */
-#define RSA_BITS_MIN    2048
-#define RSA_BITS_MAX    16384
-#define RSA_E_BYTES_MAX 8   /* a longer public exponent only costs time */
-#define ECDSA_DER_MAX   160 /* SEQUENCE of two INTEGER of at most 67 bytes */
+#define RSA_BITS_MIN     2048
+#define RSA_BITS_MAX     16384
+#define RSA_E_BYTES_MAX  8  /* a longer public exponent only costs time */
+#define SK_TEXT_LEN      69 /* two hashes, flags, counter */
+#define SK_USER_PRESENT  1
+#define SK_USER_VERIFIED 4
+#define ECDSA_DER_MAX    160 /* SEQUENCE of two INTEGER of at most 67 bytes */
 
 struct algorithm {
 	const char *name;   /* of the signature */
@@ -30,6 +34,7 @@ struct algorithm {
 	const char *group;  /* libcrypto's name for it */
 	const char *digest; /* NULL: the scheme hashes itself */
 	size_t field;       /* bytes of a field element */
+	bool sk;            /* a security key: signs more than the text (PROTOCOL.u2f of OpenSSH) */
 	EVP_PKEY *(*key)(const struct algorithm *a, struct wire *blob);
 	bool (*sig)(const struct algorithm *a, struct wire *raw, EVP_PKEY *key,
 		    struct wire_out *out);
@@ -54,7 +59,7 @@ static EVP_PKEY *key_ed25519(const struct algorithm *a, struct wire *blob)
 {
 	struct wire pub;
 
-	if (!wire_str(blob, &pub) || pub.n != 32 || blob->n)
+	if (!wire_str(blob, &pub) || pub.n != 32)
 		return NULL;
 	return EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, pub.p, pub.n);
 }
@@ -77,7 +82,7 @@ static EVP_PKEY *key_ecdsa(const struct algorithm *a, struct wire *blob)
 	struct wire q;
 	int good;
 
-	if (!wire_expect(blob, a->curve) || !wire_str(blob, &q) || blob->n)
+	if (!wire_expect(blob, a->curve) || !wire_str(blob, &q))
 		return NULL;
 	if (q.n != 1 + 2 * a->field || q.p[0] != POINT_CONVERSION_UNCOMPRESSED)
 		return NULL;
@@ -146,7 +151,7 @@ static EVP_PKEY *key_rsa(const struct algorithm *a, struct wire *blob)
 	struct wire e, n;
 	EVP_PKEY *key;
 
-	if (!wire_mpint(blob, &e) || !wire_mpint(blob, &n) || blob->n)
+	if (!wire_mpint(blob, &e) || !wire_mpint(blob, &n))
 		return NULL;
 	if (e.n > sizeof(le_e) || n.n > sizeof(le_n) || n.n < RSA_BITS_MIN / 8)
 		return NULL;
@@ -184,17 +189,19 @@ static bool sig_rsa(const struct algorithm *a, struct wire *raw, EVP_PKEY *key,
 	return true;
 }
 
+/* clang-format off */
 static const struct algorithm algorithms[] = {
-	{ "ssh-ed25519", "ssh-ed25519", NULL, NULL, NULL, 0, key_ed25519, sig_ed25519 },
-	{ "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", "nistp256", "P-256", "SHA256", 32,
+	{ "ssh-ed25519", "ssh-ed25519", NULL, NULL, NULL, 0, false, key_ed25519, sig_ed25519 },
+	{ "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", "nistp256", "P-256", "SHA256", 32, false, key_ecdsa, sig_ecdsa },
+	{ "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384", "nistp384", "P-384", "SHA384", 48, false, key_ecdsa, sig_ecdsa },
+	{ "ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", "nistp521", "P-521", "SHA512", 66, false, key_ecdsa, sig_ecdsa },
+	{ "rsa-sha2-256", "ssh-rsa", NULL, NULL, "SHA256", 0, false, key_rsa, sig_rsa },
+	{ "rsa-sha2-512", "ssh-rsa", NULL, NULL, "SHA512", 0, false, key_rsa, sig_rsa },
+	{ "sk-ssh-ed25519@openssh.com", "sk-ssh-ed25519@openssh.com", NULL, NULL, NULL, 0, true, key_ed25519, sig_ed25519 },
+	{ "sk-ecdsa-sha2-nistp256@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com", "nistp256", "P-256", "SHA256", 32, true,
 	  key_ecdsa, sig_ecdsa },
-	{ "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384", "nistp384", "P-384", "SHA384", 48,
-	  key_ecdsa, sig_ecdsa },
-	{ "ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", "nistp521", "P-521", "SHA512", 66,
-	  key_ecdsa, sig_ecdsa },
-	{ "rsa-sha2-256", "ssh-rsa", NULL, NULL, "SHA256", 0, key_rsa, sig_rsa },
-	{ "rsa-sha2-512", "ssh-rsa", NULL, NULL, "SHA512", 0, key_rsa, sig_rsa },
 };
+/* clang-format on */
 
 static const struct algorithm *find_algorithm(const char *name)
 {
@@ -220,7 +227,7 @@ static void build_signed(const struct verify_request *v, struct wire_out *o)
 }
 
 static int check(const struct algorithm *a, EVP_PKEY *key, const struct wire_out *sig,
-		 const struct wire_out *text)
+		 const struct wire *text)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	int ret = -ENOMEM;
@@ -235,35 +242,140 @@ static int check(const struct algorithm *a, EVP_PKEY *key, const struct wire_out
 	return ret;
 }
 
+static bool sha256(const void *data, size_t n, uint8_t out[32])
+{
+	unsigned int len = 32;
+
+	return EVP_Digest(data, n, out, &len, EVP_sha256(), NULL) == 1 && len == 32;
+}
+
+/* A signature being looked at. */
+struct subject {
+	const struct algorithm *a;
+	struct wire key, sig; /* blobs */
+	struct wire text;     /* what was signed */
+	bool touch, verified; /* demanded of a security key */
+};
+
+/*
+ * What a security key signs: the hash of its application, flags, counter and the hash of the text. `outer` is what the
+ * signature blob has left: flags and counter.
+ */
+static int sk_text(const struct subject *s, const struct wire *application,
+		   const struct wire *outer, struct wire_out *out)
+{
+	uint8_t app[32], text[32];
+
+	if (!sha256(application->p, application->n, app) || !sha256(s->text.p, s->text.n, text))
+		return -EIO;
+	wire_put(out, app, sizeof(app));
+	wire_put(out, outer->p, outer->n);
+	wire_put(out, text, sizeof(text));
+	return 0;
+}
+
+static int check_presence(const struct subject *s, uint8_t flags, struct err *e)
+{
+	if (s->touch && !(flags & SK_USER_PRESENT))
+		return err_set(e, EKEYREJECTED,
+			       "verify signature '%s': made without the user's touch", s->a->name);
+	if (s->verified && !(flags & SK_USER_VERIFIED))
+		return err_set(e, EKEYREJECTED,
+			       "verify signature '%s': made without verifying the user",
+			       s->a->name);
+	return 0;
+}
+
+/* The key, whole, and the application that a security key belongs to. */
+static EVP_PKEY *load_key(const struct subject *s, struct wire *application)
+{
+	struct wire blob = s->key;
+	EVP_PKEY *key = wire_expect(&blob, s->a->blob) ? s->a->key(s->a, &blob) : NULL;
+
+	if (key && ((s->a->sk && !wire_str(&blob, application)) || blob.n)) {
+		EVP_PKEY_free(key);
+		return NULL;
+	}
+	return key;
+}
+
+static int verify_subject(const struct subject *s, struct err *e)
+{
+	const char *name = s->a->name;
+	uint8_t sigbuf[RSA_BITS_MAX / 8], skbuf[SK_TEXT_LEN];
+	struct wire_out sig = { sigbuf, 0, sizeof(sigbuf), false };
+	struct wire_out sk = { skbuf, 0, sizeof(skbuf), false };
+	struct wire outer = s->sig, raw, application = { 0 }, text = s->text;
+	EVP_PKEY *key;
+	int ret = 0;
+
+	if (!wire_expect(&outer, name) || !wire_str(&outer, &raw) || outer.n != (s->a->sk ? 5 : 0))
+		return err_set(e, EINVAL, "verify signature '%s': malformed signature", name);
+	key = load_key(s, &application);
+	if (!key)
+		return err_set(e, EINVAL, "verify signature '%s': malformed or unacceptable key",
+			       name);
+	if (s->a->sk) {
+		uint8_t flags = outer.p[0];
+
+		ret = check_presence(s, flags, e);
+		if (ret == 0 && sk_text(s, &application, &outer, &sk) < 0)
+			ret = err_set(e, EIO, "verify signature '%s': libcrypto failed", name);
+		text = (struct wire){ sk.p, sk.n };
+	}
+	if (ret == 0 && (!s->a->sig(s->a, &raw, key, &sig) || sig.bad))
+		ret = err_set(e, EINVAL, "verify signature '%s': malformed signature", name);
+	else if (ret == 0 && (ret = check(s->a, key, &sig, &text)) < 0)
+		err_set(e, -ret, "verify signature '%s': it does not match", name);
+	EVP_PKEY_free(key);
+	return ret;
+}
+
 int verify_signature(const struct verify_request *v, struct err *e)
 {
-	const struct algorithm *a = find_algorithm(v->alg);
-	uint8_t sigbuf[RSA_BITS_MAX / 8], textbuf[SIGNED_MAX];
-	struct wire_out sig = { sigbuf, 0, sizeof(sigbuf), false };
+	const char *plain = cert_plain_alg(v->alg);
+	struct subject s = { .a = find_algorithm(plain ? plain : v->alg),
+			     .touch = !v->no_touch,
+			     .verified = v->verified };
+	uint8_t textbuf[SIGNED_MAX];
 	struct wire_out text = { textbuf, 0, sizeof(textbuf), false };
-	struct wire blob = { v->key, v->key_len }, outer = { v->sig, v->sig_len }, raw;
-	EVP_PKEY *key;
-	int ret;
+	struct cert cert;
 
-	if (!a)
+	if (!s.a)
 		return err_set(e, EOPNOTSUPP,
 			       "verify signature of '%.64s': algorithm not supported", v->alg);
 	build_signed(v, &text);
 	if (text.bad || v->session_id_len == 0)
 		return err_set(e, EINVAL, "verify signature '%s': the signed data are too long",
-			       a->name);
-	if (!wire_expect(&outer, a->name) || !wire_str(&outer, &raw) || outer.n)
-		return err_set(e, EINVAL, "verify signature '%s': malformed signature", a->name);
-	key = wire_expect(&blob, a->blob) ? a->key(a, &blob) : NULL;
-	if (!key)
-		return err_set(e, EINVAL, "verify signature '%s': malformed or unacceptable key",
-			       a->name);
-	if (!a->sig(a, &raw, key, &sig) || sig.bad)
-		ret = err_set(e, EINVAL, "verify signature '%s': malformed signature", a->name);
-	else if ((ret = check(a, key, &sig, &text)) < 0)
-		err_set(e, -ret, "verify signature '%s': it does not match", a->name);
-	EVP_PKEY_free(key);
-	return ret;
+			       s.a->name);
+	s.key = (struct wire){ v->key, v->key_len };
+	if (plain) {
+		int ret = cert_parse(v->key, v->key_len, &cert, e);
+
+		if (ret < 0)
+			return ret;
+		s.key = (struct wire){ cert.key, cert.key_len };
+	}
+	s.sig = (struct wire){ v->sig, v->sig_len };
+	s.text = (struct wire){ text.p, text.n };
+	return verify_subject(&s, e);
+}
+
+int verify_certificate(const struct cert *c, struct err *e)
+{
+	struct subject s = { .key = c->ca, .sig = c->ca_sig, .text = c->data };
+	struct wire sig = c->ca_sig, name;
+	char alg[64];
+
+	if (!wire_str(&sig, &name) || name.n >= sizeof(alg))
+		return err_set(e, EINVAL, "verify certificate 'signature': malformed");
+	memcpy(alg, name.p, name.n);
+	alg[name.n] = '\0';
+	s.a = memchr(alg, 0, name.n) ? NULL : find_algorithm(alg);
+	if (!s.a)
+		return err_set(e, EOPNOTSUPP,
+			       "verify certificate 'signature': algorithm not supported");
+	return verify_subject(&s, e) < 0 ? err_wrap(e, "verify certificate") : 0;
 }
 
 /* A vector has to verify as it is, and must not with a bit of the session id, of the signature or of the login wrong. */
@@ -279,6 +391,7 @@ static int test_vector(const struct verify_vector *t, struct err *e)
 		t->key_len,
 		t->sig,
 		t->sig_len,
+		.no_touch = false,
 	};
 	int ret = verify_signature(&v, e);
 

@@ -125,12 +125,15 @@ int limits_oom_kills(const struct settings *s, const char *name, uint64_t *kills
 	return 0;
 }
 
-int keys_listed(const char *pattern, const char *user, const char *alg, const uint8_t *key,
-		size_t len, struct err *e)
+int auth_key_accept(const struct auth_query *q, struct auth_grant *out, struct err *e)
 {
-	if (strcmp(user, "untrusted") == 0)
+	memset(out, 0, sizeof(*out));
+	if (strcmp(q->user, "untrusted") == 0)
 		return err_set(e, EPERM, "read keys of 'untrusted': writable by others");
-	return strcmp(user, listed_user) == 0;
+	(void)err_set(e, ENOKEY, "accept key: not listed");
+	auth_permit(q->settings, &out->permit);
+	out->touch_required = true;
+	return q->exists && strcmp(q->user, listed_user) == 0;
 }
 
 void audit_write(const char *event, const struct audit_field *fields, unsigned int n)

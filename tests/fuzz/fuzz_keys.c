@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Fuzz target: the text of authorized_keys files.  Input: u8 that selects the algorithm asked for, then the text.  A key
- * that is said to be listed must stand in the text, in the line that is named, and nothing may stand before its type.
+ * Fuzz target: the text of files that list keys.  Input: u8, bit 0 asks for names instead of keys; then the text.  What
+ * is found must stand in the text, in the line that is named, its type first in its blob, and whatever options parse.
  */
 #include "keys.h"
 
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define B64 "AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+#include "key_options.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -32,35 +32,45 @@ static const char *line_of(const char *text, size_t len, unsigned int n, size_t 
 	return text;
 }
 
+static void check_line(const struct keys_reader *r, const char *line, size_t n)
+{
+	static struct key_options o;
+	const char *what = r->names ? r->name : r->type;
+
+	if (!memmem(line, n, what, strlen(what)))
+		abort();
+	if (r->options && (r->options != line || r->options_len > n))
+		abort();
+	if (!r->options && memcmp(line, what, strlen(what)) != 0)
+		abort();
+	if (!r->names &&
+	    (r->len < 4 + strlen(what) || memcmp(r->blob + 4, what, strlen(what)) != 0))
+		abort();
+	if (r->options)
+		(void)key_options_parse(r->options, r->options_len, &o, NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const algs[] = { "ssh-ed25519", "ssh-rsa", "rsa-sha2-256", "" };
-	static const uint8_t head[19] = "\0\0\0\x0bssh-ed25519\0\0\0\x20";
-	uint8_t blob[51];
-	struct keys_wanted wanted = { NULL, blob, sizeof(blob) };
-	struct keys_found found;
-	const char *line;
-	size_t i, n;
+	static struct keys_reader r;
+	const char *text = (const char *)data + 1;
+	unsigned int last = 0;
 
 	if (size < 1)
 		return 0;
-	memcpy(blob, head, sizeof(head));
-	for (i = 0; i < 32; i++)
-		blob[19 + i] = (uint8_t)i;
-	wanted.alg = algs[data[0] % 4];
-	keys_find((const char *)data + 1, size - 1, &wanted, &found);
-	if ((found.bad == 0) != (found.first_bad == 0) ||
-	    (found.refused == 0) != (found.option[0] == '\0'))
-		abort();
-	if (found.line || found.refused) {
-		if (strcmp(wanted.alg, "ssh-ed25519") != 0)
+	memset(&r, 0, sizeof(r));
+	r.p = text;
+	r.end = text + size - 1;
+	while (data[0] & 1 ? keys_next_name(&r) : keys_next(&r)) {
+		size_t n;
+		const char *line = line_of(text, size - 1, r.line, &n);
+
+		if (r.line <= last)
 			abort();
-		line = line_of((const char *)data + 1, size - 1,
-			       found.line ? found.line : found.refused, &n);
-		if (!memmem(line, n, B64, strlen(B64)))
-			abort();
-		if (found.line && (n < 12 || memcmp(line, "ssh-ed25519", 11) != 0))
-			abort();
+		last = r.line;
+		check_line(&r, line, n);
 	}
+	if ((r.bad == 0) != (r.first_bad == 0) || r.p != r.end)
+		abort();
 	return 0;
 }

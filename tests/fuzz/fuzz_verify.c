@@ -21,7 +21,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					    "rsa-sha2-256",
 					    "rsa-sha2-512",
 					    "ssh-rsa",
-					    "" };
+					    "",
+					    "sk-ssh-ed25519@openssh.com",
+					    "sk-ecdsa-sha2-nistp256@openssh.com",
+					    "ssh-ed25519-cert-v01@openssh.com",
+					    "rsa-sha2-256-cert-v01@openssh.com" };
 	struct verify_request v = { .session_id = verify_vector_id,
 				    .session_id_len = VERIFY_VECTOR_ID_LEN,
 				    .login = VERIFY_VECTOR_LOGIN };
@@ -33,7 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	key = (size_t)data[1] << 8 | data[2];
 	if (key > size - 3)
 		key = size - 3;
-	v.alg = algs[data[0] % 8];
+	v.alg = algs[data[0] % 12];
 	v.key = data + 3;
 	v.key_len = key;
 	v.sig = data + 3 + key;

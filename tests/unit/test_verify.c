@@ -283,8 +283,13 @@ static void algorithms_do_not_mix(void **state)
 					      "",
 					      "rsa-sha2-256 ",
 					      "RSA-SHA2-256",
-					      "ssh-ed25519-cert-v01@openssh.com",
-					      "sk-ssh-ed25519@openssh.com" };
+					      "ssh-rsa-cert-v01@openssh.com",
+					      "webauthn-sk-ecdsa-sha2-nistp256@openssh.com" };
+	/* Known, but for other keys. */
+	static const char *const other_keys[] = { "ssh-ed25519-cert-v01@openssh.com",
+						  "rsa-sha2-512-cert-v01@openssh.com",
+						  "sk-ssh-ed25519@openssh.com",
+						  "sk-ecdsa-sha2-nistp256@openssh.com" };
 
 	for (size_t i = 0; i < NKINDS; i++) {
 		struct sample s;
@@ -298,6 +303,10 @@ static void algorithms_do_not_mix(void **state)
 		for (size_t j = 0; j < sizeof(others) / sizeof(others[0]); j++) {
 			s.v.alg = others[j];
 			assert_int_equal(verify_signature(&s.v, NULL), -EOPNOTSUPP);
+		}
+		for (size_t j = 0; j < sizeof(other_keys) / sizeof(other_keys[0]); j++) {
+			s.v.alg = other_keys[j];
+			assert_int_equal(verify_signature(&s.v, NULL), -EINVAL);
 		}
 	}
 }
