@@ -16,6 +16,8 @@ static const struct {
 	const char *section, *about;
 } sections[] = {
 	{ "gate", "The SSH side: where it listens, who gets in, and what a connection may cost." },
+	{ "auth", "How users prove who they are." },
+	{ "penalties", "What connections that misbehave cost the address they come from." },
 	{ "network", "Addresses of the workspaces and their way out." },
 	{ "storage", "Where things are on this host, and the ids that belong to workspaces." },
 	{ "limits", "What operations and users may take of the host." },
