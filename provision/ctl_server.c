@@ -155,6 +155,14 @@ static void tell_state(void *owner, const uint8_t id[CTL_ID_LEN], enum ctl_state
 	}
 }
 
+/* A full socket only costs this jump. */
+static int tell_jump(void *owner, const struct ctl_jump *j, int fd, struct err *e)
+{
+	const struct peer *p = owner;
+
+	return msg_send_fds(p->fd, &ctl_proto, &(struct msg_out){ CTL_JUMP, j, &fd, 1 }, e);
+}
+
 static int answer_start(void *ctx, struct msg *m, struct err *e)
 {
 	struct peer *p = ctx;
@@ -238,6 +246,7 @@ static int receive(struct peer *p, struct err *e)
 		struct ctl_closed closed;
 		struct ctl_state state;
 		struct ctl_penalty penalty;
+		struct ctl_jump jump;
 	} body;
 	struct msg m;
 	int ret = msg_recv(p->fd, &ctl_proto, &body, sizeof(body), &m, e);
@@ -342,6 +351,8 @@ int ctl_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostkey
 	c->reg = reg;
 	c->fd = -1;
 	ret = gate_server_new(loop, reg, hostkey, tell_state, &c->gate, e);
+	if (ret == 0)
+		gate_server_on_jump(c->gate, tell_jump);
 	if (ret == 0 && str_format(c->path, sizeof(c->path), "%s/gate.sock", s->storage.run) < 0)
 		ret = err_set(e, ENAMETOOLONG, "listen on '%s/gate.sock': path too long",
 			      s->storage.run);

@@ -18,7 +18,8 @@ struct gate_server {
 	struct hostkey *hostkey;   /* the gate's own, borrowed */
 	struct hostkeys *hostkeys; /* the workspaces' */
 	gate_state_fn state;
-	int sessionsfd; /* run/sessions */
+	gate_jump_fn jump; /* may be NULL */
+	int sessionsfd;    /* run/sessions */
 	char banner[1024];
 	struct gate_conn *conns;
 	unsigned int nconns;
@@ -34,6 +35,7 @@ struct gate_conn {
 	struct msg_state st;        /* phase */
 	struct session_saved saved; /* what is known; info is listed when phase is OPEN */
 	struct ipport peer, local;
+	char via[2 * CTL_ID_LEN + 1]; /* the connection that it came through (ssh -J), or empty */
 	struct hostkey
 		*key; /* what this connection shows from its first exchange to its last, owned */
 	char wanted[STR_NAME_MAX]; /* workspace of "user+workspace" */

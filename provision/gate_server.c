@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/proc.h"
+#include "gate_jump.h"
 
 #define CONNS_MAX         8192
 #define MESSAGES_PER_TURN 4
@@ -60,6 +61,8 @@ static void write_line(struct gate_conn *c, const char *event, const char *resul
 	if (c->saved.login[0])
 		f[n++] = (struct audit_field)AUDIT_TEXT("user",
 							c->login_valid ? i->user : c->saved.login);
+	if (c->via[0])
+		f[n++] = (struct audit_field)AUDIT_TEXT("via", c->via);
 	if (i->workspace[0])
 		f[n++] = (struct audit_field)AUDIT_TEXT("ws", i->workspace);
 	if (i->fingerprint[0]) {
@@ -194,7 +197,7 @@ static int receive(struct gate_conn *c, struct err *e)
 		{ GATE_SIGN, gate_auth_sign },           { GATE_PROBE, gate_auth_probe },
 		{ GATE_VERIFY, gate_auth_verify },       { GATE_ATTACH, gate_attach_begin },
 		{ GATE_CHANNEL, gate_attach_channel },   { GATE_WHY, gate_attach_why },
-		{ GATE_VIOLATION, gate_auth_violation },
+		{ GATE_VIOLATION, gate_auth_violation }, { GATE_JUMP, gate_jump_ask },
 	};
 	static const struct msg_table table = { &gate_proto, routes,
 						sizeof(routes) / sizeof(routes[0]) };
@@ -443,6 +446,8 @@ static struct gate_conn *conn_new(struct gate_server *g, const struct ctl_conn *
 	c->audit_tokens = AUDIT_BURST;
 	memcpy(c->id, m->id.data, CTL_ID_LEN);
 	str_hex(c->id, CTL_ID_LEN, c->saved.info.id);
+	if (m->via.len)
+		str_hex(m->via.data, CTL_ID_LEN, c->via);
 	ip_port_text(&c->peer, c->saved.info.peer, sizeof(c->saved.info.peer));
 	ip_port_text(&c->local, c->saved.info.local, sizeof(c->saved.info.local));
 	c->next = g->conns;
@@ -563,6 +568,11 @@ int gate_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostke
 	gate_server_reload(g);
 	*out = g;
 	return 0;
+}
+
+void gate_server_on_jump(struct gate_server *g, gate_jump_fn jump)
+{
+	g->jump = jump;
 }
 
 void gate_server_free(struct gate_server *g)

@@ -15,9 +15,14 @@ struct gate_server;
 /* How a connection tells the listener that owns it. `owner` is what gate_server_add was given, never NULL here. */
 typedef void (*gate_state_fn)(void *owner, const uint8_t id[CTL_ID_LEN], enum ctl_state_kind kind);
 
+/* How a jump reaches the listener; `fd` stays the caller's. */
+typedef int (*gate_jump_fn)(void *owner, const struct ctl_jump *j, int fd, struct err *e);
+
 /* The registry and the host key are not owned and must outlive the object. */
 int gate_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostkey,
 		    gate_state_fn state, struct gate_server **out, struct err *e);
+/* Jumps are refused without it. */
+void gate_server_on_jump(struct gate_server *g, gate_jump_fn jump);
 /* Drops every connection object; session processes see nothing, as after a crash (their listener keeps a duplicate). */
 void gate_server_free(struct gate_server *g);
 /* Read again what was taken from files (banner). Living connections keep the limits they were welcomed with. */

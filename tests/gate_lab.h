@@ -39,6 +39,8 @@ struct workspace {
 static struct settings settings;
 static struct workspace the_workspace;
 static struct ip own_address; /* of the workspace */
+static struct record the_record;
+static struct spec the_spec; /* users, addresses; the rest is made up below */
 static struct waiter *waiting;
 static int run_at_once, choose_error, connect_error, cancelled;
 static char chosen_user[STR_NAME_MAX], chosen_wanted[STR_NAME_MAX], bound_user[STR_NAME_MAX];
@@ -71,6 +73,11 @@ struct workspace *workspace_find_ip(struct registry *r, const struct ip *ip)
 	return ip_equal(ip, &own_address) ? &the_workspace : NULL;
 }
 
+const struct record *workspace_record(const struct workspace *ws)
+{
+	return &the_record;
+}
+
 const char *workspace_name(const struct workspace *ws)
 {
 	return "client";
@@ -83,7 +90,7 @@ bool workspace_exists(const struct workspace *ws)
 
 void workspace_spec(struct registry *r, const struct workspace *ws, struct spec *out)
 {
-	memset(out, 0, sizeof(*out));
+	*out = the_spec;
 	out->memory = 128 << 20;
 }
 
@@ -183,6 +190,7 @@ static union {
 	struct gate_because because;
 	struct gate_permit permit;
 	struct gate_prompt prompt;
+	struct gate_jumped jumped;
 } got;
 static struct msg got_msg;
 static struct gate_permit permitted;
@@ -402,6 +410,8 @@ static int fresh(void **state)
 	settings.gate.forwarding = true;
 	settings.limits.connections_per_user = 3;
 	the_workspace = (struct workspace){ 0 };
+	the_record = (struct record){ 0 };
+	the_spec = (struct spec){ 0 };
 	waiting = NULL;
 	run_at_once = choose_error = connect_error = cancelled = 0;
 	oom_kills = 0;

@@ -149,12 +149,21 @@ static int launch(struct listener *l, struct child *c, struct err *e)
 	return ret;
 }
 
-static void start_session(struct listener *l, int conn, const struct ipport *peer,
-			  const struct ipnet *source, uint64_t now_us)
+/* The address that was dialled. False: reset by the client already. */
+static bool learn_local(struct child *c)
 {
-	struct child *c = children_add(&l->children);
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
+
+	return getsockname(c->conn, (struct sockaddr *)&ss, &len) == 0 &&
+	       ip_from_sockaddr((struct sockaddr *)&ss, len, &c->local);
+}
+
+/* `jump`: where it comes from and goes to, when no socket can tell; else NULL. */
+static void start_session(struct listener *l, int conn, const struct ipport *peer,
+			  const struct ctl_jump *jump, uint64_t now_us)
+{
+	struct child *c = children_add(&l->children);
 	struct err e = { 0 };
 
 	if (!c) {
@@ -164,12 +173,15 @@ static void start_session(struct listener *l, int conn, const struct ipport *pee
 	}
 	c->conn = conn;
 	c->peer = *peer;
-	c->source = *source;
+	c->source = admission_source(&l->settings, &peer->addr);
 	c->started_us = now_us;
 	c->deadline_us = l->settings.grace_s ? now_us + l->settings.grace_s * UINT64_C(1000000) : 0;
-	if (getsockname(conn, (struct sockaddr *)&ss, &len) < 0 ||
-	    !ip_from_sockaddr((struct sockaddr *)&ss, len, &c->local)) {
-		children_remove(&l->children, c); /* reset by the client already */
+	if (jump) {
+		c->local = jump->local;
+		c->jumped = true;
+		memcpy(c->via, jump->via.data, sizeof(c->via));
+	} else if (!learn_local(c)) {
+		children_remove(&l->children, c);
 		return;
 	}
 	if (launch(l, c, &e) < 0) {
@@ -179,6 +191,31 @@ static void start_session(struct listener *l, int conn, const struct ipport *pee
 		children_remove(&l->children, c);
 		back_off(l, now_us, e.text);
 	}
+}
+
+/* A new connection, ours now: serve it, or tell it why not. */
+static void admit(struct listener *l, int conn, const struct ipport *peer,
+		  const struct ctl_jump *jump, uint64_t now_us)
+{
+	struct ipnet source = admission_source(&l->settings, &peer->addr);
+	const char *why;
+
+	if (penalty_refused(&l->penalty, &peer->addr, now_us)) {
+		turn_away(l, conn, peer, now_us);
+		return;
+	}
+	why = unserved(l);
+	if (!why)
+		why = not_admitted(l, &peer->addr, &source, now_us);
+	if (why)
+		refuse(l, conn, peer, why, now_us);
+	else
+		start_session(l, conn, peer, jump, now_us);
+}
+
+void accept_jump(struct listener *l, int conn, const struct ctl_jump *jump, uint64_t now_us)
+{
+	admit(l, conn, &jump->peer, jump, now_us);
 }
 
 /* No descriptor is left for the connection: use the one in reserve to say so, and leave the rest in the queue. */
@@ -201,7 +238,6 @@ static bool accept_one(struct listener *l, int sock, uint64_t now_us)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
-	struct ipnet source;
 	struct ipport peer;
 	const char *why;
 	int conn = accept4(sock, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC);
@@ -221,18 +257,7 @@ static bool accept_one(struct listener *l, int sock, uint64_t now_us)
 		fd_close(&conn);
 		return true;
 	}
-	if (penalty_refused(&l->penalty, &peer.addr, now_us)) {
-		turn_away(l, conn, &peer, now_us);
-		return true;
-	}
-	why = unserved(l);
-	source = admission_source(&l->settings, &peer.addr);
-	if (!why)
-		why = not_admitted(l, &peer.addr, &source, now_us);
-	if (why)
-		refuse(l, conn, &peer, why, now_us);
-	else
-		start_session(l, conn, &peer, &source, now_us);
+	admit(l, conn, &peer, NULL, now_us);
 	return now_us >= l->accept_after_us;
 }
 

@@ -9,6 +9,8 @@ bool accept_wanted(const struct listener *l, uint64_t now_us);
 uint64_t accept_deadline(const struct listener *l, uint64_t now_us);
 /* Serve the listening sockets that poll found ready (p parallel to l->socks; NULL: try all), a bounded number each. */
 void accept_turn(struct listener *l, const struct pollfd *p, uint64_t now_us);
+/* A connection that provisiond made for a session: admitted and served as one of jump->peer. Takes conn. */
+void accept_jump(struct listener *l, int conn, const struct ctl_jump *jump, uint64_t now_us);
 /* A session has ended: what it took is free again, so a pause for want of it is over. */
 void accept_resume(struct listener *l);
 /* The zygote answered. */

@@ -18,6 +18,8 @@ struct child {
 	int conn; /* the connection, until the zygote has answered; then -1 */
 	int gate; /* duplicate of provisiond's end of the session's pair */
 	struct ipport peer, local;
+	uint8_t via[CTL_ID_LEN]; /* jumped: through this connection */
+	bool jumped;
 	struct ipnet source;
 	uint64_t started_us;
 	uint64_t deadline_us; /* SIGKILL then; 0 = never */

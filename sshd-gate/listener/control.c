@@ -220,6 +220,12 @@ static int take_state(void *ctx, struct msg *m, struct err *e)
 	return 0;
 }
 
+static int take_jump(void *ctx, struct msg *m, struct err *e)
+{
+	accept_jump(ctx, fd_take(&m->fds[0]), m->body, clk_now_us());
+	return 0;
+}
+
 /* Announce what this provisiond does not know, as far as its socket has room. */
 static int announce_all(struct listener *l, struct err *e)
 {
@@ -240,6 +246,7 @@ static int read_one(struct listener *l, struct err *e)
 	static const struct msg_route routes[] = {
 		{ CTL_SETTINGS, take_settings },
 		{ CTL_STATE, take_state },
+		{ CTL_JUMP, take_jump },
 	};
 	static const struct msg_table table = { &ctl_proto, routes,
 						sizeof(routes) / sizeof(routes[0]) };
@@ -248,6 +255,7 @@ static int read_one(struct listener *l, struct err *e)
 		struct ctl_settings settings;
 		struct ctl_state state;
 		struct ctl_conn conn;
+		struct ctl_jump jump;
 	} body;
 	struct msg m;
 	int ret = msg_recv(l->control.sock, &ctl_proto, &body, sizeof(body), &m, e);
@@ -293,6 +301,8 @@ int control_announce(struct listener *l, struct child *c, bool resumed, struct e
 
 	m.id.len = CTL_ID_LEN;
 	memcpy(m.id.data, c->id, CTL_ID_LEN);
+	m.via.len = c->jumped ? CTL_ID_LEN : 0;
+	memcpy(m.via.data, c->via, m.via.len);
 	ret = msg_send_fds(l->control.sock, &ctl_proto,
 			   &(struct msg_out){ CTL_CONN, &m, &c->gate, 1 }, e);
 	if (ret == 0)

@@ -48,7 +48,8 @@ struct chan {
 	char *original;            /* SESSION: what a forced command takes the place of, owned */
 	struct init_address *dial; /* DIAL: as above */
 	bool sent;                 /* the request is with ws-init */
-	uint32_t what;             /* enum gate_channel_kind */
+	uint64_t jump_us; /* DIAL: provisiond was asked first and answers until then, 0 = not */
+	uint32_t what;    /* enum gate_channel_kind */
 	bool pty, announced, terminal_text;
 
 	struct out out, err;

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "chan.h"
+#include "jump.h"
 #include "permit.h"
 #include "pump.h"
 #include "remote.h"
@@ -67,6 +68,12 @@ void forward_open_request(struct session *s, struct ssh_message_struct *m)
 	c->open_msg = m;
 	c->what = GATE_CHAN_DIAL;
 	c->state = CHAN_WAITING;
+	if (!jump_begin(s, c))
+		forward_dial_inside(s, c);
+}
+
+void forward_dial_inside(struct session *s, struct chan *c)
+{
 	if (attach_is_ready(s))
 		spawn_submit(s, c);
 	else
@@ -190,7 +197,8 @@ void forward_listen_failed(struct session *s, struct listen *l)
 void forward_fail_waiting(struct session *s)
 {
 	for (uint32_t i = s->nchans; i-- > 0;)
-		if (s->chans[i]->kind == CHAN_DIAL && s->chans[i]->state == CHAN_WAITING)
+		if (s->chans[i]->kind == CHAN_DIAL && s->chans[i]->state == CHAN_WAITING &&
+		    !s->chans[i]->jump_us)
 			forward_dial_failed(s, s->chans[i]);
 	for (size_t i = 0; i < SESSION_LISTENS_MAX; i++)
 		if (s->listens[i].msg)

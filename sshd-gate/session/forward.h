@@ -10,6 +10,9 @@
 void forward_open_request(struct session *s, struct ssh_message_struct *m);
 void forward_global_request(struct session *s, struct ssh_message_struct *m);
 
+/* Have ws-init dial for a channel that waits. */
+void forward_dial_inside(struct session *s, struct chan *c);
+
 void forward_fail_waiting(struct session *s);
 /* ws-init's answers. They own fd. */
 void forward_dialed(struct session *s, struct chan *c, int fd);

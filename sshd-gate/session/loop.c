@@ -23,6 +23,7 @@
 #include "chan.h"
 #include "forward.h"
 #include "idle.h"
+#include "jump.h"
 #include "login.h"
 #include "pump.h"
 #include "readahead.h"
@@ -111,6 +112,7 @@ static int timeout(const struct session *s, uint64_t now)
 	next = earlier(next, s->mute_us);
 	next = earlier(next, s->late_us);
 	next = earlier(next, s->attach_until_us);
+	next = earlier(next, jump_next(s));
 	if (s->welcome.alive_interval_s && s->stage == STAGE_OPEN)
 		next = earlier(next, alive > s->alive_us ? alive : s->alive_us);
 	if (s->stage == STAGE_OPEN)
@@ -212,6 +214,7 @@ static void turn(struct session *s, const struct polls *p)
 		remote_tick(s);
 		chan_settle(s, now);
 		attach_tick(s, now);
+		jump_tick(s, now);
 		transport_keepalive(s, now);
 		idle_tick(s, now);
 		/* Writing may have taken packets in. */

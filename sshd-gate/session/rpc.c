@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "chan.h"
+#include "jump.h"
 #include "login.h"
 #include "permit.h"
 #include "transport.h"
@@ -195,6 +196,13 @@ void rpc_why(struct session *s)
 	(void)ask(s, GATE_WHY, NULL, &e);
 }
 
+int rpc_jump(struct session *s, const struct gate_jump *q)
+{
+	struct err e;
+
+	return ask(s, GATE_JUMP, q, &e);
+}
+
 void rpc_violation(struct session *s)
 {
 	struct gate_violation v = { 0 };
@@ -252,6 +260,7 @@ static void resumed(struct session *s)
 	if (s->auth_type && !s->late_us && rpc_ask_key(s, s->auth_type, &e) < 0)
 		session_end(s, "%s", e.text);
 	attach_again(s);
+	jump_again(s);
 	for (uint32_t i = 0; i < s->nchans; i++) {
 		if (s->chans[i]->announced)
 			rpc_channel(s, s->chans[i], true);
@@ -300,6 +309,9 @@ static void handle(struct session *s, struct msg *m)
 		break;
 	case GATE_REFUSED:
 		attach_refused(s, ((const struct gate_refused *)m->body)->text);
+		break;
+	case GATE_JUMPED:
+		jump_answered(s, m->body, m->nfds ? fd_take(&m->fds[0]) : -1);
 		break;
 	case GATE_BECAUSE:
 		chan_because(s, ((const struct gate_because *)m->body)->text);

@@ -18,6 +18,8 @@ int rpc_attach(struct session *s, bool progress, struct err *e);
 void rpc_why(struct session *s);
 /* At the end of a connection: tell if the client broke the protocol before its login. */
 void rpc_violation(struct session *s);
+/* May this be jumped to? The answer goes to jump_answered(). 0, or -errno: it cannot be asked. */
+int rpc_jump(struct session *s, const struct gate_jump *q);
 /* Tell what became of a channel. Never blocks; lost when provisiond does not listen. */
 void rpc_channel(struct session *s, const struct chan *c, bool open);
 /* The same for a listening socket, and for what was refused (`what`: and why). */
