@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <openssl/evp.h>
+#include <openssl/obj_mac.h>
 #include <openssl/rand.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "lens.h"
 
 #define RECORDS_MAX 16
 
@@ -25,9 +27,17 @@ typedef int (*digest_sign_fn)(EVP_MD_CTX *ctx, unsigned char *sig, size_t *sigle
 typedef int (*rand_bytes_fn)(unsigned char *buf, int num);
 typedef int (*digest_verify_fn)(EVP_MD_CTX *ctx, const unsigned char *sig, size_t siglen,
 				const unsigned char *data, size_t len);
+typedef int (*cipher_update_fn)(EVP_CIPHER_CTX *ctx, unsigned char *out, int *outlen,
+				const unsigned char *in, int len);
+typedef int (*decrypt_final_fn)(EVP_CIPHER_CTX *ctx, unsigned char *out, int *outlen);
+typedef int (*digest_update_fn)(EVP_MD_CTX *ctx, const void *data, size_t len);
 
 /* The process' own context of this file: these functions get no argument of ours. */
 static struct {
+	cipher_update_fn real_update, real_encrypt, real_decrypt;
+	decrypt_final_fn real_decrypt_final;
+	digest_update_fn real_digest_update;
+	unsigned int nested; /* calls of libcrypto to itself are not libssh's */
 	digest_sign_fn real_sign;
 	digest_verify_fn real_verify;
 	rand_bytes_fn real_random;
@@ -42,25 +52,33 @@ static struct {
 	size_t budget; /* packets that may still be made, 0 = not counting */
 } self = { .socket = -1 };
 
-/* The libcrypto function that ours hides. */
-static void *real(const char *name)
+/* The function that ours hides, into a pointer of any function type. */
+static bool find(const char *name, void *out)
 {
 	void *f = dlsym(RTLD_NEXT, name);
 
+	memcpy(out, &f, sizeof(f));
 	return f;
 }
 
 int interpose_setup(void)
 {
-	void *sign = real("EVP_DigestSign"), *verify = real("EVP_DigestVerify");
-	void *random = real("RAND_bytes");
+	bool all = find("EVP_DigestSign", &self.real_sign) &&
+		   find("EVP_DigestVerify", &self.real_verify) &&
+		   find("RAND_bytes", &self.real_random) &&
+		   find("EVP_CipherUpdate", &self.real_update) &&
+		   find("EVP_EncryptUpdate", &self.real_encrypt) &&
+		   find("EVP_DecryptUpdate", &self.real_decrypt) &&
+		   find("EVP_DecryptFinal", &self.real_decrypt_final) &&
+		   find("EVP_DigestSignUpdate", &self.real_digest_update);
 
-	if (!sign || !verify || !random)
-		return -ENOSYS;
-	memcpy(&self.real_sign, &sign, sizeof(sign));
-	memcpy(&self.real_verify, &verify, sizeof(verify));
-	memcpy(&self.real_random, &random, sizeof(random));
-	return 0;
+	return all ? 0 : -ENOSYS;
+}
+
+/* Whoever calls before the start of main, or in a test that has no set-up. */
+static bool is_set_up(void)
+{
+	return self.real_digest_update || interpose_setup() == 0;
 }
 
 void interpose_hook(interpose_sign_fn sign, void *ctx)
@@ -184,9 +202,74 @@ int RAND_bytes(unsigned char *buf, int num)
 		log_warn("client asked for packets too small to be served: connection dropped");
 		_exit(1);
 	}
-	if (!self.real_random && interpose_setup() < 0)
+	return is_set_up() ? self.real_random(buf, num) : 0;
+}
+
+/* libssh's ciphers. lens.c has the order of the calls. */
+int EVP_EncryptUpdate(EVP_CIPHER_CTX *ctx, unsigned char *out, int *outlen, const unsigned char *in,
+		      int len)
+{
+	if (!is_set_up())
 		return 0;
-	return self.real_random(buf, num);
+	if (len > 0 && !self.nested)
+		lens_encrypting(ctx, in, (size_t)len);
+	return self.real_encrypt(ctx, out, outlen, in, len);
+}
+
+int EVP_DecryptUpdate(EVP_CIPHER_CTX *ctx, unsigned char *out, int *outlen, const unsigned char *in,
+		      int len)
+{
+	int ok = is_set_up() ? self.real_decrypt(ctx, out, outlen, in, len) : 0;
+
+	if (ok == 1 && len > 0 && !self.nested)
+		lens_decrypted(ctx, out, in, (size_t)len);
+	return ok;
+}
+
+/* chacha20-poly1305, both ways. Of other ciphers it is libcrypto itself that calls, for its random numbers. */
+int EVP_CipherUpdate(EVP_CIPHER_CTX *ctx, unsigned char *out, int *outlen, const unsigned char *in,
+		     int len)
+{
+	bool packet = len > 0 && EVP_CIPHER_CTX_get_nid(ctx) == NID_chacha20;
+	bool encrypting = EVP_CIPHER_CTX_is_encrypting(ctx);
+	int ok;
+
+	if (!is_set_up())
+		return 0;
+	if (packet && encrypting)
+		lens_encrypting(ctx, in, (size_t)len);
+	/* The real one calls one of the two above. */
+	self.nested++;
+	ok = self.real_update(ctx, out, outlen, in, len);
+	self.nested--;
+	if (packet && !encrypting && ok == 1)
+		lens_decrypted(ctx, out, in, (size_t)len);
+	return ok;
+}
+
+/* AES-GCM: the tag. Some builds of libssh take only a negative result for a failure (CVE-2026-59847). */
+int EVP_DecryptFinal(EVP_CIPHER_CTX *ctx, unsigned char *out, int *outlen)
+{
+	int ok = is_set_up() ? self.real_decrypt_final(ctx, out, outlen) : 0;
+
+	if (ok != 1)
+		return -1;
+	lens_authentic(ctx);
+	return 1;
+}
+
+/* HMAC. The buffer is libssh's packet, which it may write to. */
+int EVP_DigestSignUpdate(EVP_MD_CTX *ctx, const void *data, size_t len)
+{
+	int ok;
+
+	if (!is_set_up())
+		return 0;
+	lens_digesting(data, len);
+	ok = self.real_digest_update(ctx, data, len);
+	if (ok == 1)
+		lens_digested((uint8_t *)(uintptr_t)data, len);
+	return ok;
 }
 
 /* An empty set: libssh then answers the request with a plain failure. Layout of gss_OID_set_desc (RFC 2744, 6). */

@@ -3,7 +3,8 @@
  * Functions of libcrypto, libc and libgssapi that this program defines itself, so that libssh, which calls them through
  * the dynamic symbol table, calls ours.  EVP_DigestSign: the host key is not here, a hook asks provisiond.
  * EVP_DigestVerify: a hook keeps signature and algorithm for provisiond, which alone decides.  send: never blocks.
- * RAND_bytes: counts packets.  gss_indicate_mechs: GSSAPI has no mechanism, so no Kerberos code runs before the login.
+ * RAND_bytes: counts packets.  The ciphers and EVP_DigestSignUpdate: show each packet to the lens.
+ * gss_indicate_mechs: GSSAPI has no mechanism, so no Kerberos code runs before the login.
  */
 #pragma once
 #include <stdbool.h>

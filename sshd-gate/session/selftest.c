@@ -2,7 +2,9 @@
 /*
  * See selftest.h.  The server side loads a host key without its secret, as a session does; only the interposed
  * EVP_DigestSign can make the signature that the client side then checks with the real EVP_DigestVerify.  The client
- * logs in with a good key; the hook must have recorded exactly that signature.  Zygote, before the sandbox.
+ * logs in with a good key; the hook must have recorded exactly that signature.  Then one packet is rewritten in each
+ * direction: terminal modes must reach the server, and an "exit status" must reach the client as something else.
+ * Zygote, before the sandbox.
  */
 #include "selftest.h"
 
@@ -17,14 +19,21 @@
 
 #include "base/clk.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "blob.h"
 #include "interpose.h"
+#include "lens.h"
+#include "lens_rewrite.h"
 #include "transport.h"
 
-#define LIMIT_US 10000000
+#define LIMIT_US      10000000
+#define LENS_LIMIT_US 2000000
+#define COLS          132
 
 struct both {
 	ssh_session server, client;
+	ssh_channel here, there; /* one session channel: the server's end and the client's */
+	bool modes_seen, eow_seen;
 	ssh_key user;              /* the client's key */
 	uint8_t seed[32], pub[32]; /* host key */
 	bool keyed, connected, verified;
@@ -106,18 +115,31 @@ static int client_step(struct both *b)
 	return rc == SSH_AUTH_SUCCESS;
 }
 
+/* Between these two, libssh's calls are the server's. */
+static void server_begins(struct both *b)
+{
+	interpose_hook(sign, b);
+	lens_switch(true);
+}
+
+static void server_ends(void)
+{
+	interpose_hook(NULL, NULL);
+	lens_switch(false);
+}
+
 static int step(struct both *b)
 {
 	int rc = SSH_OK;
 
-	interpose_hook(sign, b);
+	server_begins(b);
 	if (!b->keyed) {
 		rc = ssh_handle_key_exchange(b->server);
 		b->keyed = rc == SSH_OK;
 	} else {
 		serve(b);
 	}
-	interpose_hook(NULL, NULL);
+	server_ends();
 	return rc == SSH_ERROR ? -EPROTO : client_step(b);
 }
 
@@ -128,7 +150,6 @@ static int handshake(struct both *b, struct err *e)
 
 	while (!ret && clk_now_us() < until)
 		ret = step(b);
-	interpose_hook(NULL, NULL);
 	if (ret < 0)
 		return err_set(e, EPROTO,
 			       "test 'handshake with self': client says '%s', server '%s'",
@@ -165,14 +186,75 @@ static int prove(struct both *b, struct err *e)
 	return ret;
 }
 
+/* The server's side: accept a channel, look at its terminal, say "eow". */
+static void lens_server(struct both *b)
+{
+	uint8_t modes[LENS_REWRITE_MODES_MAX];
+	uint32_t width;
+	ssh_message m;
+
+	while ((m = ssh_message_get(b->server))) {
+		if (ssh_message_type(m) == SSH_REQUEST_CHANNEL_OPEN) {
+			b->here = ssh_message_channel_request_open_reply_accept(m);
+		} else if (ssh_message_subtype(m) == SSH_CHANNEL_REQUEST_PTY) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+			width = (uint32_t)ssh_message_channel_request_pty_width(m);
+#pragma GCC diagnostic pop
+			b->modes_seen = lens_modes(&width, modes) && width == COLS;
+			ssh_message_channel_request_reply_success(m);
+			(void)ssh_channel_request_send_exit_status(b->here,
+								   LENS_REWRITE_EOW_STATUS);
+		} else {
+			ssh_message_reply_default(m);
+		}
+		ssh_message_free(m);
+	}
+}
+
+/* The client's: libssh queues a request that it does not know, and handles an exit status by itself. */
+static void lens_client(struct both *b)
+{
+	ssh_message m;
+
+	if (!ssh_channel_is_open(b->there))
+		(void)ssh_channel_open_session(b->there);
+	else
+		(void)ssh_channel_request_pty_size(b->there, "vt100", COLS, 24);
+	while ((m = ssh_message_get(b->client))) {
+		b->eow_seen |= ssh_message_type(m) == SSH_REQUEST_CHANNEL;
+		ssh_message_free(m);
+	}
+}
+
+/* Does the lens work both ways with this libssh? */
+static bool lens_works(struct both *b)
+{
+	uint64_t until = clk_now_us() + LENS_LIMIT_US;
+
+	b->there = ssh_channel_new(b->client);
+	while (b->there && !b->eow_seen && clk_now_us() < until) {
+		server_begins(b);
+		lens_server(b);
+		server_ends();
+		lens_client(b);
+	}
+	return b->modes_seen && b->eow_seen;
+}
+
 int selftest_run(struct err *e)
 {
 	struct both b = { 0 };
 	int ret = interpose_setup();
+	bool lens = false;
 
 	if (ret < 0)
 		return err_ret(e, ret, "find 'EVP_DigestSign'");
 	ret = prove(&b, e);
+	lens = !ret && lens_works(&b);
+	if (!ret && !lens)
+		log_warn("libssh's packets cannot be rewritten (another library or build): unix "
+			 "sockets are not forwarded, terminal modes not set");
 	ssh_key_free(b.user);
 	if (b.client)
 		ssh_disconnect(b.client);
@@ -181,5 +263,6 @@ int selftest_run(struct err *e)
 		ssh_disconnect(b.server);
 	ssh_free(b.server);
 	explicit_bzero(&b, sizeof(b));
+	lens_reset(lens);
 	return ret;
 }

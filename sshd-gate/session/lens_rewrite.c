@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * See lens_rewrite.h.  Session process, on every packet that libssh decrypts or is about to encrypt, so the first thing
+ * each function does is to look at the type.  The marks contain no NUL and begin with a byte that no host name, path of
+ * a login or signal begins with.  Lengths of the names of both forms differ so that a mark fills the difference.
+ */
+#include "lens_rewrite.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define MSG_USERAUTH_REQUEST 50
+#define MSG_GLOBAL_REQUEST   80
+#define MSG_CHANNEL_OPEN     90
+#define MSG_CHANNEL_REQUEST  98
+
+#define MARK      1  /* first byte of every mark */
+#define OPEN_IDS  12 /* channel, window, packet size */
+#define WIDTH_MAX 65535
+
+#define LEN(s) (sizeof(s) - 1)
+
+struct text {
+	uint8_t *p;
+	uint32_t len;
+};
+
+/* What was not read yet. */
+struct cut {
+	uint8_t *p;
+	size_t left;
+};
+
+static uint32_t u32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static uint8_t *put_u32(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 24);
+	p[1] = (uint8_t)(v >> 16);
+	p[2] = (uint8_t)(v >> 8);
+	p[3] = (uint8_t)v;
+	return p + 4;
+}
+
+static uint8_t *put_text(uint8_t *p, const char *s, size_t n)
+{
+	p = put_u32(p, (uint32_t)n);
+	memcpy(p, s, n);
+	return p + n;
+}
+
+static bool skip(struct cut *c, size_t n)
+{
+	if (c->left < n)
+		return false;
+	c->p += n;
+	c->left -= n;
+	return true;
+}
+
+static bool take(struct cut *c, struct text *t)
+{
+	if (c->left < 4 || u32(c->p) > c->left - 4)
+		return false;
+	t->len = u32(c->p);
+	t->p = c->p + 4;
+	return skip(c, 4 + (size_t)t->len);
+}
+
+static bool is(const struct text *t, const char *s)
+{
+	return t->len == strlen(s) && memcmp(t->p, s, t->len) == 0;
+}
+
+static bool has_nul(const struct text *t)
+{
+	return t->len && memchr(t->p, 0, t->len);
+}
+
+/* A host that libssh would cut, or a mark of ours out of a client's mouth. */
+static bool is_foul(const struct text *t)
+{
+	return has_nul(t) || (t->len && t->p[0] == MARK);
+}
+
+/* Make a request unknown to libssh, which then refuses it. */
+static void spoil(const struct text *name)
+{
+	if (name->len)
+		name->p[0] = 0xff;
+}
+
+static void user_request(struct cut c)
+{
+	struct text user;
+
+	if (!take(&c, &user))
+		return;
+	/* Not a name any more, and so refused, instead of the name before the NUL. */
+	for (uint32_t i = 0; i < user.len; i++)
+		if (!user.p[i])
+			user.p[i] = MARK;
+}
+
+/* `p` is the packet behind its type; `name`, want_reply and the path are its content. */
+static void forward_unix(uint8_t *p, const struct text *name, struct cut c, const char *plain)
+{
+	uint8_t want = c.left ? c.p[0] : 0;
+	struct text path;
+
+	if (!skip(&c, 1) || !take(&c, &path) || c.left || !path.len || has_nul(&path)) {
+		spoil(name);
+		return;
+	}
+	memmove(p + 4 + strlen(plain) + 1 + 4 + LEN(LENS_REWRITE_UNIX), path.p, path.len);
+	p = put_text(p, plain, strlen(plain));
+	*p++ = want;
+	p = put_u32(p, (uint32_t)LEN(LENS_REWRITE_UNIX) + path.len);
+	memcpy(p, LENS_REWRITE_UNIX, LEN(LENS_REWRITE_UNIX));
+	(void)put_u32(p + LEN(LENS_REWRITE_UNIX) + path.len, 1);
+}
+
+static void no_more(uint8_t *p, const struct cut *c)
+{
+	uint8_t want = c->left ? c->p[0] : 0;
+
+	if (c->left != 1)
+		return;
+	p = put_text(p, "tcpip-forward", LEN("tcpip-forward"));
+	*p++ = want;
+	p = put_text(p, LENS_REWRITE_NO_MORE, LEN(LENS_REWRITE_NO_MORE));
+	(void)put_u32(p, 1);
+}
+
+static void global_request(struct cut c)
+{
+	uint8_t *p = c.p;
+	struct text name, host;
+
+	if (!take(&c, &name))
+		return;
+	if (has_nul(&name))
+		spoil(&name);
+	else if (is(&name, "streamlocal-forward@openssh.com"))
+		forward_unix(p, &name, c, "tcpip-forward");
+	else if (is(&name, "cancel-streamlocal-forward@openssh.com"))
+		forward_unix(p, &name, c, "cancel-tcpip-forward");
+	else if (is(&name, "no-more-sessions@openssh.com"))
+		no_more(p, &c);
+	else if (is(&name, "tcpip-forward") || is(&name, "cancel-tcpip-forward"))
+		if (skip(&c, 1) && take(&c, &host) && is_foul(&host))
+			spoil(&name);
+}
+
+/* The originator and its port stay where they are. */
+static void open_unix(uint8_t *p, const struct text *name, struct cut c)
+{
+	uint8_t ids[OPEN_IDS];
+	struct text path, from;
+
+	if (!skip(&c, OPEN_IDS) || !take(&c, &path) || !take(&c, &from) || c.left != 4 ||
+	    !path.len || has_nul(&path)) {
+		spoil(name);
+		return;
+	}
+	memcpy(ids, name->p + name->len, OPEN_IDS);
+	p = put_text(p, "direct-tcpip", LEN("direct-tcpip"));
+	memmove(p + OPEN_IDS + 4 + LEN(LENS_REWRITE_UNIX), path.p, path.len);
+	memcpy(p, ids, OPEN_IDS);
+	p = put_u32(p + OPEN_IDS, (uint32_t)LEN(LENS_REWRITE_UNIX) + path.len);
+	memcpy(p, LENS_REWRITE_UNIX, LEN(LENS_REWRITE_UNIX));
+	(void)put_u32(p + LEN(LENS_REWRITE_UNIX) + path.len, 1);
+}
+
+static void channel_open(struct cut c)
+{
+	uint8_t *p = c.p;
+	struct text name, host;
+
+	if (!take(&c, &name))
+		return;
+	if (has_nul(&name))
+		spoil(&name);
+	else if (is(&name, "direct-streamlocal@openssh.com"))
+		open_unix(p, &name, c);
+	else if (is(&name, "direct-tcpip"))
+		if (skip(&c, OPEN_IDS) && take(&c, &host) && is_foul(&host))
+			spoil(&name);
+}
+
+static void keep_modes(uint8_t *width, const struct text *t, struct lens_rewrite_modes *m)
+{
+	uint32_t cols = u32(width), n = t->len;
+	uint16_t ticket = m->last < 0x7fff ? (uint16_t)(m->last + 1) : 1;
+	size_t i = ticket % LENS_REWRITE_TICKETS;
+
+	if (n > sizeof(m->kept[i].data))
+		n = sizeof(m->kept[i].data);
+	if (n)
+		memcpy(m->kept[i].data, t->p, n);
+	m->kept[i].len = n;
+	m->kept[i].ticket = m->last = ticket;
+	if (cols > WIDTH_MAX)
+		cols = WIDTH_MAX;
+	(void)put_u32(width, (uint32_t)ticket << 16 | cols);
+}
+
+uint32_t lens_rewrite_modes_of(const struct lens_rewrite_modes *m, uint32_t *width, uint8_t *out)
+{
+	uint32_t ticket = *width >> 16;
+	size_t i = ticket % LENS_REWRITE_TICKETS;
+
+	*width &= WIDTH_MAX;
+	if (!ticket || m->kept[i].ticket != ticket)
+		return 0;
+	memcpy(out, m->kept[i].data, m->kept[i].len);
+	return m->kept[i].len;
+}
+
+static void pty_request(const struct text *name, struct cut c, struct lens_rewrite_modes *m)
+{
+	struct text term, modes;
+	uint8_t *width;
+
+	if (!take(&c, &term))
+		return;
+	width = c.p;
+	if (has_nul(&term))
+		spoil(name);
+	else if (skip(&c, 16) && take(&c, &modes))
+		keep_modes(width, &modes, m);
+}
+
+/* Requests whose strings must hold no NUL. */
+static void check_strings(const struct text *name, struct cut c)
+{
+	static const struct {
+		const char *name;
+		unsigned int before, strings; /* bytes before the first */
+	} rows[] = {
+		{ "exec", 0, 1 }, { "subsystem", 0, 1 }, { "env", 0, 2 }, { "x11-req", 1, 2 }
+	};
+	struct text t;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!is(name, rows[i].name))
+			continue;
+		(void)skip(&c, rows[i].before);
+		for (unsigned int k = 0; k < rows[i].strings && take(&c, &t); k++)
+			if (has_nul(&t))
+				spoil(name);
+		return;
+	}
+}
+
+static void channel_request(struct cut c, struct lens_rewrite_modes *m)
+{
+	struct text name, signal;
+	uint8_t *p = c.p + 4;
+
+	if (!skip(&c, 4) || !take(&c, &name) || !skip(&c, 1))
+		return;
+	if (has_nul(&name)) {
+		spoil(&name);
+	} else if (is(&name, "eow@openssh.com") && !c.left) {
+		p = put_text(p, "signal", LEN("signal"));
+		*p++ = 0;
+		(void)put_text(p, LENS_REWRITE_EOW, LEN(LENS_REWRITE_EOW));
+	} else if (is(&name, "signal")) {
+		if (take(&c, &signal) && is_foul(&signal))
+			spoil(&name);
+	} else if (is(&name, "pty-req")) {
+		pty_request(&name, c, m);
+	} else {
+		check_strings(&name, c);
+	}
+}
+
+void lens_rewrite_in(uint8_t *p, size_t len, struct lens_rewrite_modes *modes)
+{
+	struct cut c = { p + 1, len - 1 };
+
+	if (!len)
+		return;
+	switch (p[0]) {
+	case MSG_USERAUTH_REQUEST:
+		user_request(c);
+		break;
+	case MSG_GLOBAL_REQUEST:
+		global_request(c);
+		break;
+	case MSG_CHANNEL_OPEN:
+		channel_open(c);
+		break;
+	case MSG_CHANNEL_REQUEST:
+		channel_request(c, modes);
+		break;
+	default:
+		break;
+	}
+}
+
+static void open_out(struct cut c)
+{
+	static const char type[] = "forwarded-streamlocal@openssh.com";
+	uint8_t ids[OPEN_IDS], *p = c.p;
+	struct text name, host, from;
+	uint32_t mark = LEN(LENS_REWRITE_UNIX_OUT), n;
+
+	if (!take(&c, &name) || !is(&name, "forwarded-tcpip") || !skip(&c, OPEN_IDS) ||
+	    !take(&c, &host) || !skip(&c, 4) || !take(&c, &from) || c.left != 4)
+		return;
+	if (host.len < mark || memcmp(host.p, LENS_REWRITE_UNIX_OUT, mark) || from.len)
+		return;
+	n = host.len - mark;
+	memcpy(ids, name.p + name.len, OPEN_IDS);
+	memmove(p + 4 + LEN(type) + OPEN_IDS + 4, host.p + mark, n);
+	p = put_text(p, type, LEN(type));
+	memcpy(p, ids, OPEN_IDS);
+	p = put_u32(p + OPEN_IDS, n);
+	(void)put_u32(p + n, 0);
+}
+
+static void request_out(struct cut c)
+{
+	uint8_t *p = c.p + 4;
+	struct text name;
+
+	if (!skip(&c, 4) || !take(&c, &name) || !is(&name, "exit-status") || c.left != 5 ||
+	    u32(c.p + 1) != LENS_REWRITE_EOW_STATUS)
+		return;
+	p = put_text(p, "eow@openssh.com", LEN("eow@openssh.com"));
+	*p = 0;
+}
+
+void lens_rewrite_out(uint8_t *p, size_t len)
+{
+	struct cut c = { p + 1, len - 1 };
+
+	if (len && p[0] == MSG_CHANNEL_OPEN)
+		open_out(c);
+	else if (len && p[0] == MSG_CHANNEL_REQUEST)
+		request_out(c);
+}
