@@ -171,30 +171,71 @@ int blob_ecdsa(const uint8_t *der, size_t der_len, uint8_t *out, size_t cap, uin
 	return w.full ? -ENOBUFS : 0;
 }
 
-const char *blob_probe_alg(const char *type)
+#define CERT_SUFFIX "-cert-v01@openssh.com"
+
+static bool is_cert(const char *type)
 {
-	return strcmp(type, "ssh-rsa") == 0 ? "rsa-sha2-512" : type;
+	size_t n = strlen(type), suffix = strlen(CERT_SUFFIX);
+
+	return n > suffix && strcmp(type + n - suffix, CERT_SUFFIX) == 0;
 }
 
-static const char *algorithm(const char *type, int bits)
+static bool starts(const char *s, const char *with)
 {
-	if (strcmp(type, "ssh-rsa"))
-		return type;
+	return strncmp(s, with, strlen(with)) == 0;
+}
+
+/* The type of the key itself: without the certificate's suffix; names of security keys have a domain of their own. */
+static int plain_type(const char *type, char *out, size_t cap)
+{
+	if (!is_cert(type))
+		return str_copy(out, cap, type);
+	return str_format(out, cap, "%.*s%s", (int)(strlen(type) - strlen(CERT_SUFFIX)), type,
+			  starts(type, "sk-") ? "@openssh.com" : "");
+}
+
+const char *blob_probe_alg(const char *type)
+{
+	if (strcmp(type, "ssh-rsa") == 0)
+		return "rsa-sha2-512";
+	return strcmp(type, "ssh-rsa" CERT_SUFFIX) == 0 ? "rsa-sha2-512" CERT_SUFFIX : type;
+}
+
+/* The signature's own name: of a plain key, RSA's by the digest. */
+static const char *algorithm(const char *plain, int bits)
+{
+	if (strcmp(plain, "ssh-rsa"))
+		return plain;
 	return bits == 512 ? "rsa-sha2-512" : bits == 256 ? "rsa-sha2-256" : "ssh-rsa";
+}
+
+/* The name in the request, which for a certificate is another one. */
+static int request_alg(const char *type, const char *name, struct gate_key *k)
+{
+	bool rsa = strcmp(type, "ssh-rsa" CERT_SUFFIX) == 0;
+
+	if (!is_cert(type))
+		return str_copy(k->alg, sizeof(k->alg), name);
+	return str_format(k->alg, sizeof(k->alg), "%s%s", rsa ? name : type,
+			  rsa ? CERT_SUFFIX : "");
 }
 
 int blob_signature(const char *type, const struct interpose_record *r, struct gate_key *k)
 {
-	const char *name = algorithm(type, r->digest_bits);
+	char plain[64];
+	const char *name;
 	struct writer w = { k->sig.data, sizeof(k->sig.data), 0, false };
 	uint8_t ints[256];
 	uint32_t n;
 	int ret;
 
-	if (str_copy(k->alg, sizeof(k->alg), name) < 0)
+	if (plain_type(type, plain, sizeof(plain)) < 0)
+		return -ENOBUFS;
+	name = algorithm(plain, r->digest_bits);
+	if (request_alg(type, name, k) < 0)
 		return -ENOBUFS;
 	put_text(&w, name);
-	if (strncmp(type, "ecdsa-sha2-", 11) == 0 || strncmp(type, "sk-ecdsa-", 9) == 0) {
+	if (starts(type, "ecdsa-sha2-") || starts(type, "sk-ecdsa-")) {
 		ret = blob_ecdsa(r->sig, r->sig_len, ints, sizeof(ints), &n);
 		if (ret < 0)
 			return ret;
@@ -203,7 +244,7 @@ int blob_signature(const char *type, const struct interpose_record *r, struct ga
 		put_string(&w, r->sig, r->sig_len);
 	}
 	/* What a security key signs: application hash, flags, counter, message hash (PROTOCOL.u2f of OpenSSH). */
-	if (strncmp(type, "sk-", 3) == 0) {
+	if (starts(type, "sk-")) {
 		if (r->data_len != 69)
 			return -EBADMSG;
 		put(&w, r->data + 32, 5);

@@ -21,7 +21,7 @@ int blob_key_type(const uint8_t *key, size_t len, char *out, size_t cap);
 
 /*
  * Fill in name and signature of k (rsa: the name follows the digest that was used) from a recorded verification with a
- * key of type `type`. 0, -EBADMSG or -ENOBUFS.
+ * key of type `type`, which may be a certificate's: then the name is too, but the signature inside bears the key's. 0, -EBADMSG or -ENOBUFS.
  */
 int blob_signature(const char *type, const struct interpose_record *r, struct gate_key *k);
 

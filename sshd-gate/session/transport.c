@@ -23,9 +23,14 @@
 #include "readahead.h"
 #include "rpc.h"
 
+/* libssh leaves out what it does not know (0.10: certificates of sk-ssh-ed25519). */
 #define USER_KEY_TYPES                                                                             \
 	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,"    \
-	"rsa-sha2-256"
+	"rsa-sha2-256,sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,"              \
+	"ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,"               \
+	"ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521-cert-v01@openssh.com,"       \
+	"rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com,"                     \
+	"sk-ssh-ed25519-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256-cert-v01@openssh.com"
 #define READ_SIZE  4096      /* of libssh: a shorter read means that the socket is dry */
 #define UNSENT_MAX (1 << 20) /* stop reading while the client takes no answers */
 #define LINGER_MS  1000
