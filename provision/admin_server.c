@@ -11,11 +11,11 @@
 
 #include "admin_client.h"
 #include "admin_rows.h"
+#include "admin_sessions.h"
 #include "audit.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "proto/admin.h"
-#include "sessions.h"
 
 #define CLIENTS_MAX    64
 #define OPERATIONS_MAX 4096 /* per client: `sshbay destroy` names many at once */
@@ -44,6 +44,7 @@ struct admin_server {
 union admin_body {
 	struct admin_name name;
 	struct admin_operate operate;
+	struct admin_kick kick;
 };
 
 /* --- requests --- */
@@ -214,33 +215,32 @@ struct row_ctx {
 	const struct admin_name *req;
 };
 
-static void send_session(void *ctx, const struct session_info *s)
-{
-	const struct row_ctx *r = ctx;
-	struct admin_session row = {
-		.tag = r->req->tag, .since = s->since, .pid = s->pid, .channels = s->channels
-	};
-
-	if (r->req->name[0] && strcmp(r->req->name, s->workspace))
-		return;
-	str_copy(row.id, sizeof(row.id), s->id);
-	str_copy(row.user, sizeof(row.user), s->user);
-	str_copy(row.workspace, sizeof(row.workspace), s->workspace);
-	str_copy(row.peer, sizeof(row.peer), s->peer);
-	str_copy(row.local, sizeof(row.local), s->local);
-	str_copy(row.fingerprint, sizeof(row.fingerprint), s->fingerprint);
-	str_copy(row.kinds, sizeof(row.kinds), s->kinds);
-	admin_client_send(r->client, ADMIN_SESSION, &row, sizeof(row), -1);
-}
-
 static int answer_sessions(void *ctx, struct msg *m, struct err *e)
 {
 	struct row_ctx r = { ctx, m->body };
 
 	if (r.req->name[0] && !named(r.client, "list sessions of", r.req))
 		return 0;
-	sessions_each(send_session, &r);
+	admin_sessions_send(r.client, r.req->tag, r.req->name);
 	admin_client_done(r.client, r.req->tag, "");
+	return 0;
+}
+
+static int answer_kick(void *ctx, struct msg *m, struct err *e)
+{
+	const struct admin_kick *req = m->body;
+	struct admin_client *c = ctx;
+	const struct admin_daemon *d = &c->server->daemon;
+	char text[128];
+	struct err why = { 0 };
+	int n = d->kick(d->ctx, req->who, req->message, &why);
+
+	if (n < 0) {
+		admin_client_failed(c, req->tag, -n, why.text);
+		return 0;
+	}
+	str_format(text, sizeof(text), "told %d connection%s to leave", n, n == 1 ? "" : "s");
+	admin_client_done(c, req->tag, text);
 	return 0;
 }
 
@@ -347,6 +347,7 @@ static const struct msg_route routes[] = {
 	{ ADMIN_ENTER, answer_enter },   { ADMIN_SESSIONS, answer_sessions },
 	{ ADMIN_LEASES, answer_leases }, { ADMIN_EVENTS, answer_events },
 	{ ADMIN_RELOAD, answer_reload }, { ADMIN_STATUS, answer_status },
+	{ ADMIN_KICK, answer_kick },
 };
 static const struct msg_table table = { &admin_proto, routes, sizeof(routes) / sizeof(routes[0]) };
 

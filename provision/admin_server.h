@@ -14,6 +14,8 @@ struct admin_daemon {
 	void *ctx;
 	/* Load the configuration again; text gets the outcome in words. 0 or -errno. */
 	int (*reload)(void *ctx, char *text, size_t size);
+	/* As gate_server_kick. */
+	int (*kick)(void *ctx, const char *who, const char *message, struct err *e);
 	void (*status)(void *ctx, char *text, size_t size);
 };
 

@@ -393,6 +393,11 @@ int ctl_server_reload(struct ctl_server *c, struct err *e)
 	return ret;
 }
 
+int ctl_server_kick(struct ctl_server *c, const char *who, const char *message, struct err *e)
+{
+	return gate_server_kick(c->gate, who, message, e);
+}
+
 void ctl_server_free(struct ctl_server *c)
 {
 	if (!c)

@@ -19,4 +19,6 @@ int ctl_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostkey
  * failure the old sockets stay in use.
  */
 int ctl_server_reload(struct ctl_server *c, struct err *e);
+/* gate_server_kick. */
+int ctl_server_kick(struct ctl_server *c, const char *who, const char *message, struct err *e);
 void ctl_server_free(struct ctl_server *c);

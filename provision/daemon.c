@@ -315,9 +315,18 @@ static int host_up(void *ctx, struct err *e)
 	return hostnet_up(ctx, e);
 }
 
+static int kick(void *ctx, const char *who, const char *message, struct err *e)
+{
+	struct daemon *d = ctx;
+
+	return ctl_server_kick(d->ctl, who, message, e);
+}
+
 static int start_servers(struct daemon *d, struct err *e)
 {
-	const struct admin_daemon self = { .ctx = d, .reload = reload, .status = status };
+	const struct admin_daemon self = {
+		.ctx = d, .reload = reload, .status = status, .kick = kick
+	};
 	int ret = sd_event_new(&d->loop);
 
 	if (ret < 0)

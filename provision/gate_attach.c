@@ -158,65 +158,6 @@ void gate_attach_end(struct gate_conn *c)
 	gate_server_audit(c, "session.close", "ended", NULL);
 }
 
-static const char *const kind_names[] = {
-	[GATE_CHAN_SHELL] = "shell", [GATE_CHAN_EXEC] = "exec",     [GATE_CHAN_SUBSYSTEM] = "sftp",
-	[GATE_CHAN_DIAL] = "dial",   [GATE_CHAN_LISTEN] = "listen", [GATE_CHAN_AGENT] = "agent",
-	[GATE_CHAN_X11] = "x11",
-};
-#define NKINDS (sizeof(kind_names) / sizeof(kind_names[0]))
-
-static void summarize(struct gate_conn *c)
-{
-	struct session_info *info = &c->saved.info;
-	bool have[NKINDS] = { false };
-	size_t used = 0;
-
-	info->channels = 0;
-	info->kinds[0] = 0;
-	for (unsigned int i = 0; i < GATE_CHANNELS_MAX; i++) {
-		if (!c->channels[i].used)
-			continue;
-		info->channels++;
-		have[c->channels[i].kind] = true;
-	}
-	for (size_t k = 0; k < NKINDS; k++)
-		if (have[k])
-			used += (size_t)snprintf(info->kinds + used, sizeof(info->kinds) - used,
-						 "%s%s", used ? " " : "", kind_names[k]);
-}
-
-/* A notice. More channels than the table holds are not shown; nothing depends on it. */
-int gate_attach_channel(void *ctx, struct msg *m, struct err *e)
-{
-	struct gate_conn *c = ctx;
-	const struct gate_channel *n = m->body;
-	char text[64];
-	int slot = -1;
-
-	for (int i = 0; i < GATE_CHANNELS_MAX; i++) {
-		if (c->channels[i].used && c->channels[i].id == n->id) {
-			slot = i;
-			break;
-		}
-		if (!c->channels[i].used && slot < 0)
-			slot = i;
-	}
-	if (slot >= 0) {
-		c->channels[slot].used = n->event == GATE_CHAN_OPENED;
-		c->channels[slot].id = n->id;
-		c->channels[slot].kind = (uint8_t)n->kind;
-		summarize(c);
-	}
-	if (n->event == GATE_CHAN_OPENED)
-		(void)str_format(text, sizeof(text), "%s", kind_names[n->kind]);
-	else
-		(void)str_format(text, sizeof(text), "%s, status %u", kind_names[n->kind],
-				 n->status);
-	gate_server_audit_limited(c, n->event == GATE_CHAN_OPENED ? "chan.open" : "chan.close",
-				  "ok", text);
-	return 0;
-}
-
 static void explain(struct gate_conn *c, uint64_t kills, char *text, size_t size)
 {
 	struct workspace *ws = workspace_find(c->g->reg, c->saved.info.workspace);

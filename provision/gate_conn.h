@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One SSH connection in provisiond, shared by the three files that serve it: gate_server.c (life and events),
- * gate_auth.c (host signatures, who is authenticated), gate_attach.c (workspace, channels).
+ * One SSH connection in provisiond, shared by the files that serve it: gate_server.c (life and events),
+ * gate_auth.c (host signatures, who is authenticated), gate_attach.c (workspace), gate_channel.c (what it does),
+ * gate_leave.c (its end on request).
  */
 #pragma once
 #include "base/log.h"
@@ -10,7 +11,9 @@
 #include "proto/gate.h"
 #include "sessions.h"
 
-#define GATE_CHANNELS_MAX 256
+#define GATE_CHANNELS_MAX 256 /* listed of one connection */
+
+struct audit_field;
 
 struct gate_server {
 	sd_event *loop;
@@ -49,11 +52,6 @@ struct gate_conn {
 	uint64_t attach_us;        /* when the attach began */
 	uint64_t oom_seen, oom_us; /* kills explained already; when the last one was */
 	bool oom_known;            /* oom_seen is valid */
-	struct {
-		uint32_t id;
-		uint8_t kind;
-		bool used;
-	} channels[GATE_CHANNELS_MAX];
 	uint32_t audit_tokens, audit_lost;
 	uint64_t audit_us;
 	uint32_t turn_messages; /* handled since turn_us */
@@ -69,6 +67,13 @@ void gate_server_audit(struct gate_conn *c, const char *event, const char *resul
 /* As above for what a session can cause at any rate: beyond 100 per second it is only counted. */
 void gate_server_audit_limited(struct gate_conn *c, const char *event, const char *result,
 			       const char *reason);
+/* As above, with fields of its own. */
+struct gate_event {
+	const char *name, *result, *reason;
+	const struct audit_field *more;
+	unsigned int nmore;
+};
+void gate_server_audit_event(struct gate_conn *c, const struct gate_event *ev);
 void gate_server_tell(struct gate_conn *c, enum ctl_state_kind kind);
 /* The session was told to leave; end the connection when it does not. */
 void gate_server_doom(struct gate_conn *c);
@@ -82,8 +87,14 @@ int gate_auth_violation(void *ctx, struct msg *m, struct err *e);
 
 /* gate_attach.c */
 int gate_attach_begin(void *ctx, struct msg *m, struct err *e);
-int gate_attach_channel(void *ctx, struct msg *m, struct err *e);
 int gate_attach_why(void *ctx, struct msg *m, struct err *e);
 /* A connection that had attached before provisiond was restarted. */
 void gate_attach_restore(struct gate_conn *c);
 void gate_attach_end(struct gate_conn *c);
+
+/* gate_channel.c */
+int gate_channel_notice(void *ctx, struct msg *m, struct err *e);
+void gate_channel_forget(struct gate_conn *c);
+
+/* gate_leave.c: end an authenticated connection; its client is told `text`, the audit log `event` and `text`. */
+void gate_leave(struct gate_conn *c, const char *event, const char *text);

@@ -46,12 +46,11 @@ static void tell_penalty(struct gate_conn *c, const char *event)
 		gate_server_tell(c, CTL_VIOLATED);
 }
 
-static void write_line(struct gate_conn *c, const char *event, const char *result,
-		       const char *reason)
+static void write_line(struct gate_conn *c, const struct gate_event *ev)
 {
 	const struct session_info *i = &c->saved.info;
 	char src[IP_TEXT_MAX], dst[IP_TEXT_MAX];
-	struct audit_field f[16];
+	struct audit_field f[24];
 	unsigned int n = 0;
 
 	f[n++] = (struct audit_field)AUDIT_TEXT("conn", i->id);
@@ -65,34 +64,36 @@ static void write_line(struct gate_conn *c, const char *event, const char *resul
 		f[n++] = (struct audit_field)AUDIT_TEXT("via", c->via);
 	if (i->workspace[0])
 		f[n++] = (struct audit_field)AUDIT_TEXT("ws", i->workspace);
-	if (i->fingerprint[0]) {
-		f[n++] = (struct audit_field)AUDIT_TEXT("method", "publickey");
+	if (sessions_method(i)[0])
+		f[n++] = (struct audit_field)AUDIT_TEXT("method", sessions_method(i));
+	if (i->fingerprint[0])
 		f[n++] = (struct audit_field)AUDIT_TEXT("fp", i->fingerprint);
-	}
-	f[n++] = (struct audit_field)AUDIT_TEXT("result", result);
-	if (reason && reason[0])
-		f[n++] = (struct audit_field)AUDIT_TEXT("reason", reason);
+	for (unsigned int k = 0; k < ev->nmore && k < 8; k++)
+		f[n++] = ev->more[k];
+	f[n++] = (struct audit_field)AUDIT_TEXT("result", ev->result);
+	if (ev->reason && ev->reason[0])
+		f[n++] = (struct audit_field)AUDIT_TEXT("reason", ev->reason);
 	if (i->pid)
 		f[n++] = (struct audit_field)AUDIT_NUM("session_pid", i->pid);
 	if (c->audit_lost)
 		f[n++] = (struct audit_field)AUDIT_NUM("suppressed", c->audit_lost);
 	c->audit_lost = 0;
 	f[n++] = (struct audit_field)AUDIT_NUM("dur_ms", (clk_now_us() - c->opened_us) / 1000);
-	audit_write(event, f, n);
+	audit_write(ev->name, f, n);
 }
 
 void gate_server_audit(struct gate_conn *c, const char *event, const char *result,
 		       const char *reason)
 {
 	tell_penalty(c, event);
-	write_line(c, event, result, reason);
+	write_line(c, &(struct gate_event){ event, result, reason, NULL, 0 });
 }
 
-void gate_server_audit_limited(struct gate_conn *c, const char *event, const char *result,
-			       const char *reason)
+void gate_server_audit_event(struct gate_conn *c, const struct gate_event *ev)
 {
 	uint64_t now = clk_now_us(), fresh = (now - c->audit_us) * AUDIT_PER_SECOND / 1000000;
 
+	tell_penalty(c, ev->name);
 	if (fresh) {
 		c->audit_us = now;
 		c->audit_tokens = fresh > AUDIT_BURST - c->audit_tokens
@@ -100,12 +101,17 @@ void gate_server_audit_limited(struct gate_conn *c, const char *event, const cha
 					  : c->audit_tokens + (uint32_t)fresh;
 	}
 	if (c->audit_tokens == 0) {
-		tell_penalty(c, event);
 		c->audit_lost++;
 		return;
 	}
 	c->audit_tokens--;
-	gate_server_audit(c, event, result, reason);
+	write_line(c, ev);
+}
+
+void gate_server_audit_limited(struct gate_conn *c, const char *event, const char *result,
+			       const char *reason)
+{
+	gate_server_audit_event(c, &(struct gate_event){ event, result, reason, NULL, 0 });
 }
 
 void gate_server_tell(struct gate_conn *c, enum ctl_state_kind kind)
@@ -196,7 +202,7 @@ static int receive(struct gate_conn *c, struct err *e)
 	static const struct msg_route routes[] = {
 		{ GATE_SIGN, gate_auth_sign },           { GATE_PROBE, gate_auth_probe },
 		{ GATE_VERIFY, gate_auth_verify },       { GATE_ATTACH, gate_attach_begin },
-		{ GATE_CHANNEL, gate_attach_channel },   { GATE_WHY, gate_attach_why },
+		{ GATE_CHANNEL, gate_channel_notice },   { GATE_WHY, gate_attach_why },
 		{ GATE_VIOLATION, gate_auth_violation }, { GATE_JUMP, gate_jump_ask },
 	};
 	static const struct msg_table table = { &gate_proto, routes,
@@ -294,6 +300,7 @@ static void conn_end(struct gate_conn *c, uint32_t signal, bool timeout)
 	sd_event_source_disable_unref(c->timer);
 	fd_close(&c->fd);
 	hostkey_free(c->key);
+	gate_channel_forget(c);
 	free(c);
 }
 
@@ -592,6 +599,7 @@ void gate_server_free(struct gate_server *g)
 		sd_event_source_disable_unref(c->timer);
 		fd_close(&c->fd);
 		hostkey_free(c->key);
+		gate_channel_forget(c);
 		free(c);
 	}
 	fd_close(&g->sessionsfd);

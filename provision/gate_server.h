@@ -36,5 +36,10 @@ int gate_server_add(struct gate_server *g, const struct ctl_conn *c, int fd, voi
 		    struct err *e);
 /* The listener saw the session process end. */
 void gate_server_closed(struct gate_server *g, const struct ctl_closed *c);
+/*
+ * Tell the connections of this user or workspace, or the one whose id begins so, to leave; those that do not are killed.
+ * How many, -ENOENT or -EEXIST (several begin like that).
+ */
+int gate_server_kick(struct gate_server *g, const char *who, const char *message, struct err *e);
 /* The listener `owner` is gone; its connections live on without one. */
 void gate_server_disown(struct gate_server *g, const void *owner);

@@ -17,11 +17,29 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "base/proc.h"
+#include "proto/gate.h"
 
-#define FILE_MAX 4096
+#define FILE_MAX (4096 + 2 * SESSIONS_KEY_MAX)
 
 /* The list is this file's only state; sessions_each has to find it without a handle. */
 static struct session_info *head;
+
+static const char *const kinds[] = {
+	[GATE_CHAN_SHELL] = "shell", [GATE_CHAN_EXEC] = "exec",     [GATE_CHAN_SUBSYSTEM] = "sftp",
+	[GATE_CHAN_DIAL] = "dial",   [GATE_CHAN_LISTEN] = "listen", [GATE_CHAN_AGENT] = "agent",
+	[GATE_CHAN_X11] = "x11",
+};
+_Static_assert(sizeof(kinds) / sizeof(kinds[0]) == SESSIONS_KINDS, "every kind has a name");
+
+const char *sessions_kind(uint32_t kind)
+{
+	return kind < SESSIONS_KINDS ? kinds[kind] : "?";
+}
+
+const char *sessions_method(const struct session_info *s)
+{
+	return !s->method[0] && s->fingerprint[0] ? "publickey" : s->method;
+}
 
 void sessions_each(void (*fn)(void *ctx, const struct session_info *s), void *ctx)
 {
@@ -89,13 +107,15 @@ static const struct {
 	TEXT("fingerprint", info.fingerprint),
 	TEXT("peer", info.peer),
 	TEXT("local", info.local),
+	TEXT("method", info.method),
+	TEXT("alg", alg),
 #undef TEXT
 };
 #define NTEXTS (sizeof(texts) / sizeof(texts[0]))
 
 int sessions_save(int dirfd, const struct session_saved *s, struct err *e)
 {
-	char buf[FILE_MAX], hash[2 * SESSIONS_HASH_MAX + 1];
+	char buf[FILE_MAX], hash[2 * SESSIONS_HASH_MAX + 1], key[2 * SESSIONS_KEY_MAX + 1];
 	struct path_content c = { .buf = buf, .mode = 0600 };
 	size_t used = 0;
 
@@ -103,10 +123,12 @@ int sessions_save(int dirfd, const struct session_saved *s, struct err *e)
 		used += (size_t)snprintf(buf + used, sizeof(buf) - used, "%s = %s\n", texts[i].key,
 					 (const char *)s + texts[i].offset);
 	str_hex(s->hash, s->hash_len, hash);
+	str_hex(s->key, s->key_len, key);
 	used += (size_t)snprintf(
 		buf + used, sizeof(buf) - used,
-		"session_id = %s\nsince = %llu\npid = %u\nstart = %llu\nend = yes\n", hash,
-		(unsigned long long)s->info.since, s->info.pid, (unsigned long long)s->pid_start);
+		"session_id = %s\nkey = %s\nsince = %llu\npid = %u\nstart = %llu\nend = yes\n",
+		hash, key, (unsigned long long)s->info.since, s->info.pid,
+		(unsigned long long)s->pid_start);
 	/* The texts have fixed sizes that fit; this can only fail when somebody makes them larger. */
 	if (used >= sizeof(buf))
 		return err_set(e, ENAMETOOLONG, "save session '%s': too long", s->info.id);
@@ -119,21 +141,28 @@ static bool take_number(const char *value, uint64_t max, uint64_t *out)
 	return num_u64(value, 0, max, out, NULL) == 0;
 }
 
+static bool take_bytes(const char *hex, uint8_t *out, size_t max, uint32_t *len)
+{
+	size_t n = strlen(hex);
+
+	if (n % 2 || n / 2 > max || !str_unhex(hex, out, n / 2))
+		return false;
+	*len = (uint32_t)(n / 2);
+	return true;
+}
+
 /* One line; false when it is none of ours. */
 static bool take(struct session_saved *s, const char *key, const char *value, bool *end)
 {
-	size_t n = strlen(value);
 	uint64_t v;
 
 	for (size_t i = 0; i < NTEXTS; i++)
 		if (strcmp(key, texts[i].key) == 0)
 			return str_copy((char *)s + texts[i].offset, texts[i].size, value) == 0;
-	if (strcmp(key, "session_id") == 0) {
-		if (n % 2 || n / 2 > SESSIONS_HASH_MAX || !str_unhex(value, s->hash, n / 2))
-			return false;
-		s->hash_len = (uint32_t)(n / 2);
-		return true;
-	}
+	if (strcmp(key, "session_id") == 0)
+		return take_bytes(value, s->hash, sizeof(s->hash), &s->hash_len);
+	if (strcmp(key, "key") == 0)
+		return take_bytes(value, s->key, sizeof(s->key), &s->key_len);
 	if (strcmp(key, "since") == 0)
 		return take_number(value, UINT64_MAX, &s->info.since);
 	if (strcmp(key, "start") == 0)

@@ -11,6 +11,18 @@
 
 #define SESSIONS_ID_LEN   16 /* connection id, raw bytes (CTL_ID_LEN) */
 #define SESSIONS_HASH_MAX 64 /* SSH session id */
+#define SESSIONS_KEY_MAX  8192
+
+/* enum gate_channel_kind, as sessions.c names it. */
+#define SESSIONS_KINDS 7
+
+/* An open channel. */
+struct session_channel {
+	struct session_channel *next;
+	uint32_t id, kind; /* the session's number for it; enum gate_channel_kind */
+	uint64_t since;    /* seconds since the epoch */
+	char what[];       /* forwards: "host:port" or a path, as the session says; not escaped */
+};
 
 /* One connection as `sshbay sessions` shows it. Owned by the connection object; listed while it is added. */
 struct session_info {
@@ -21,11 +33,17 @@ struct session_info {
 	char fingerprint[64];         /* of the key that logged in */
 	uint64_t since;               /* of the login, seconds since the epoch */
 	uint32_t pid;                 /* of the session process, 0 = not known */
+	char method[64];              /* how it logged in: "publickey"; "": by the fingerprint */
 	uint32_t channels;            /* open now */
+	struct session_channel *open; /* these, oldest first; owned by the connection */
 	char kinds[128];              /* "shell exec sftp", each once, in the order of the enum */
 	struct session_info *next;    /* list of sessions.c */
 };
 
+/* "shell", "exec", "sftp", "dial", "listen", "agent", "x11". */
+const char *sessions_kind(uint32_t kind);
+/* "publickey", "publickey,keyboard-interactive", "password". */
+const char *sessions_method(const struct session_info *s);
 /* Call fn for every authenticated connection, oldest first. fn must not add or remove any. */
 void sessions_each(void (*fn)(void *ctx, const struct session_info *s), void *ctx);
 void sessions_add(struct session_info *s);
@@ -41,6 +59,10 @@ struct session_saved {
 	uint8_t hash[SESSIONS_HASH_MAX]; /* SSH session id */
 	uint32_t hash_len;
 	uint64_t pid_start; /* proc_start_time() of pid */
+	/* The key that logged in, to ask again after a reload; len 0: none. */
+	char alg[64];
+	uint8_t key[SESSIONS_KEY_MAX];
+	uint32_t key_len;
 };
 
 /* Open (make 0700) the directory run/sessions. fd or -errno. */

@@ -218,7 +218,9 @@ static void serve_enter(int fd, const struct admin_name *req)
 static void serve_others(int fd, uint32_t type, const struct admin_name *req)
 {
 	struct admin_session s = { .tag = req->tag,
+				   .id = "0123456789abcdef0123456789abcdef",
 				   .user = "alice",
+				   .method = "password",
 				   .workspace = "web",
 				   .peer = "10.0.0.1:999",
 				   .kinds = "shell sftp",
@@ -231,8 +233,15 @@ static void serve_others(int fd, uint32_t type, const struct admin_name *req)
 	struct admin_event ev = { .tag = req->tag,
 				  .line = "{\"ev\":\"x\",\"t\":\"\\u001b\",\"raw\":\"\033\"}" };
 
-	if (type == ADMIN_SESSIONS)
+	struct admin_channel ch = { .tag = req->tag, .kind = "dial", .what = "evil\033[2J:1" };
+
+	if (type == ADMIN_SESSIONS) {
 		answer(fd, ADMIN_SESSION, &s);
+		answer(fd, ADMIN_CHANNEL, &ch);
+		answer(fd, ADMIN_CHANNEL, &ch);
+		strcpy(ch.kind, "shell");
+		answer(fd, ADMIN_CHANNEL, &ch);
+	}
 	if (type == ADMIN_LEASES)
 		answer(fd, ADMIN_LEASE, &l);
 	if (type == ADMIN_EVENTS)
@@ -247,6 +256,7 @@ static void serve(int fd)
 	union {
 		struct admin_name name;
 		struct admin_operate operate;
+		struct admin_kick kick;
 	} body;
 	unsigned int pairs = 0;
 	uint32_t first = 0;
@@ -260,6 +270,10 @@ static void serve(int fd)
 			serve_list(fd, &body.name);
 		else if (m.type == ADMIN_ENTER)
 			serve_enter(fd, &body.name);
+		else if (m.type == ADMIN_KICK)
+			done(fd, body.kick.tag,
+			     strcmp(body.kick.message, "so\nlong") ? "kicked"
+								   : "told 1 connection");
 		else if (m.type == ADMIN_RELOAD)
 			return; /* dies in the middle */
 		else

@@ -191,6 +191,7 @@ static union {
 	struct gate_permit permit;
 	struct gate_prompt prompt;
 	struct gate_jumped jumped;
+	struct gate_leave leave;
 } got;
 static struct msg got_msg;
 static struct gate_permit permitted;

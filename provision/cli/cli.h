@@ -21,11 +21,13 @@ struct cli {
 /* list.c */
 int cli_list(struct cli *c, int argc, char **argv);
 int cli_show(struct cli *c, int argc, char **argv);
-int cli_sessions(struct cli *c, int argc, char **argv);
 int cli_leases(struct cli *c, int argc, char **argv);
 int cli_events(struct cli *c, int argc, char **argv);
 int cli_status(struct cli *c, int argc, char **argv);
 int cli_reload(struct cli *c, int argc, char **argv);
+/* sessions.c */
+int cli_sessions(struct cli *c, int argc, char **argv);
+int cli_kick(struct cli *c, int argc, char **argv);
 /* operate.c */
 int cli_create(struct cli *c, int argc, char **argv);
 int cli_start(struct cli *c, int argc, char **argv);

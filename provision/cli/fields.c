@@ -21,6 +21,10 @@
 	{                                                                                          \
 #name, kind, offsetof(struct admin_session, name), NULL                            \
 	}
+#define C(name, kind)                                                                              \
+	{                                                                                          \
+#name, kind, offsetof(struct admin_channel, name), NULL                            \
+	}
 #define L(name, kind)                                                                              \
 	{                                                                                          \
 #name, kind, offsetof(struct admin_lease, name), NULL                              \
@@ -62,11 +66,17 @@ const struct field fields_workspace[] = {
 	{ NULL, FIELD_TEXT, 0, NULL },
 };
 
+/* `channels` is an array of what follows (sessions.c). */
 const struct field fields_session[] = {
-	S(user, FIELD_TEXT),       S(workspace, FIELD_TEXT),      S(peer, FIELD_TEXT),
-	S(local, FIELD_TEXT),      S(since, FIELD_TIME),          S(pid, FIELD_NUMBER0),
-	S(channels, FIELD_NUMBER), S(kinds, FIELD_LIST),          S(fingerprint, FIELD_TEXT),
-	S(id, FIELD_TEXT),         { NULL, FIELD_TEXT, 0, NULL },
+	S(user, FIELD_TEXT),  S(workspace, FIELD_TEXT),      S(peer, FIELD_TEXT),
+	S(local, FIELD_TEXT), S(since, FIELD_TIME),          S(pid, FIELD_NUMBER0),
+	S(kinds, FIELD_LIST), S(method, FIELD_TEXT),         S(fingerprint, FIELD_TEXT),
+	S(id, FIELD_TEXT),    { NULL, FIELD_TEXT, 0, NULL },
+};
+
+const struct field fields_channel[] = {
+	C(id, FIELD_NUMBER),  C(kind, FIELD_TEXT),           C(what, FIELD_TEXT),
+	C(since, FIELD_TIME), { NULL, FIELD_TEXT, 0, NULL },
 };
 
 const struct field fields_lease[] = {

@@ -26,7 +26,7 @@ struct field {
 };
 
 /* NULL names end them. */
-extern const struct field fields_workspace[], fields_session[], fields_lease[];
+extern const struct field fields_workspace[], fields_session[], fields_channel[], fields_lease[];
 
 /* The value for people: "-" when there is none. Not escaped. Returns buf. */
 const char *field_text(const struct field *f, const void *row, char *buf, size_t size);

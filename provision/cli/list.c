@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The verbs that only ask: list, show, sessions, leases, events, status, reload.  Runs in sshbay.
+ * The verbs that only ask: list, show, leases, events, status, reload.  Runs in sshbay.
  */
 #include "cli.h"
 
@@ -135,32 +135,6 @@ int cli_show(struct cli *c, int argc, char **argv)
 		return cli_usage(argv[0], "needs one workspace");
 	r = cli_name(argv[0], argv[1], req.name);
 	return r ? r : cli_ask(c, ADMIN_LIST, &req, show_workspace, &s);
-}
-
-static void add_session(struct grid *g, const void *row)
-{
-	const struct admin_session *s = row;
-	char since[40], pid[16], channels[16];
-	const char *cells[] = { s->user, s->workspace, s->peer,  s->local,
-				since,   pid,          channels, s->kinds };
-
-	clk_text(s->since, since, sizeof(since));
-	(void)str_format(pid, sizeof(pid), "%" PRIu32, s->pid);
-	(void)str_format(channels, sizeof(channels), "%" PRIu32, s->channels);
-	grid_add(g, cells);
-}
-
-int cli_sessions(struct cli *c, int argc, char **argv)
-{
-	static const char *const heads[] = { "USER", "WORKSPACE", "FROM",  "TO", "SINCE",
-					     "PID",  "CHANNELS",  "KINDS", NULL };
-	struct sink s = { .fields = fields_session,
-			  .grid = { .heads = heads },
-			  .add = add_session };
-	struct admin_name req = { .tag = 1 };
-	int r = optional_name(argc, argv, no_options, &req);
-
-	return r ? r : print_rows(c, ADMIN_SESSIONS, &req, &s);
 }
 
 static void add_lease(struct grid *g, const void *row)

@@ -62,7 +62,16 @@ static const struct msg_field session[] = {
 	STR(admin_session, peer, 0),           STR(admin_session, local, 0),
 	STR(admin_session, fingerprint, 0),    U64(admin_session, since),
 	U32(admin_session, pid, 0, INT32_MAX), U32(admin_session, channels, 0, 0),
-	STR(admin_session, kinds, 0),
+	STR(admin_session, kinds, 0),          STR(admin_session, method, 0),
+};
+static const struct msg_field channel[] = {
+	U32(admin_channel, tag, 0, 0), U32(admin_channel, id, 0, 0), STR(admin_channel, session, 0),
+	STR(admin_channel, kind, 1),   STR(admin_channel, what, 0),  U64(admin_channel, since),
+};
+static const struct msg_field kick[] = {
+	U32(admin_kick, tag, 0, 0),
+	STR(admin_kick, who, 1),
+	STR(admin_kick, message, 0),
 };
 static const struct msg_field lease[] = {
 	U32(admin_lease, tag, 0, 0), STR(admin_lease, kind, 1),   STR(admin_lease, object, 1),
@@ -107,6 +116,10 @@ static const struct msg_row rows[] = {
 	{ ASK(ADMIN_SESSIONS, admin_name, name_, 0, 0, 1,
 	      "connections, of all workspaces or the named one") },
 	{ ANSWER(ADMIN_SESSION, admin_session, session, 0, 0, 1, "one connection") },
+	{ ANSWER(ADMIN_CHANNEL, admin_channel, channel, 0, 0, 1,
+		 "one open channel of the connection before it") },
+	{ ASK(ADMIN_KICK, admin_kick, kick, 0, 0, 1,
+	      "end connections, with a word to their clients") },
 	{ ASK(ADMIN_LEASES, admin_name, name_, 0, 0, 1,
 	      "who holds which address, id range and device") },
 	{ ANSWER(ADMIN_LEASE, admin_lease, lease, 0, 0, 1, "one lease") },

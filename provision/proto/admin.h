@@ -7,6 +7,7 @@
 #pragma once
 #include "base/str.h"
 #include "proto/admin_identity.h"
+#include "proto/admin_session.h"
 #include "proto/msg.h"
 
 enum admin_type {
@@ -26,6 +27,8 @@ enum admin_type {
 	ADMIN_STATUS = 16,
 	ADMIN_DONE = 17,
 	ADMIN_FAILED = 19,
+	ADMIN_KICK = 20,
+	ADMIN_CHANNEL = 21,
 	ADMIN_EXPLAIN = 30,
 	ADMIN_FACT = 31,
 	ADMIN_HOSTS = 32,
@@ -64,15 +67,6 @@ struct admin_progress {
 	char step[32], detail[128];
 	uint64_t us;
 	uint32_t up;
-};
-struct admin_session {
-	uint32_t tag;
-	char id[33]; /* connection id, hex */
-	char user[STR_NAME_MAX], workspace[STR_NAME_MAX];
-	char peer[64], local[64], fingerprint[64];
-	uint64_t since;
-	uint32_t pid, channels;
-	char kinds[128]; /* "shell exec sftp" */
 };
 struct admin_lease {
 	uint32_t tag;

@@ -26,11 +26,39 @@ void net_ifname(uint32_t slot, char out[16])
 
 void sessions_each(void (*fn)(void *ctx, const struct session_info *s), void *ctx)
 {
-	const struct session_info one = {
-		.id = "ab", .user = "alice", .workspace = "alice", .since = 5, .pid = 77
-	};
+	struct session_channel *open = calloc(1, sizeof(*open) + 32);
+	struct session_info one = { .id = "ab",
+				    .user = "alice",
+				    .workspace = "alice",
+				    .since = 5,
+				    .pid = 77,
+				    .channels = 1,
+				    .open = open };
 
+	open->id = 3;
+	open->kind = 3;
+	strcpy(open->what, "db:5432");
 	fn(ctx, &one);
+	free(open);
+}
+
+const char *sessions_kind(uint32_t kind)
+{
+	assert_int_equal(kind, 3);
+	return "dial";
+}
+
+const char *sessions_method(const struct session_info *s)
+{
+	return "password";
+}
+
+static int fake_kick(void *ctx, const char *who, const char *message, struct err *e)
+{
+	if (strcmp(who, "nobody") == 0)
+		return err_set(e, ENOENT, "kick 'nobody': is not there");
+	assert_string_equal(message, "bye");
+	return 2;
 }
 
 static int fake_reload(void *ctx, char *text, size_t size)
@@ -46,7 +74,9 @@ static void fake_status(void *ctx, char *text, size_t size)
 
 static void start_server(void)
 {
-	const struct admin_daemon self = { .reload = fake_reload, .status = fake_status };
+	const struct admin_daemon self = { .reload = fake_reload,
+					   .status = fake_status,
+					   .kick = fake_kick };
 	struct err e = { 0 };
 
 	bench_start();
@@ -77,6 +107,7 @@ static union {
 	struct admin_workspace workspace;
 	struct admin_progress progress;
 	struct admin_session session;
+	struct admin_channel channel;
 	struct admin_lease lease;
 	struct admin_event event;
 	struct admin_done done;
@@ -163,7 +194,29 @@ static void test_list_and_show(void **state)
 	ask(fd, ADMIN_SESSIONS, 10, "");
 	assert_int_equal(next(fd), ADMIN_SESSION);
 	assert_int_equal(body.session.pid, 77);
+	assert_string_equal(body.session.method, "password");
+	assert_int_equal(next(fd), ADMIN_CHANNEL);
+	assert_string_equal(body.channel.session, "ab");
+	assert_string_equal(body.channel.kind, "dial");
+	assert_string_equal(body.channel.what, "db:5432");
 	assert_int_equal(next(fd), ADMIN_DONE);
+}
+
+static void test_kick(void **state)
+{
+	struct admin_kick req = { .tag = 4, .who = "alice", .message = "bye" };
+	auto_fd int fd = -1;
+
+	start_server();
+	fd = nonblocking_dial();
+	assert_int_equal(msg_send(fd, &admin_proto, ADMIN_KICK, &req, NULL), 0);
+	assert_int_equal(next(fd), ADMIN_DONE);
+	assert_int_equal(body.done.tag, 4);
+	assert_string_equal(body.done.text, "told 2 connections to leave");
+	strcpy(req.who, "nobody");
+	assert_int_equal(msg_send(fd, &admin_proto, ADMIN_KICK, &req, NULL), 0);
+	assert_int_equal(next(fd), ADMIN_FAILED);
+	assert_int_equal(body.failed.code, ENOENT);
 }
 
 static void test_operations_at_once(void **state)
@@ -357,6 +410,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_list_and_show), T(test_operations_at_once),
+		T(test_kick),          T(test_operations_at_once),
 		T(test_client_leaves), T(test_client_that_does_not_read),
 		T(test_reads_late),    T(test_rubbish),
 		T(test_reload),        T(test_enter),

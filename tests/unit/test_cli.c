@@ -170,10 +170,21 @@ static void test_show(void **state)
 			    "sshbay: show workspace 'nobody': no such workspace (sshbay list)\n");
 	assert_string_equal(out, "");
 	assert_int_equal(run("sessions"), 0);
-	has(out, "alice  web        10.0.0.1:999  -   2026-01-31T10:02:03Z  7    2         shell "
-		 "sftp\n");
+	has(out, "01234567  alice  web        10.0.0.1:999  2026-01-31T10:02:03Z  password  dial "
+		 "(2), shell\n");
 	assert_int_equal(run("sessions web --json"), 0);
 	has(out, "\"sftp\"");
+	o = json_tokener_parse(out);
+	assert_non_null(o);
+	assert_true(json_object_object_get_ex(json_object_array_get_idx(o, 0), "channels", &v));
+	assert_int_equal(json_object_array_length(v), 3);
+	assert_true(json_object_object_get_ex(json_object_array_get_idx(v, 0), "what", &v));
+	assert_string_equal(json_object_get_string(v), "evil\\x1b[2J:1");
+	json_object_put(o);
+	assert_int_equal(run("kick alice"), 0);
+	assert_string_equal(out, "kicked\n");
+	assert_int_equal(run("kick 0123 --message so\nlong"), 0);
+	assert_string_equal(out, "told 1 connection\n");
 	assert_int_equal(run("leases"), 0);
 	has(out, "ip    172.31.199.3  web    -      -\n");
 	assert_int_equal(run("leases --json"), 0);
@@ -240,6 +251,9 @@ static void test_usage(void **state)
 		"enter web --",
 		"enter -- web",
 		"sessions a b",
+		"kick",
+		"kick a b",
+		"kick a --message",
 		"status x",
 		"reload x",
 		"create --json x",
