@@ -21,7 +21,7 @@ Q = $(if $(V),,@)
 
 # --- sources, by library (arrows of ARCHITECTURE.md: each may use only what stands above it) ---
 BASE_SRC     := err fd log num ip str path path_remove trusted clk proc fault
-PROTO_SRC    := msg msg_io msg_doc gate ctl init work admin
+PROTO_SRC    := msg msg_io msg_doc gate ctl init work admin x11
 CONF_SRC     := match key_options keys conf schema schema_type schema_word schema_net schema_device schema_doc settings settings_check settings_dump
 RECORD_SRC   := record
 AUTH_SRC     := auth hostkey hostkeys verify auth_permit cert
@@ -29,7 +29,7 @@ WORK_SRC     := plan devices ns ns_child ns_init ns_talk rootfs rootfs_enter roo
                 net net_host net_nft net_hosts net_listen netif netif_msg nic nic_find nic_note
 DAEMON_SRC   := main daemon teardown hostnet harden helper statedir registry workspace allocate jobs operate watch worker recover recover_init gate_server gate_auth gate_attach gate_channel gate_leave gate_jump ctl_server admin_server admin_client admin_rows admin_sessions audit sessions
 CLI_SRC      := main verbs talk fields grid list sessions operate enter proxy check doctor doctor_kernel doctor_host
-INIT_SRC     := main agent conn job passwd etc user home become spawn env pty modes login dial listen resolve setup
+INIT_SRC     := main agent conn job passwd etc user home become spawn env pty modes login dial listen private_dir agent_sock display served rc resolve setup
 LISTENER_SRC := main accept admission penalty judge children control zygote refuse sandbox
 SESSION_SRC  := main zygote sandbox selftest interpose lens lens_rewrite readahead blob loop idle transport rpc login permit attach chan request env spawn forward jump remote pump
 

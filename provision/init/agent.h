@@ -8,6 +8,7 @@
 #pragma once
 #include "become.h"
 #include "passwd.h"
+#include "private_dir.h"
 #include "proto/init.h"
 
 #define AGENT_USER_CONNS 512 /* connections bound to a user, all sessions together */
@@ -27,6 +28,16 @@
 #define AGENT_STOP_MS    10000 /* SIGTERM from outside: time before SIGKILL */
 #define AGENT_STOP_MAX_S 3600  /* longest timeout that INIT_POWER may ask for */
 
+#define AGENT_UNUSED 256 /* files that wait to be removed */
+#define CONN_SERVED  (INIT_AGENTS + INIT_DISPLAYS)
+
+/* An agent or a display of a connection (served.h). */
+struct served {
+	bool used;
+	uint32_t id, kind;        /* of the request */
+	struct private_file file; /* path empty until its helper has answered */
+};
+
 struct conn {
 	bool used;
 	bool blocked; /* its socket is full: nothing is read until it drains */
@@ -38,10 +49,20 @@ struct conn {
 	uint32_t sudo; /* of its BIND */
 	bool known;    /* `account` is from an earlier BIND */
 	struct account account;
+	struct served served[CONN_SERVED];
 	struct agent *agent;
 };
 
-enum job_kind { JOB_FREE, JOB_BIND, JOB_SETUP, JOB_SPAWN, JOB_DIAL, JOB_LISTEN, JOB_LOGOUT };
+enum job_kind {
+	JOB_FREE,
+	JOB_BIND,
+	JOB_SETUP,
+	JOB_SPAWN,
+	JOB_DIAL,
+	JOB_LISTEN,
+	JOB_LOGOUT,
+	JOB_REMOVE
+};
 
 struct job {
 	enum job_kind kind;
@@ -56,7 +77,9 @@ struct job {
 	bool answer_due, exit_due; /* to be sent as soon as the connection takes it */
 	int wstatus;               /* once reaped */
 	uint32_t code, port;       /* the answer: errno (0 = success), port */
-	char text[INIT_TEXT_MAX];
+	uint32_t uid;              /* LISTEN: the owner of the file */
+	bool serves, hush;         /* LISTEN: an agent or a display; SPAWN: ~/.hushlogin is there */
+	char text[INIT_TEXT_MAX];  /* of a failure; LISTEN: the path of the file */
 };
 
 /* What a BIND found, in this life of the workspace. A new one replaces the oldest. */
@@ -76,6 +99,9 @@ struct agent {
 	uint32_t njobs, jobs_top;    /* living jobs; rows of jobs ever used */
 	uint32_t nknown;             /* rows of known ever filled; may be more than there are */
 	struct known known[AGENT_KNOWN];
+	uint32_t nunused;
+	uint64_t unused_at; /* ms: when to try again */
+	struct private_file unused[AGENT_UNUSED];
 	struct conn conns[AGENT_CONNS];
 	struct job jobs[AGENT_JOBS];
 };

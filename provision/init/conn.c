@@ -16,6 +16,7 @@
 #include "dial.h"
 #include "job.h"
 #include "listen.h"
+#include "served.h"
 #include "setup.h"
 #include "spawn.h"
 #include "user.h"
@@ -31,6 +32,7 @@ static union {
 	struct init_address address;
 	struct init_setup setup;
 	struct init_power power;
+	struct init_release release;
 } body __attribute__((aligned(PAGE)));
 
 /* The whole pages between two addresses become zeroes that take no memory. */
@@ -77,6 +79,7 @@ void conn_drop(struct conn *c)
 	if (c->account.name[0])
 		a->nusers--;
 	job_forget(c);
+	served_leave(c);
 	while (a->nconns && !a->conns[a->nconns - 1].used)
 		a->nconns--;
 }
@@ -121,19 +124,20 @@ void conn_bound(struct conn *c, bool ok)
 	watch(c);
 }
 
-static int start(struct conn *c, const struct job_start *s, bool pty)
+static int start(struct conn *c, const struct job_start *s)
 {
 	struct err e = { 0 };
 	struct job *j;
 
+	if (c->agent->stopping && s->serves)
+		served_failed(c, s->id);
 	if (c->agent->stopping)
 		return conn_fail(c, s->id, ESHUTDOWN,
 				 "start process 'helper': the workspace is stopping");
 	j = job_start(c->agent, c, s, &e);
-	if (!j)
-		return fail_err(c, s->id, &e);
-	j->pty = pty;
-	return 0;
+	if (!j && s->serves)
+		served_failed(c, s->id);
+	return j ? 0 : fail_err(c, s->id, &e);
 }
 
 static struct known *find_known(struct agent *a, const char *user)
@@ -217,7 +221,7 @@ static int answer_bind(void *ctx, struct msg *m, struct err *e)
 	if (k)
 		k->account.name[0] = '\0';
 	c->busy = true;
-	r = start(c, &s, false);
+	r = start(c, &s);
 	if (r == 0 && c->used && c->nhelpers == 0)
 		c->busy = false; /* refused and told so */
 	if (c->used)
@@ -233,7 +237,8 @@ static int answer_spawn(void *ctx, struct msg *m, struct err *e)
 			       .id = sp->id,
 			       .limit_ms = SPAWN_LIMIT_MS,
 			       .work = spawn_work,
-			       .request = sp };
+			       .request = sp,
+			       .pty = sp->flags & INIT_PTY };
 
 	if (memchr(sp->command.data, '\0', sp->command.len))
 		return err_set(e, EBADMSG, "spawn %u: NUL in the command", sp->id);
@@ -242,7 +247,7 @@ static int answer_spawn(void *ctx, struct msg *m, struct err *e)
 	if (c->nspawns >= AGENT_CONN_SPAWNS)
 		return conn_fail(c, sp->id, EBUSY,
 				 "start process 'spawn': too many run on this connection");
-	return start(c, &s, sp->flags & INIT_PTY);
+	return start(c, &s);
 }
 
 static int answer_signal(void *ctx, struct msg *m, struct err *e)
@@ -268,7 +273,11 @@ static int answer_address(struct conn *c, struct msg *m, enum job_kind kind)
 	if (c->nhelpers >= AGENT_CONN_HELPERS)
 		return conn_fail(c, ad->id, EBUSY,
 				 "connect: too many attempts under way on this connection");
-	return start(c, &s, false);
+	s.serves = kind == JOB_LISTEN && served_kind(ad);
+	if (s.serves && !served_new(c, ad))
+		return conn_fail(c, ad->id, EBUSY,
+				 "forward agent or display: too many on this connection");
+	return start(c, &s);
 }
 
 static int answer_dial(void *ctx, struct msg *m, struct err *e)
@@ -281,6 +290,12 @@ static int answer_listen(void *ctx, struct msg *m, struct err *e)
 	return answer_address(ctx, m, JOB_LISTEN);
 }
 
+static int answer_release(void *ctx, struct msg *m, struct err *e)
+{
+	served_release(ctx, ((const struct init_release *)m->body)->id);
+	return 0;
+}
+
 static int answer_setup(void *ctx, struct msg *m, struct err *e)
 {
 	struct job_start s = { .kind = JOB_SETUP,
@@ -288,7 +303,7 @@ static int answer_setup(void *ctx, struct msg *m, struct err *e)
 			       .work = setup_work,
 			       .request = m->body };
 
-	return start(ctx, &s, false);
+	return start(ctx, &s);
 }
 
 static int answer_power(void *ctx, struct msg *m, struct err *e)
@@ -305,7 +320,7 @@ static const struct msg_route routes[] = {
 	{ INIT_BIND, answer_bind },     { INIT_SPAWN, answer_spawn },
 	{ INIT_SIGNAL, answer_signal }, { INIT_DIAL, answer_dial },
 	{ INIT_LISTEN, answer_listen }, { INIT_SETUP, answer_setup },
-	{ INIT_POWER, answer_power },
+	{ INIT_POWER, answer_power },   { INIT_RELEASE, answer_release },
 };
 static const struct msg_table table = { &init_proto, routes, sizeof(routes) / sizeof(routes[0]) };
 

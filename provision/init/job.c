@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "conn.h"
 #include "login.h"
+#include "served.h"
 #include "user.h"
 
 #define HELPER_SOCK    3 /* where a helper keeps its report socket */
@@ -104,7 +105,8 @@ static _Noreturn void helper_run(struct agent *a, const struct conn *c, const st
 		str_copy(h.report.text, sizeof(h.report.text), e.text);
 		fd_close(&fd);
 	}
-	job_report(&h, &fd, fd >= 0, NULL);
+	if (job_report(&h, &fd, fd >= 0, NULL) < 0 && r == 0 && h.undo)
+		h.undo(&h);
 	close(h.sock);
 	if (h.after)
 		h.after();
@@ -113,8 +115,9 @@ static _Noreturn void helper_run(struct agent *a, const struct conn *c, const st
 
 static struct job *job_new(struct agent *a, enum job_kind kind)
 {
-	uint32_t limit =
-		kind == JOB_BIND || kind == JOB_SETUP ? AGENT_JOBS : AGENT_JOBS - AGENT_SPARE_JOBS;
+	uint32_t limit = kind == JOB_BIND || kind == JOB_SETUP || kind == JOB_REMOVE
+				 ? AGENT_JOBS
+				 : AGENT_JOBS - AGENT_SPARE_JOBS;
 
 	if (a->njobs >= limit)
 		return NULL;
@@ -168,6 +171,8 @@ struct job *job_start(struct agent *a, struct conn *c, const struct job_start *s
 	}
 	j->gone = true;
 	j->id = s->id;
+	j->pty = s->pty;
+	j->serves = s->serves;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0) {
 		err_sys(e, "start a process for '%s'", name);
 		job_settle(a, j);
@@ -221,8 +226,16 @@ static void answer_failed(struct job *j, uint32_t code, const char *text)
 /* The helper sends no more (it exec'd, finished, died, or we gave up): the answer is known. */
 static void job_answered(struct agent *a, struct job *j)
 {
+	struct private_file file = { .uid = j->uid };
+
 	close_sock(a, j);
-	if (j->kind == JOB_LOGOUT || !j->conn) {
+	if (j->serves && j->code == 0) {
+		str_copy(file.path, sizeof(file.path), j->text);
+		served_listening(a, j->conn, j->id, &file);
+	} else if (j->serves && j->conn) {
+		served_failed(j->conn, j->id);
+	}
+	if (!j->conn) {
 		job_settle(a, j);
 		return;
 	}
@@ -262,6 +275,11 @@ static void apply_report(struct job *j, struct job_report *r, size_t n)
 	j->code = 0;
 	j->port = r->port;
 	j->logged = j->kind == JOB_SPAWN && r->logged;
+	j->hush = j->kind == JOB_SPAWN && r->hush;
+	if (j->serves) {
+		j->uid = r->uid;
+		str_copy(j->text, sizeof(j->text), r->text);
+	}
 	if (j->kind != JOB_BIND || !j->conn)
 		return;
 	r->account.home[sizeof(r->account.home) - 1] = '\0';
@@ -351,7 +369,7 @@ static int send_answer(struct job *j)
 {
 	struct conn *c = j->conn;
 	struct init_failed failed = { .id = j->id, .code = j->code };
-	struct init_spawned spawned = { .id = j->id, .pid = (uint32_t)j->pid };
+	struct init_spawned spawned = { .id = j->id, .pid = (uint32_t)j->pid, .hush = j->hush };
 	struct init_opened opened = { .id = j->id, .port = j->port };
 
 	if (j->code) {
@@ -364,6 +382,8 @@ static int send_answer(struct job *j)
 	case JOB_DIAL:
 		return conn_send(c, INIT_DIALED, &opened, j->fds, 1);
 	case JOB_LISTEN:
+		if (j->serves)
+			str_copy(opened.path, sizeof(opened.path), j->text);
 		return conn_send(c, INIT_LISTENING, &opened, j->fds, 1);
 	case JOB_SETUP:
 		return conn_send(c, INIT_READY, NULL, NULL, 0);
@@ -475,8 +495,11 @@ void job_forget(struct conn *c)
 		if (j->kind == JOB_FREE || j->conn != c)
 			continue;
 		j->conn = NULL;
-		/* Creating a user goes on: it is of use to the next login. Other helpers have nobody to report to. */
-		if (j->sock >= 0 && j->kind != JOB_BIND && j->kind != JOB_SETUP) {
+		/*
+		 * Creating a user goes on: it is of use to the next login.  What makes files must say which.  Other
+		 * helpers have nobody to report to.
+		 */
+		if (j->sock >= 0 && j->kind != JOB_BIND && j->kind != JOB_SETUP && !j->serves) {
 			job_kill(j);
 			close_sock(a, j);
 		} else if (j->kind == JOB_SPAWN && !j->pty) {

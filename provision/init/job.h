@@ -12,7 +12,10 @@ struct job_report {
 	uint32_t code;   /* errno; 0 = success */
 	uint32_t port;   /* DIAL, LISTEN: port; SPAWN: number of the terminal */
 	uint32_t logged; /* SPAWN: a utmp record was written */
-	char text[INIT_TEXT_MAX];
+	uint32_t hush;   /* SPAWN: no greeting, please */
+	uint32_t uid;    /* LISTEN: the owner of the file */
+	char text
+		[INIT_TEXT_MAX]; /* of a failure; LISTEN: the path of a file to be removed at the end */
 	struct account account;
 };
 #define JOB_REPORT_SHORT offsetof(struct job_report, account)
@@ -26,6 +29,8 @@ struct job_helper {
 	struct job_report report;
 	void (*after)(
 		void); /* set by the work: what to do once the report is sent and nobody waits */
+	void (*undo)(
+		const struct job_helper *h); /* set by the work: when nobody takes the report */
 };
 
 /*
@@ -47,6 +52,7 @@ struct job_start {
 	uint32_t limit_ms;
 	job_work work;
 	const void *request;
+	bool pty, serves; /* SPAWN: on a terminal; LISTEN: an agent or a display */
 };
 struct job *job_start(struct agent *a, struct conn *c, const struct job_start *s, struct err *e);
 /* The report socket of job `row` is readable or closed. */

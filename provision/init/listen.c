@@ -8,8 +8,12 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "agent_sock.h"
 #include "become.h"
+#include "private_dir.h"
 #include "resolve.h"
+#include "served.h"
+#include "display.h"
 
 #define BACKLOG    128
 #define PRIVILEGED 1024
@@ -92,6 +96,12 @@ static int listen_unix(const struct init_address *ad, int *fd, struct err *e)
 	return 0;
 }
 
+/* Nobody waits for it any more. */
+static void remove_file(const struct job_helper *h)
+{
+	private_dir_remove(h->report.text);
+}
+
 int listen_work(struct job_helper *h, int *fd, struct err *e)
 {
 	const struct init_address *ad = h->request;
@@ -99,5 +109,11 @@ int listen_work(struct job_helper *h, int *fd, struct err *e)
 
 	if (r < 0)
 		return r;
+	if (served_kind(ad)) {
+		h->report.uid = h->account->uid;
+		h->undo = remove_file;
+		return ad->kind == INIT_AGENT ? agent_sock_listen(h, fd, e)
+					      : display_listen(h, fd, e);
+	}
 	return ad->kind == INIT_UNIX ? listen_unix(ad, fd, e) : listen_tcp(h, ad, fd, e);
 }

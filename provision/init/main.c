@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "conn.h"
 #include "job.h"
+#include "served.h"
 
 #define LISTEN_FD       3
 #define EVENTS_PER_TURN 32
@@ -66,7 +67,7 @@ static int tick(struct agent *a)
 {
 	uint64_t now = agent_now();
 	uint64_t conns = conn_expire(a, now), jobs = job_expire(a, now);
-	uint64_t next = conns < jobs ? conns : jobs;
+	uint64_t next = conns < jobs ? conns : jobs, served = served_retry(a, now);
 
 	if (a->accept_at && a->accept_at <= now) {
 		a->accept_at = 0;
@@ -86,6 +87,8 @@ static int tick(struct agent *a)
 	}
 	if (a->stopping)
 		reap(a);
+	if (served < next)
+		next = served;
 	if (a->accept_at && a->accept_at < next)
 		next = a->accept_at;
 	if (a->trim_at && a->trim_at < next)

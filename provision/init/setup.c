@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "etc.h"
+#include "private_dir.h"
 
 static void replace(int root, const char *file, const char *text, mode_t mode)
 {
@@ -120,5 +121,6 @@ int setup_work(struct job_helper *h, int *fd, struct err *e)
 	if (root < 0)
 		return root;
 	setup_files(root, s);
+	private_dir_sweep();
 	return 0;
 }

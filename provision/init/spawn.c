@@ -15,6 +15,7 @@
 #include "env.h"
 #include "login.h"
 #include "pty.h"
+#include "rc.h"
 
 #define BUNDLE                                                                                     \
 	"/run/sshbay/sftp" /* a server with its own loader and libraries, for images that have none */
@@ -119,6 +120,16 @@ static const char *client_address(const struct init_spawn *s, char *buf, size_t 
 	return n ? buf : NULL;
 }
 
+/* The user wants no greeting; looked for as the user. */
+static bool hushed(const struct account *a, const struct init_spawn *s)
+{
+	char path[INIT_PATH_MAX + 16];
+
+	return s->kind == INIT_SHELL &&
+	       str_format(path, sizeof(path), "%s/.hushlogin", a->home) == 0 &&
+	       faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) == 0;
+}
+
 static int open_stdio(struct job_helper *h, const struct init_spawn *s, struct pty *pty,
 		      struct err *e)
 {
@@ -136,8 +147,10 @@ static int open_stdio(struct job_helper *h, const struct init_spawn *s, struct p
 	h->report.logged =
 		login_record(pty->number, h->account->name, client_address(s, host, sizeof(host)));
 	r = become_user(h->account, &h->limits, e);
-	if (r == 0)
-		r = job_report(h, &pty->master, 1, e);
+	if (r < 0)
+		return r;
+	h->report.hush = hushed(h->account, s);
+	r = job_report(h, &pty->master, 1, e);
 	return r < 0 ? r : to_stdio(pty->slave, pty->slave, pty->slave, e);
 }
 
@@ -152,6 +165,30 @@ static void enter_home(const struct account *a, bool terminal)
 				   a->home, strerrordesc_np(errno)) == 0)
 		(void)!write(STDERR_FILENO, text, strlen(text));
 	(void)!chdir("/");
+}
+
+/*
+ * A script may take its time: from here on this is the login's process for ws-init, not a helper with a deadline.  What
+ * fails now is told where the login sees it.
+ */
+static bool run_rc(struct job_helper *h, const struct init_spawn *s, const struct env *v)
+{
+	const char *script = rc_find(s);
+
+	if (!script)
+		return false;
+	fd_close(&h->sock);
+	rc_run(script, s, v);
+	return true;
+}
+
+static _Noreturn void fail_late(const struct err *e, bool terminal)
+{
+	char text[sizeof(e->text) + 16];
+
+	(void)str_format(text, sizeof(text), "sshbay: %s%s", e->text, terminal ? "\r\n" : "\n");
+	(void)!write(STDERR_FILENO, text, strlen(text));
+	_exit(254);
 }
 
 static int run(const struct program *p, const struct account *a, const struct init_spawn *s,
@@ -172,7 +209,7 @@ int spawn_work(struct job_helper *h, int *fd, struct err *e)
 	static struct env env;
 	const struct init_spawn *s = h->request;
 	struct pty pty = { .master = -1, .slave = -1 };
-	bool terminal = s->flags & INIT_PTY;
+	bool terminal = s->flags & INIT_PTY, late;
 	int r;
 
 	r = open_stdio(h, s, &pty, e);
@@ -188,5 +225,9 @@ int spawn_work(struct job_helper *h, int *fd, struct err *e)
 		r = fd_cloexec_from(STDERR_FILENO + 1);
 	if (r < 0)
 		return err_wrap(e, "start process for '%s'", h->account->name);
-	return run(&program, h->account, s, &env, e);
+	late = run_rc(h, s, &env);
+	r = run(&program, h->account, s, &env, e);
+	if (late)
+		fail_late(e, terminal);
+	return r;
 }

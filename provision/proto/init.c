@@ -22,8 +22,9 @@ static const struct msg_field bound[] = {
 static const struct msg_field spawn[] = {
 	U32(init_spawn, id, 0, 0),
 	U32(init_spawn, kind, 0, INIT_SUBSYSTEM),
-	U32(init_spawn, flags, 0, INIT_PTY),
+	U32(init_spawn, flags, 0, INIT_PTY | INIT_RC),
 	STR(init_spawn, term, 0),
+	STR(init_spawn, x11, 0),
 	U32(init_spawn, cols, 0, WINSIZE_MAX),
 	U32(init_spawn, rows, 0, WINSIZE_MAX),
 	U32(init_spawn, xpixel, 0, WINSIZE_MAX),
@@ -33,7 +34,8 @@ static const struct msg_field spawn[] = {
 	BYTES(init_spawn, command, 0),
 };
 static const struct msg_field spawned[] = { U32(init_spawned, id, 0, 0),
-					    U32(init_spawned, pid, 0, INT32_MAX) };
+					    U32(init_spawned, pid, 0, INT32_MAX),
+					    U32(init_spawned, hush, 0, 1) };
 static const struct msg_field exited[] = {
 	U32(init_exited, id, 0, 0),
 	U32(init_exited, status, 0, 255),
@@ -57,6 +59,7 @@ static const struct msg_field listen_[] = {
 static const struct msg_field opened[] = { U32(init_opened, id, 0, 0),
 					   U32(init_opened, port, 0, PORT_MAX),
 					   STR(init_opened, path, 0) };
+static const struct msg_field release[] = { U32(init_release, id, 0, 0) };
 static const struct msg_field setup[] = { STR(init_setup, hostname, 1),
 					  STR(init_setup, resolv_conf, 0) };
 static const struct msg_field power[] = { U32(init_power, kind, 0, 0),
@@ -86,6 +89,8 @@ static const struct msg_row rows[] = {
 	      "listen on an address, inside; port 0: any") },
 	{ ANSWER(INIT_LISTENING, init_opened, opened, 1, 1, ANY_PHASE,
 		 "fd: the listening socket; its port") },
+	{ ASK(INIT_RELEASE, init_release, release, 0, 0, USER,
+	      "an agent or a display is not needed any more (no answer)") },
 	{ ASK(INIT_SETUP, init_setup, setup, 0, 0, CONTROL,
 	      "first configuration, before anybody logs in"),
 	  .once = true },
