@@ -15,9 +15,11 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "env.h"
+#include "permit.h"
 #include "pump.h"
 #include "request.h"
 #include "rpc.h"
+#include "served.h"
 #include "spawn.h"
 #include "transport.h"
 
@@ -95,6 +97,11 @@ static void on_signal(ssh_session ssh, ssh_channel channel, const char *name, vo
 		spawn_signal(user, c, number);
 }
 
+static void on_agent(ssh_session ssh, ssh_channel channel, void *user)
+{
+	served_agent_wanted(user);
+}
+
 int chan_adopt(struct session *s, struct chan *c, struct ssh_channel_struct *ssh)
 {
 	ssh_channel_callbacks cb = calloc(1, sizeof(*cb));
@@ -106,6 +113,9 @@ int chan_adopt(struct session *s, struct chan *c, struct ssh_channel_struct *ssh
 	cb->channel_eof_function = on_eof;
 	cb->channel_close_function = on_close;
 	cb->channel_signal_function = on_signal;
+	/* libssh says yes wherever this is set, and no elsewhere. */
+	if (c->kind == CHAN_SESSION && permit_has(s, GATE_MAY_AGENT))
+		cb->channel_auth_agent_req_function = on_agent;
 	ssh_callbacks_init(cb);
 	if (ssh_set_channel_callbacks(ssh, cb) != SSH_OK) {
 		free(cb);
@@ -138,6 +148,7 @@ static void chan_free(struct session *s, uint32_t i)
 
 	if (c->announced)
 		rpc_channel(s, c, false);
+	served_end(s, c);
 	pump_close(c);
 	if (c->ssh) {
 		/* 0.10 calls the callbacks of a freed channel until the client's CLOSE is in. */
@@ -268,7 +279,7 @@ void chan_running(struct session *s, struct chan *c)
 
 	c->state = CHAN_RUNNING;
 	s->channel_ran = true;
-	if (!c->pty || c->what != GATE_CHAN_SHELL || !motd[0])
+	if (!c->pty || c->what != GATE_CHAN_SHELL || c->hush || !motd[0])
 		return;
 	for (const char *p = motd; *p;) {
 		size_t n = strcspn(p, "\n");

@@ -51,6 +51,8 @@ struct chan {
 	uint64_t jump_us; /* DIAL: provisiond was asked first and answers until then, 0 = not */
 	uint32_t what;    /* enum gate_channel_kind */
 	bool pty, announced, terminal_text;
+	bool hush;        /* no greeting */
+	uint32_t display; /* SESSION: id of its X11 display among the listening sockets, 0 = none */
 
 	struct out out, err;
 	int in;           /* owned; a duplicate of out.fd for a terminal or socket */
@@ -86,5 +88,6 @@ struct listen {
 	struct ssh_message_struct *msg; /* LISTEN: the unanswered request, owned */
 	struct init_address *ask;
 	bool sent, announced;
-	bool single; /* X11: for one connection */
+	bool single;     /* X11: for one connection */
+	uint32_t screen; /* X11: of the display, as the client has it */
 };

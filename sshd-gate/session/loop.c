@@ -29,6 +29,7 @@
 #include "readahead.h"
 #include "remote.h"
 #include "rpc.h"
+#include "served.h"
 #include "session.h"
 #include "spawn.h"
 #include "transport.h"
@@ -166,8 +167,10 @@ static void serve_client(struct session *s, bool readable, uint64_t now)
 	}
 	while (!s->ending && (m = transport_next(s, readable))) {
 		handled++;
+		served_tick(s);
 		dispatch(s, m);
 	}
+	served_tick(s);
 	if (s->stage == STAGE_AUTH && !s->ending)
 		login_account(s, handled, now);
 }

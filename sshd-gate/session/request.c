@@ -16,12 +16,13 @@
 #include "env.h"
 #include "permit.h"
 #include "rpc.h"
+#include "served.h"
 #include "spawn.h"
 #include "transport.h"
 
 #define SFTP_COMMAND   "internal-sftp" /* sshd's name for the server of the subsystem */
 #define ENV_CLIENT_MAX (24 * 1024)     /* of INIT_ENV_MAX; a permit brings at most 16 KiB */
-#define ENV_OURS       512             /* what request_finish adds */
+#define ENV_OURS       2048            /* what request_finish adds */
 
 /* The only accessors there are for a queued pty-req carry a deprecation mark. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -84,12 +85,12 @@ static bool env(const struct session *s, struct chan *c, ssh_message m)
 }
 
 /* Room is there: the client's part and what may be added are smaller than the block. */
-static void set(struct chan *c, const char *name, const char *value)
+void request_set(struct chan *c, const char *name, const char *value)
 {
 	(void)env_set(c->ask->env.data, &c->ask->env.len, sizeof(c->ask->env.data), name, value);
 }
 
-void request_finish(const struct session *s, struct chan *c)
+void request_finish(struct session *s, struct chan *c)
 {
 	char peer[64], local[64], text[256];
 
@@ -99,11 +100,12 @@ void request_finish(const struct session *s, struct chan *c)
 	(void)ip_text(&s->local.addr, local, sizeof(local));
 	(void)str_format(text, sizeof(text), "%s %u %s %u", peer, s->peer.port, local,
 			 s->local.port);
-	set(c, "SSH_CONNECTION", text);
+	request_set(c, "SSH_CONNECTION", text);
 	(void)str_format(text, sizeof(text), "%s %u %u", peer, s->peer.port, s->local.port);
-	set(c, "SSH_CLIENT", text);
+	request_set(c, "SSH_CLIENT", text);
+	served_environment(s, c);
 	if (c->original)
-		set(c, "SSH_ORIGINAL_COMMAND", c->original);
+		request_set(c, "SSH_ORIGINAL_COMMAND", c->original);
 	free(c->original);
 	c->original = NULL;
 }
@@ -143,6 +145,8 @@ static bool program(struct session *s, struct chan *c, enum init_spawn_kind kind
 	if (len >= sizeof(c->ask->command.data))
 		return false;
 	c->ask->kind = kind;
+	if (permit_has(s, GATE_MAY_RC))
+		c->ask->flags |= INIT_RC;
 	if (command)
 		memcpy(c->ask->command.data, command, len);
 	c->ask->command.len = (uint32_t)len;
@@ -178,7 +182,9 @@ static bool accept_request(struct session *s, struct chan *c, ssh_message m)
 	case SSH_CHANNEL_REQUEST_WINDOW_CHANGE:
 		window_change(c, m);
 		return true;
-	default: /* x11-req and what we do not know */
+	case SSH_CHANNEL_REQUEST_X11:
+		return served_x11_request(s, c, m);
+	default: /* what we do not know */
 		return false;
 	}
 }

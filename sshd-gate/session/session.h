@@ -72,6 +72,7 @@ struct session {
 	struct msg_queue
 		*deferred; /* messages of provisiond that came while a signature was awaited */
 
+	bool agent_wanted; /* the client asked for it, ws-init was not asked yet */
 	uint32_t next_id;
 	uint32_t nchans;
 	struct chan *chans[SESSION_CHANNELS_MAX];

@@ -19,6 +19,7 @@
 #include "remote.h"
 #include "request.h"
 #include "rpc.h"
+#include "served.h"
 
 #define BODY_MAX 4096
 #define MESSAGES_PER_TURN                                                                          \
@@ -48,6 +49,7 @@ static void lost(struct session *s, const char *why)
 			chan_exited(s, c, &killed);
 	}
 	forward_fail_waiting(s);
+	served_lost(s);
 }
 
 /* 1 = sent, 0 = later. */
@@ -68,7 +70,7 @@ static int tell(struct session *s, uint32_t type, const void *body)
 
 void spawn_submit(struct session *s, struct chan *c)
 {
-	if (c->sent || !attach_is_ready(s))
+	if (c->sent || !attach_is_ready(s) || (c->ask && served_pending(s, c)))
 		return;
 	if (c->ask) {
 		c->ask->id = c->id;
@@ -90,12 +92,20 @@ void spawn_listen(struct session *s, struct listen *l)
 		l->sent = tell(s, INIT_LISTEN, l->ask);
 }
 
+void spawn_release(struct session *s, uint32_t id)
+{
+	struct init_release q = { .id = id };
+
+	(void)tell(s, INIT_RELEASE, &q);
+}
+
 bool spawn_wants_write(const struct session *s)
 {
 	if (s->attach != ATTACH_READY)
 		return false;
 	for (uint32_t i = 0; i < s->nchans; i++)
-		if (s->chans[i]->state == CHAN_WAITING && !s->chans[i]->sent)
+		if (s->chans[i]->state == CHAN_WAITING && !s->chans[i]->sent &&
+		    !(s->chans[i]->ask && served_pending(s, s->chans[i])))
 			return true;
 	for (size_t i = 0; i < SESSION_LISTENS_MAX; i++)
 		if (s->listens[i].ask && !s->listens[i].sent)
@@ -157,6 +167,7 @@ static void spawned(struct session *s, struct msg *m)
 	} else {
 		pump_attach(c, fd_take(&m->fds[0]), fd_take(&m->fds[1]), fd_take(&m->fds[2]));
 	}
+	c->hush = a->hush;
 	chan_running(s, c);
 }
 
@@ -180,6 +191,9 @@ static void opened(struct session *s, struct msg *m)
 		forward_dialed(s, c, fd_take(&m->fds[0]));
 	else if (m->type == INIT_LISTENING && l && l->msg)
 		forward_listening(s, l, fd_take(&m->fds[0]), a->port);
+	else if (m->type == INIT_LISTENING && l && l->sent && l->kind != GATE_CHAN_LISTEN &&
+		 l->fd < 0)
+		served_listening(s, l, fd_take(&m->fds[0]), a);
 }
 
 static void failed(struct session *s, const struct init_failed *f)
@@ -196,6 +210,8 @@ static void failed(struct session *s, const struct init_failed *f)
 		forward_dial_failed(s, c);
 	else if (l && l->msg)
 		forward_listen_failed(s, l);
+	else if (l && l->sent && l->kind != GATE_CHAN_LISTEN && l->fd < 0)
+		served_failed(s, l, text);
 }
 
 static void handle(struct session *s, struct msg *m)

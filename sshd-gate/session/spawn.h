@@ -10,6 +10,8 @@
 void spawn_submit(struct session *s, struct chan *c);
 /* Send INIT_LISTEN. */
 void spawn_listen(struct session *s, struct listen *l);
+/* Send INIT_RELEASE. */
+void spawn_release(struct session *s, uint32_t id);
 /* Something waits to be sent. */
 bool spawn_wants_write(const struct session *s);
 void spawn_writable(struct session *s);
