@@ -92,6 +92,7 @@ UNIT      := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
 NETNS_BIN := $(patsubst tests/netns/%.c,$(B)/netns/%,$(sort $(wildcard tests/netns/*.c)))
 BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/bench/%,$(sort $(wildcard tests/bench/*.c)))
 FUZZ_BIN  := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_PROTOCOL_SRC := $(addprefix tests/fuzz/protocol/,main wire grammar peers target)
 DAEMON_LIBS = -Wl,--start-group $(call lib,daemon cli work auth record conf) -Wl,--end-group $(call lib,proto base)
 ALL_LIBS    = $(call pkg,$(PKGS_DAEMON) $(PKGS_CLI)) $(CGROUP) $(INIPARSER)
 # Libraries a test links instead of provisiond's, by the prefix of its name.
@@ -112,12 +113,16 @@ $(B)/bench/%: tests/bench/%.c $(ALL_LIB_FILES)
 $(B)/fuzz/%: tests/fuzz/%.c tests/fuzz/driver.c $(ALL_LIB_FILES)
 	$(link) $(ALL_CFLAGS) -I. $(PKG_CFLAGS) $(LDHARD) -MF $@.d -o $@ $< tests/fuzz/driver.c $(call test_libs,$*) \
 	  $(call pkg,$(if $(findstring session,$*),$(PKGS_SESSION),libcrypto libseccomp)) $(if $(findstring session,$*),,$(ALL_LIBS))
+# Names EVP_DigestSign and the like for libssh to find, as sshd-gate-session does.
+$(B)/fuzz/protocol: $(addsuffix .c,$(FUZZ_PROTOCOL_SRC)) $(wildcard tests/fuzz/protocol/*.h) $(call lib,session proto base)
+	$(link) $(ALL_CFLAGS) $(PKG_CFLAGS) $(LDHARD) -rdynamic -o $@ $(filter %.c,$^) $(call lib,session proto base) \
+	  $(call pkg,$(PKGS_SESSION)) -lutil
 
 .PHONY: unit netns-bin fuzz-bin bench-bin deps check check-long check-root lab asan fuzz tidy format format-check bench demo \
         demo-down install uninstall clean help
 unit: $(UNIT)
 netns-bin: $(NETNS_BIN)
-fuzz-bin: $(FUZZ_BIN)
+fuzz-bin: $(FUZZ_BIN) $(B)/fuzz/protocol
 bench-bin: $(BENCH_BIN)
 
 
@@ -147,7 +152,7 @@ check-unit: unit
 check-asan:
 	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(RUNTEST) $(UNIT:$(B)/%=$(B)/asan/%)
 check-fuzz:
-	@FUZZ_RUNS=20000 $(RUNTEST) $(FUZZ_BIN:$(B)/%=$(B)/asan/%)
+	@FUZZ_RUNS=20000 FUZZ_SECONDS=10 $(RUNTEST) $(FUZZ_BIN:$(B)/%=$(B)/asan/%) $(B)/asan/fuzz/protocol
 check-root: ## the tests that need root: namespaces and whole beds
 	@status=0; $(RUNTEST) $(NETNS) || status=1; TEST_LIMIT=400 $(RUNTEST) $(E2E) || status=1; exit $$status
 check-long: check ## check, and the suites that take long
@@ -159,7 +164,7 @@ asan: ## unit tests and fuzz targets under AddressSanitizer and UndefinedBehavio
 	  EXTRA_LDFLAGS="-fsanitize=address,undefined" unit fuzz-bin
 	@$(MAKE) --no-print-directory check-asan check-fuzz
 fuzz: ## every fuzz target for FUZZ_RUNS random inputs (default 1000000)
-	@FUZZ_RUNS=$${FUZZ_RUNS:-1000000} $(RUNTEST) $(FUZZ_BIN:$(B)/%=$(B)/asan/%)
+	@FUZZ_RUNS=$${FUZZ_RUNS:-1000000} FUZZ_SECONDS=$${FUZZ_SECONDS:-60} $(RUNTEST) $(FUZZ_BIN:$(B)/%=$(B)/asan/%) $(B)/asan/fuzz/protocol
 tidy: ## clang-tidy, cppcheck and gcc -fanalyzer
 	@scripts/check-style --all
 format: ## rewrite the sources with clang-format
