@@ -189,6 +189,8 @@ int gate_auth_verify(void *ctx, struct msg *m, struct err *e)
 	v.verified = listed && grant.verify_required;
 	ret = verify_signature(&v, &why);
 	if (listed && ret == 0)
+		gate_revoke_remember(c, k, grant.by);
+	if (listed && ret == 0)
 		return accepted(c, &grant.permit, e);
 	return failed(c, ret < 0 ? why.text : "key not listed", e);
 }

@@ -2,7 +2,7 @@
 /*
  * One SSH connection in provisiond, shared by the files that serve it: gate_server.c (life and events),
  * gate_auth.c (host signatures, who is authenticated), gate_attach.c (workspace), gate_channel.c (what it does),
- * gate_leave.c (its end on request).
+ * gate_leave.c and gate_revoke.c (its end on request, and when it is not permitted any more).
  */
 #pragma once
 #include "base/log.h"
@@ -26,6 +26,7 @@ struct gate_server {
 	char banner[1024];
 	struct gate_conn *conns;
 	unsigned int nconns;
+	sd_event_source *revoke; /* gate_revoke.c, NULL = never needed */
 };
 
 struct gate_conn {
@@ -45,6 +46,7 @@ struct gate_conn {
 	uint64_t opened_us;
 	bool login_fixed; /* the first login name of the connection is known */
 	bool login_valid; /* ... and names a user */
+	bool recheck;     /* is to be asked about again (gate_revoke.c) */
 	bool doomed;      /* was told to leave: nothing more is answered */
 	bool attaching, attached, want_progress, headline, created;
 	uint32_t signs, auth_messages, tries, attaches;
@@ -98,3 +100,9 @@ void gate_channel_forget(struct gate_conn *c);
 
 /* gate_leave.c: end an authenticated connection; its client is told `text`, the audit log `event` and `text`. */
 void gate_leave(struct gate_conn *c, const char *event, const char *text);
+
+/* gate_revoke.c */
+/* Keep what authenticated this connection; `by` as of auth_key_accept. Before the connection is stored. */
+void gate_revoke_remember(struct gate_conn *c, const struct gate_key *k, const char *by);
+/* With [gate] revoke_sessions: look at this living connection again, soon; NULL: at all. */
+void gate_revoke_begin(struct gate_server *g, struct gate_conn *only);

@@ -396,6 +396,7 @@ static int resume(struct gate_conn *c, struct err *e)
 	discard_queue(c);
 	gate_server_audit(c, "conn.resume", "accepted", NULL);
 	gate_server_tell(c, CTL_AUTHENTICATED);
+	gate_revoke_begin(c->g, c); /* the configuration may be another one */
 	return gate_server_send(c, GATE_RESUMED, NULL, -1, e);
 }
 
@@ -535,6 +536,7 @@ void gate_server_reload(struct gate_server *g)
 	struct err e = { 0 };
 	size_t len;
 
+	gate_revoke_begin(g, NULL);
 	g->banner[0] = 0;
 	if (!s->gate.banner[0])
 		return;
@@ -602,6 +604,7 @@ void gate_server_free(struct gate_server *g)
 		gate_channel_forget(c);
 		free(c);
 	}
+	sd_event_source_disable_unref(g->revoke);
 	fd_close(&g->sessionsfd);
 	hostkeys_free(g->hostkeys);
 	free(g);

@@ -124,11 +124,12 @@ int sessions_save(int dirfd, const struct session_saved *s, struct err *e)
 					 (const char *)s + texts[i].offset);
 	str_hex(s->hash, s->hash_len, hash);
 	str_hex(s->key, s->key_len, key);
-	used += (size_t)snprintf(
-		buf + used, sizeof(buf) - used,
-		"session_id = %s\nkey = %s\nsince = %llu\npid = %u\nstart = %llu\nend = yes\n",
-		hash, key, (unsigned long long)s->info.since, s->info.pid,
-		(unsigned long long)s->pid_start);
+	used += (size_t)snprintf(buf + used, sizeof(buf) - used,
+				 "session_id = %s\nkey = %s\nby_command = %s\nsince = %llu\npid = "
+				 "%u\nstart = %llu\nend = yes\n",
+				 hash, key, s->by_command ? "yes" : "no",
+				 (unsigned long long)s->info.since, s->info.pid,
+				 (unsigned long long)s->pid_start);
 	/* The texts have fixed sizes that fit; this can only fail when somebody makes them larger. */
 	if (used >= sizeof(buf))
 		return err_set(e, ENAMETOOLONG, "save session '%s': too long", s->info.id);
@@ -171,6 +172,10 @@ static bool take(struct session_saved *s, const char *key, const char *value, bo
 		if (!take_number(value, INT32_MAX, &v))
 			return false;
 		s->info.pid = (uint32_t)v;
+		return true;
+	}
+	if (strcmp(key, "by_command") == 0) {
+		s->by_command = strcmp(value, "yes") == 0;
 		return true;
 	}
 	*end = strcmp(key, "end") == 0;

@@ -7,6 +7,7 @@
 #pragma once
 #include "base/err.h"
 #include "base/str.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SESSIONS_ID_LEN   16 /* connection id, raw bytes (CTL_ID_LEN) */
@@ -63,6 +64,7 @@ struct session_saved {
 	char alg[64];
 	uint8_t key[SESSIONS_KEY_MAX];
 	uint32_t key_len;
+	bool by_command; /* listed only by what [auth] keys_command printed */
 };
 
 /* Open (make 0700) the directory run/sessions. fd or -errno. */

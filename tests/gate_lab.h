@@ -132,11 +132,25 @@ int limits_oom_kills(const struct settings *s, const char *name, uint64_t *kills
 	return 0;
 }
 
+static int key_revoked, asked;
+static const char *granted_by = "authorized_keys line 1";
+static uint8_t key_blob[51];
+
 int auth_key_accept(const struct auth_query *q, struct auth_grant *out, struct err *e)
 {
 	memset(out, 0, sizeof(*out));
 	if (strcmp(q->user, "untrusted") == 0)
 		return err_set(e, EPERM, "read keys of 'untrusted': writable by others");
+	/* The very key: also when it comes out of a file. */
+	if (q->len != sizeof(key_blob) || memcmp(q->key, key_blob, q->len) != 0 ||
+	    strcmp(q->alg, "ssh-ed25519") != 0)
+		return err_set(e, EINVAL, "accept key: not the test's");
+	asked++;
+	(void)str_copy(out->by, sizeof(out->by), granted_by);
+	if (key_revoked) {
+		(void)err_set(e, EKEYREVOKED, "accept key: revoked");
+		return 0;
+	}
 	(void)err_set(e, ENOKEY, "accept key: not listed");
 	auth_permit(q->settings, &out->permit);
 	out->touch_required = true;
@@ -165,7 +179,6 @@ static struct gate_server *server;
 static int owner, last_state = -1;
 static uint8_t last_id[CTL_ID_LEN], next_id;
 static EVP_PKEY *key;
-static uint8_t key_blob[51];
 
 static void state_fn(void *who, const uint8_t id[CTL_ID_LEN], enum ctl_state_kind kind)
 {
