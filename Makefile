@@ -21,21 +21,21 @@ Q = $(if $(V),,@)
 
 # --- sources, by library (arrows of ARCHITECTURE.md: each may use only what stands above it) ---
 BASE_SRC     := err fd log num ip str path path_remove trusted clk proc fault
-PROTO_SRC    := msg msg_io msg_doc gate ctl init work admin x11
-CONF_SRC     := match key_options keys conf schema schema_type schema_word schema_net schema_device schema_doc settings settings_check settings_dump
+PROTO_SRC    := msg msg_io msg_doc gate asker ctl init work admin x11
+CONF_SRC     := match key_options keys conf schema schema_type schema_word schema_net schema_device schema_doc methods settings settings_check settings_dump
 RECORD_SRC   := record
 AUTH_SRC     := auth hostkey hostkeys verify auth_permit cert
 WORK_SRC     := plan devices ns ns_child ns_init ns_talk rootfs rootfs_enter rootfs_mask limits limits_cpu limits_group limits_v2 filter \
                 net net_host net_nft net_hosts net_listen netif netif_msg nic nic_find nic_note
-DAEMON_SRC   := main daemon teardown hostnet harden helper statedir registry workspace allocate jobs operate watch worker recover recover_init gate_server gate_auth gate_attach gate_channel gate_leave gate_revoke gate_jump ctl_server admin_server admin_client admin_rows admin_sessions audit sessions
+DAEMON_SRC   := main daemon teardown hostnet harden helper statedir registry workspace allocate jobs operate watch worker recover recover_init gate_server gate_auth gate_key gate_password gate_interactive gate_job keys_command gate_attach gate_channel gate_leave gate_revoke gate_jump ctl_server admin_server admin_client admin_rows admin_sessions audit sessions
 CLI_SRC      := main verbs talk fields grid list sessions operate enter proxy check doctor doctor_kernel doctor_host
 INIT_SRC     := main agent conn job passwd etc user home become spawn env pty modes login dial listen private_dir agent_sock display served rc resolve setup
 LISTENER_SRC := main accept admission penalty judge children control zygote refuse sandbox
-SESSION_SRC  := main zygote sandbox selftest interpose lens lens_rewrite readahead blob loop idle transport rpc login permit attach chan request env spawn forward jump remote served pump
+SESSION_SRC  := main zygote sandbox selftest interpose lens lens_rewrite readahead blob loop idle transport rpc login kbdint permit attach chan request env spawn forward jump remote served pump
 
 # --- what is built ---
 BIN   := $(B)/bin
-PROGS := $(addprefix $(BIN)/,sshd-gate sshd-gate-session provisiond ws-init sshbay)
+PROGS := $(addprefix $(BIN)/,sshd-gate sshd-gate-session provisiond ws-init sshbay-pam sshbay)
 objs   = $(addprefix $(B)/obj/$(1)/,$(addsuffix .o,$(2)))
 BASE_OBJ     := $(call objs,provision/base,$(BASE_SRC))
 PROTO_OBJ    := $(call objs,provision/proto,$(PROTO_SRC))
@@ -46,6 +46,7 @@ WORK_OBJ     := $(call objs,provision,$(WORK_SRC))
 DAEMON_OBJ   := $(call objs,provision,$(DAEMON_SRC))
 CLI_OBJ      := $(call objs,provision/cli,$(CLI_SRC))
 INIT_OBJ     := $(call objs,provision/init,$(INIT_SRC))
+PAM_OBJ      := $(call objs,provision/pam,main)
 LISTENER_OBJ := $(call objs,sshd-gate/listener,$(LISTENER_SRC))
 SESSION_OBJ  := $(call objs,sshd-gate/session,$(SESSION_SRC))
 LIBNAMES     := base proto conf record auth work daemon cli init listener session
@@ -83,6 +84,8 @@ $(BIN)/sshbay: $(filter %/main.o,$(CLI_OBJ)) $(call lib,cli work record conf pro
 $(BIN)/ws-init: $(filter %/main.o,$(INIT_OBJ)) $(call lib,init proto base)
 	$(link) $(INIT_LDFLAGS) -o $@ $^
 INIT_LDFLAGS ?= -static -no-pie -Wl,--gc-sections
+$(BIN)/sshbay-pam: $(PAM_OBJ) $(call lib,proto base)
+	$(link) $(LDHARD) -o $@ $^ -lpam
 $(BIN)/sftp/sftp-server: scripts/bundle-sftp
 	$(Q)scripts/bundle-sftp $(@D)
 
@@ -188,9 +191,10 @@ install: all ## into DESTDIR: programs, units, man pages, sample configuration
 	  $(PREFIX)/share/man/man1 $(PREFIX)/share/man/man5 $(PREFIX)/share/man/man8 $(PREFIX)/share/bash-completion/completions)
 	install -m 0755 $(BIN)/sshd-gate $(BIN)/provisiond $(DESTDIR)$(PREFIX)/sbin/
 	install -m 0755 $(BIN)/sshbay $(DESTDIR)$(PREFIX)/bin/
-	install -m 0755 $(BIN)/sshd-gate-session $(BIN)/ws-init scripts/mkrootfs $(DESTDIR)$(LIBEXECDIR)/
+	install -m 0755 $(BIN)/sshd-gate-session $(BIN)/ws-init $(BIN)/sshbay-pam scripts/mkrootfs $(DESTDIR)$(LIBEXECDIR)/
 	install -m 0755 $(BIN)/sftp/* $(DESTDIR)$(LIBEXECDIR)/sftp/
 	[ -e $(DESTDIR)$(SYSCONFDIR)/sshbay/sshbay.ini ] || install -m 0644 conf/sshbay.ini $(DESTDIR)$(SYSCONFDIR)/sshbay/
+	[ -e $(DESTDIR)$(SYSCONFDIR)/pam.d/sshbay ] || install -D -m 0644 conf/sshbay.pam $(DESTDIR)$(SYSCONFDIR)/pam.d/sshbay
 	install -m 0644 conf/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
 	install -m 0644 conf/sshbay.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/sshbay.conf
 	install -m 0644 conf/sshbay.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sshbay.conf

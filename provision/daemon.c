@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "ctl_server.h"
 #include "filter.h"
+#include "gate_auth.h"
 #include "harden.h"
 #include "helper.h"
 #include "limits.h"
@@ -299,10 +300,11 @@ static const char *part_path(const char *name, char buf[PATH_MAX])
 
 static int open_files(struct registry_files *files, struct err *e)
 {
-	static char bundle[PATH_MAX];
+	static char bundle[PATH_MAX], pam[PATH_MAX];
 	char path[PATH_MAX];
 
 	rootfs_bundle_path = part_path("sftp", bundle);
+	gate_interactive_program = part_path("sshbay-pam", pam);
 	files->filter = filter_build(e);
 	if (files->filter < 0)
 		return files->filter;

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Who is authenticated.  Only this file decides it: over the session id that provisiond itself signed, with a key from
- * the user's authorized_keys, within a limited number of tries.  An unknown user costs the same work and gets the same
- * answer as a wrong key.
+ * Who is authenticated.  Only this file decides it: by which methods a login has completed ([auth] methods), over the
+ * session id that provisiond itself signed, within a limited number of tries.  An unknown user costs the same work and
+ * gets the same answer as a wrong key or password.
  */
 #include "gate_conn.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clk.h"
 
 #define SIGNS_BEFORE_AUTH 4  /* a client may exchange keys again before it logs in; none does */
-#define AUTH_MESSAGES_MAX 64 /* probes and signatures of one connection */
+#define AUTH_MESSAGES_MAX 64 /* requests of one connection, whatever their method */
 
 int gate_auth_sign(void *ctx, struct msg *m, struct err *e)
 {
@@ -53,55 +54,46 @@ static void parse_login(struct gate_conn *c, const char *login)
 	c->login_valid = true;
 }
 
-static int verdict(struct gate_conn *c, bool ok, bool drop, const char *reason, struct err *e)
+/* What can be tried now goes with every answer. */
+static int verdict(struct gate_conn *c, struct gate_verdict *v, const char *reason, struct err *e)
 {
-	struct gate_verdict v = { .ok = ok, .drop = drop };
 	int ret;
 
-	(void)str_copy(v.reason, sizeof(v.reason), reason);
-	ret = gate_server_send(c, GATE_VERDICT, &v, -1, e);
-	if (ret == 0 && drop) {
+	(void)methods_next(&c->methods, v->methods, sizeof(v->methods));
+	(void)str_copy(v->reason, sizeof(v->reason), reason);
+	ret = gate_server_send(c, GATE_VERDICT, v, -1, e);
+	if (ret == 0 && v->drop) {
 		gate_server_tell(c, CTL_AUTH_FAILED);
 		gate_server_doom(c);
 	}
 	return ret;
 }
 
-/* A name that is no user's takes the same way through the file system. */
-static bool key_accepted(struct gate_conn *c, const struct gate_key *k, struct auth_grant *grant)
+static int drop(struct gate_conn *c, const char *reason, struct err *e)
 {
-	const struct auth_query q = {
-		.settings = registry_settings(c->g->reg),
-		.user = c->saved.info.user,
-		.exists = c->login_valid,
-		.alg = k->alg,
-		.key = k->key.data,
-		.len = k->key.len,
-		.peer = &c->peer.addr,
-		.now = clk_wall_s(),
-	};
-	struct err e = { 0 };
-	int ret = auth_key_accept(&q, grant, &e);
-
-	if (ret != 1 && e.code != ENOKEY)
-		log_warn("%s", e.text);
-	return ret == 1;
+	return verdict(c, &(struct gate_verdict){ .drop = 1 }, reason, e);
 }
 
-static int failed(struct gate_conn *c, const char *why, struct err *e)
+int gate_auth_failed(struct gate_conn *c, const char *why, struct err *e)
 {
 	const struct settings *s = registry_settings(c->g->reg);
 
 	gate_server_audit_limited(c, "auth.fail", "refused", why);
 	if (++c->tries < s->gate.max_auth_tries)
-		return verdict(c, false, false, "", e);
-	return verdict(c, false, true, "too many authentication failures", e);
+		return verdict(c, &(struct gate_verdict){ 0 }, "", e);
+	return drop(c, "too many authentication failures", e);
 }
 
-static int accepted(struct gate_conn *c, const struct gate_permit *permit, struct err *e)
+int gate_auth_acceptable(struct gate_conn *c, struct err *e)
+{
+	return verdict(c, &(struct gate_verdict){ .ok = 1 }, "", e);
+}
+
+static int accepted(struct gate_conn *c, struct err *e)
 {
 	const struct settings *s = registry_settings(c->g->reg);
 	struct session_info *info = &c->saved.info;
+	struct gate_permit plain;
 	char reason[128];
 	int ret;
 
@@ -110,9 +102,10 @@ static int accepted(struct gate_conn *c, const struct gate_permit *permit, struc
 				 "log in '%s': %u connections are open ([limits] %s)", info->user,
 				 s->limits.connections_per_user, "connections_per_user");
 		gate_server_audit(c, "auth.fail", "refused", reason);
-		return verdict(c, false, true, reason, e);
+		return drop(c, reason, e);
 	}
-	ret = gate_server_send(c, GATE_PERMIT, permit, -1, e);
+	auth_permit(s, &plain);
+	ret = gate_server_send(c, GATE_PERMIT, c->permit ? c->permit : &plain, -1, e);
 	if (ret < 0)
 		return ret;
 	c->st.phase = GATE_PHASE_OPEN;
@@ -123,76 +116,130 @@ static int accepted(struct gate_conn *c, const struct gate_permit *permit, struc
 	gate_server_tell(c, CTL_AUTHENTICATED);
 	/* The grace time is over. */
 	sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
-	return verdict(c, true, false, "", e);
+	free(c->permit);
+	c->permit = NULL;
+	return verdict(c, &(struct gate_verdict){ .ok = 1 }, "", e);
 }
 
-/* What both questions have in common. 1 = go on, else what the handler returns. */
-static int examine(struct gate_conn *c, const struct gate_key *k, struct err *e)
+/* Of one list or another: the first key's, as in sshd. */
+static void merge_list(void *to, const void *from, size_t size)
 {
+	uint32_t len;
+
+	memcpy(&len, to, sizeof(len));
+	if (len == 0)
+		memcpy(to, from, size);
+}
+
+/* A second key of a chain only takes away. 0, or -EPERM: they are tied to different commands. */
+static int merge(struct gate_permit *to, const struct gate_permit *from)
+{
+	if (to->command[0] && from->command[0] && strcmp(to->command, from->command) != 0)
+		return -EPERM;
+	to->flags &= from->flags;
+	if (!to->command[0])
+		memcpy(to->command, from->command, sizeof(to->command));
+	merge_list(&to->environment, &from->environment, sizeof(to->environment));
+	merge_list(&to->open, &from->open, sizeof(to->open));
+	merge_list(&to->listen, &from->listen, sizeof(to->listen));
+	return 0;
+}
+
+static int take_permit(struct gate_conn *c, const struct gate_permit *permit)
+{
+	if (!permit)
+		return 0;
+	if (c->permit)
+		return merge(c->permit, permit);
+	c->permit = malloc(sizeof(*permit));
+	if (!c->permit)
+		return -ENOMEM;
+	*c->permit = *permit;
+	return 0;
+}
+
+int gate_auth_completed(struct gate_conn *c, const struct gate_permit *permit, struct err *e)
+{
+	char *chain = c->saved.info.method;
+	size_t used = strlen(chain);
+	enum method method = METHOD_PUBLICKEY;
+
+	if (take_permit(c, permit) < 0)
+		return gate_auth_failed(c, "the keys are tied to different commands", e);
+	while (methods_name(method) != c->method)
+		method++;
+	(void)str_format(chain + used, sizeof(c->saved.info.method) - used, "%s%s", used ? "," : "",
+			 c->method);
+	if (methods_complete(&c->methods, method))
+		return accepted(c, e);
+	gate_server_audit(c, "auth.partial", "accepted", NULL);
+	return verdict(c, &(struct gate_verdict){ .partial = 1 }, "", e);
+}
+
+void gate_auth_gone(struct gate_conn *c, int ret, const struct err *e)
+{
+	if (ret >= 0)
+		return;
+	log_warn("connection %s: %s", c->saved.info.id, e->text);
+	gate_server_doom(c);
+}
+
+void gate_auth_result(struct gate_conn *c, bool ok, const char *why)
+{
+	struct err e = { 0 };
+
+	gate_auth_gone(c, ok ? gate_auth_completed(c, NULL, &e) : gate_auth_failed(c, why, &e), &e);
+}
+
+/* A question is out. Only a user who is being asked may think better of it: that is a failed try. */
+static int abandon(struct gate_conn *c, struct err *e)
+{
+	const struct settings *s = registry_settings(c->g->reg);
+
+	if (!c->prompted)
+		return err_set(e, EPROTO, "authenticate connection '%s': asked before the answer",
+			       c->saved.info.id);
+	gate_job_end(&c->job);
+	c->prompted = false;
+	gate_server_audit_limited(c, "auth.fail", "refused", "abandoned");
+	return ++c->tries < s->gate.max_auth_tries ? 1
+						   : drop(c, "too many authentication failures", e);
+}
+
+int gate_auth_begin(struct gate_conn *c, enum method method, const char *login, struct err *e)
+{
+	int ret;
+
 	if (c->saved.hash_len == 0)
 		return err_set(e, EPROTO, "authenticate connection '%s': no keys were exchanged",
 			       c->saved.info.id);
+	if (c->job.active && (ret = abandon(c, e)) != 1)
+		return ret;
+	c->fingerprint[0] = '\0';
+	c->method = methods_name(method);
 	if (!c->login_fixed)
-		parse_login(c, k->login);
-	if (strcmp(c->saved.login, k->login) != 0) {
+		parse_login(c, login);
+	if (strcmp(c->saved.login, login) != 0) {
 		gate_server_audit(c, "auth.protocol_violation", "refused", "user name changed");
-		return verdict(c, false, true, "the user name may not change on a connection", e);
+		return drop(c, "the user name may not change on a connection", e);
 	}
 	if (++c->auth_messages > AUTH_MESSAGES_MAX) {
 		gate_server_audit(c, "auth.fail", "refused", "too many requests");
-		return verdict(c, false, true, "too many authentication requests", e);
+		return drop(c, "too many authentication requests", e);
 	}
-	return verify_fingerprint(k->key.data, k->key.len, c->saved.info.fingerprint, e) < 0
-		       ? -e->code
-		       : 1;
+	if (!methods_allow(&c->methods, method))
+		return gate_auth_failed(c, "not a method that is asked for ([auth] methods)", e);
+	return 1;
 }
 
-int gate_auth_probe(void *ctx, struct msg *m, struct err *e)
+void gate_auth_end(struct gate_conn *c)
 {
-	struct gate_conn *c = ctx;
-	const struct gate_key *k = m->body;
-	struct auth_grant grant;
-	int ret = examine(c, k, e);
-
-	if (ret <= 0)
-		return ret;
-	if (!key_accepted(c, k, &grant))
-		return failed(c, "key not listed", e);
-	return verdict(c, true, false, "", e);
-}
-
-int gate_auth_verify(void *ctx, struct msg *m, struct err *e)
-{
-	struct gate_conn *c = ctx;
-	const struct gate_key *k = m->body;
-	struct verify_request v;
-	struct auth_grant grant;
-	struct err why = { 0 };
-	int ret = examine(c, k, e);
-	bool listed;
-
-	if (ret <= 0)
-		return ret;
-	v = (struct verify_request){
-		.session_id = c->saved.hash,
-		.session_id_len = c->saved.hash_len,
-		.login = c->saved.login,
-		.alg = k->alg,
-		.key = k->key.data,
-		.key_len = k->key.len,
-		.sig = k->sig.data,
-		.sig_len = k->sig.len,
-	};
-	/* Both checks in every case: how long it takes tells nothing about which of them failed. */
-	listed = key_accepted(c, k, &grant);
-	v.no_touch = listed && !grant.touch_required;
-	v.verified = listed && grant.verify_required;
-	ret = verify_signature(&v, &why);
-	if (listed && ret == 0)
-		gate_revoke_remember(c, k, grant.by);
-	if (listed && ret == 0)
-		return accepted(c, &grant.permit, e);
-	return failed(c, ret < 0 ? why.text : "key not listed", e);
+	gate_job_end(&c->job);
+	gate_key_end(c);
+	gate_password_end(c);
+	c->prompted = false;
+	free(c->permit);
+	c->permit = NULL;
 }
 
 int gate_auth_violation(void *ctx, struct msg *m, struct err *e)

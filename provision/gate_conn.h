@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * One SSH connection in provisiond, shared by the files that serve it: gate_server.c (life and events),
- * gate_auth.c (host signatures, who is authenticated), gate_attach.c (workspace), gate_channel.c (what it does),
- * gate_leave.c and gate_revoke.c (its end on request, and when it is not permitted any more).
+ * gate_auth.c (host signatures, who is authenticated) with gate_key.c, gate_password.c and gate_interactive.c,
+ * gate_attach.c (workspace), gate_channel.c (what it does), gate_leave.c and gate_revoke.c (its end on request, and when it
+ * is not permitted any more).
  */
 #pragma once
 #include "base/log.h"
+#include "gate_auth.h"
+#include "gate_job.h"
 #include "gate_server.h"
 #include "hostkeys.h"
+#include "methods.h"
 #include "proto/gate.h"
 #include "sessions.h"
 
@@ -27,7 +31,11 @@ struct gate_server {
 	struct gate_conn *conns;
 	unsigned int nconns;
 	sd_event_source *revoke; /* gate_revoke.c, NULL = never needed */
+	struct gate_jobs jobs;
 };
+
+struct gate_key_try;
+struct gate_password_try;
 
 struct gate_conn {
 	struct gate_server *g;
@@ -50,6 +58,18 @@ struct gate_conn {
 	bool doomed;      /* was told to leave: nothing more is answered */
 	bool attaching, attached, want_progress, headline, created;
 	uint32_t signs, auth_messages, tries, attaches;
+	struct methods methods;           /* what the login needs, and has */
+	const char *method;               /* that is being tried, or NULL */
+	char fingerprint[64];             /* of the key that is being tried */
+	char by[192];                     /* who or what vouches for the key, for the audit log */
+	char used[METHODS_CHAIN_MAX][64]; /* fingerprints of the chain's keys */
+	uint32_t nused;
+	struct gate_permit *permit;   /* what the chain's keys allow, NULL: no key yet; owned */
+	struct gate_job job;          /* decides about what is being tried */
+	struct gate_key_try *key_try; /* owned by gate_key.c */
+	struct gate_password_try *password; /* owned by gate_password.c */
+	bool prompted;                      /* the user is asked `prompts` questions */
+	uint32_t prompts, rounds;
 	struct waiter waiter;
 	uint64_t attach_us;        /* when the attach began */
 	uint64_t oom_seen, oom_us; /* kills explained already; when the last one was */
@@ -80,12 +100,6 @@ void gate_server_tell(struct gate_conn *c, enum ctl_state_kind kind);
 /* The session was told to leave; end the connection when it does not. */
 void gate_server_doom(struct gate_conn *c);
 void gate_server_store(struct gate_conn *c);
-
-/* gate_auth.c */
-int gate_auth_sign(void *ctx, struct msg *m, struct err *e);
-int gate_auth_probe(void *ctx, struct msg *m, struct err *e);
-int gate_auth_verify(void *ctx, struct msg *m, struct err *e);
-int gate_auth_violation(void *ctx, struct msg *m, struct err *e);
 
 /* gate_attach.c */
 int gate_attach_begin(void *ctx, struct msg *m, struct err *e);

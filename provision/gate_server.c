@@ -46,11 +46,30 @@ static void tell_penalty(struct gate_conn *c, const char *event)
 		gate_server_tell(c, CTL_VIOLATED);
 }
 
+/* Failures tell what was tried; everything else what the login rests on. */
+static unsigned int method_fields(const struct gate_conn *c, const struct gate_event *ev,
+				  struct audit_field *f)
+{
+	const struct session_info *i = &c->saved.info;
+	bool fail = strcmp(ev->name, "auth.fail") == 0;
+	const char *fp = fail ? c->fingerprint : i->fingerprint;
+	const char *method = fail ? c->method : sessions_method(i);
+	unsigned int n = 0;
+
+	if (method && method[0])
+		f[n++] = (struct audit_field)AUDIT_TEXT("method", method);
+	if (fp[0])
+		f[n++] = (struct audit_field)AUDIT_TEXT("fp", fp);
+	if (c->by[0] && strcmp(ev->name, "auth.ok") == 0)
+		f[n++] = (struct audit_field)AUDIT_TEXT("by", c->by);
+	return n;
+}
+
 static void write_line(struct gate_conn *c, const struct gate_event *ev)
 {
 	const struct session_info *i = &c->saved.info;
 	char src[IP_TEXT_MAX], dst[IP_TEXT_MAX];
-	struct audit_field f[24];
+	struct audit_field f[28];
 	unsigned int n = 0;
 
 	f[n++] = (struct audit_field)AUDIT_TEXT("conn", i->id);
@@ -64,10 +83,7 @@ static void write_line(struct gate_conn *c, const struct gate_event *ev)
 		f[n++] = (struct audit_field)AUDIT_TEXT("via", c->via);
 	if (i->workspace[0])
 		f[n++] = (struct audit_field)AUDIT_TEXT("ws", i->workspace);
-	if (sessions_method(i)[0])
-		f[n++] = (struct audit_field)AUDIT_TEXT("method", sessions_method(i));
-	if (i->fingerprint[0])
-		f[n++] = (struct audit_field)AUDIT_TEXT("fp", i->fingerprint);
+	n += method_fields(c, ev, f + n);
 	for (unsigned int k = 0; k < ev->nmore && k < 8; k++)
 		f[n++] = ev->more[k];
 	f[n++] = (struct audit_field)AUDIT_TEXT("result", ev->result);
@@ -137,6 +153,7 @@ static void set_timer(struct gate_conn *c, uint64_t us)
 void gate_server_doom(struct gate_conn *c)
 {
 	c->doomed = true;
+	gate_auth_end(c);
 	if (c->throttled)
 		sd_event_source_set_enabled(c->io, SD_EVENT_ON);
 	c->throttled = false;
@@ -164,6 +181,7 @@ static void session_gone(struct gate_conn *c)
 	fd_close(&c->fd);
 	if (c->st.phase == GATE_PHASE_OPEN)
 		sessions_remove(&c->saved.info);
+	gate_auth_end(c);
 	gate_attach_end(c);
 	set_timer(c, LINGER_US);
 }
@@ -200,16 +218,26 @@ static void learn_pid(struct gate_conn *c, pid_t pid)
 static int receive(struct gate_conn *c, struct err *e)
 {
 	static const struct msg_route routes[] = {
-		{ GATE_SIGN, gate_auth_sign },           { GATE_PROBE, gate_auth_probe },
-		{ GATE_VERIFY, gate_auth_verify },       { GATE_ATTACH, gate_attach_begin },
-		{ GATE_CHANNEL, gate_channel_notice },   { GATE_WHY, gate_attach_why },
-		{ GATE_VIOLATION, gate_auth_violation }, { GATE_JUMP, gate_jump_ask },
+		{ GATE_SIGN, gate_auth_sign },
+		{ GATE_PROBE, gate_key_probe },
+		{ GATE_VERIFY, gate_key_verify },
+		{ GATE_PASSWORD, gate_password_try },
+		{ GATE_INTERACTIVE, gate_interactive_begin },
+		{ GATE_ANSWERS, gate_interactive_answers },
+		{ GATE_ATTACH, gate_attach_begin },
+		{ GATE_CHANNEL, gate_channel_notice },
+		{ GATE_WHY, gate_attach_why },
+		{ GATE_VIOLATION, gate_auth_violation },
+		{ GATE_JUMP, gate_jump_ask },
 	};
 	static const struct msg_table table = { &gate_proto, routes,
 						sizeof(routes) / sizeof(routes[0]) };
 	union {
 		struct gate_sign sign;
 		struct gate_key key;
+		struct gate_password password;
+		struct gate_interactive interactive;
+		struct gate_answers answers;
 		struct gate_attach attach;
 		struct gate_channel channel;
 		/* What only we send is decoded before it is refused. */
@@ -225,11 +253,15 @@ static int receive(struct gate_conn *c, struct err *e)
 	if (ret < 0)
 		return ret;
 	learn_pid(c, m.pid);
-	if (c->doomed) {
+	if (c->doomed)
 		msg_close_fds(&m);
-		return 0;
+	else
+		ret = msg_dispatch(&table, &c->st, c, &m, e);
+	if (m.type == GATE_PASSWORD || m.type == GATE_ANSWERS) {
+		explicit_bzero(&body, sizeof(body));
+		msg_scrub();
 	}
-	return msg_dispatch(&table, &c->st, c, &m, e);
+	return c->doomed && ret > 0 ? 0 : ret;
 }
 
 /*
@@ -281,6 +313,7 @@ static void conn_end(struct gate_conn *c, uint32_t signal, bool timeout)
 
 	if (c->fd >= 0 && c->st.phase == GATE_PHASE_OPEN)
 		sessions_remove(&c->saved.info);
+	gate_auth_end(c);
 	gate_attach_end(c);
 	(void)sessions_forget(g->sessionsfd, c->saved.info.id, NULL);
 	if (signal && !why) {
@@ -349,6 +382,7 @@ static int welcome(struct gate_conn *c, struct err *e)
 
 	w.host_key.len = 32;
 	memcpy(w.host_key.data, hostkey_public(c->key), 32);
+	(void)methods_next(&c->methods, w.methods, sizeof(w.methods));
 	(void)str_copy(w.kex, sizeof(w.kex), s->gate.kex);
 	(void)str_copy(w.ciphers, sizeof(w.ciphers), s->gate.ciphers);
 	(void)str_copy(w.macs, sizeof(w.macs), s->gate.macs);
@@ -450,6 +484,8 @@ static struct gate_conn *conn_new(struct gate_server *g, const struct ctl_conn *
 	c->peer = m->peer;
 	c->local = m->local;
 	c->st.phase = GATE_PHASE_AUTH;
+	/* Checked when it was loaded; what cannot be read lets nobody in. */
+	(void)methods_parse(registry_settings(g->reg)->auth.methods, &c->methods, NULL);
 	c->opened_us = c->audit_us = clk_now_us();
 	c->audit_tokens = AUDIT_BURST;
 	memcpy(c->id, m->id.data, CTL_ID_LEN);
@@ -556,7 +592,7 @@ int gate_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostke
 	*out = NULL;
 	if (!g)
 		return err_set(e, ENOMEM, "start 'gate server': out of memory");
-	g->loop = loop;
+	g->loop = g->jobs.loop = loop;
 	g->reg = reg;
 	g->hostkey = hostkey;
 	g->state = state;
@@ -592,6 +628,7 @@ void gate_server_free(struct gate_server *g)
 		struct gate_conn *c = g->conns;
 
 		/* Not conn_end: the connection lives on, and its file is what the next provisiond resumes it from. */
+		gate_auth_end(c);
 		if (c->attaching)
 			waiter_cancel(&c->waiter);
 		if (c->fd >= 0 && c->st.phase == GATE_PHASE_OPEN)

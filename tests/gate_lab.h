@@ -422,6 +422,7 @@ static int fresh(void **state)
 	settings.gate.max_sessions = 10;
 	settings.gate.login_grace = 30;
 	settings.gate.forwarding = true;
+	(void)str_copy(settings.auth.methods, sizeof(settings.auth.methods), "publickey");
 	settings.limits.connections_per_user = 3;
 	the_workspace = (struct workspace){ 0 };
 	the_record = (struct record){ 0 };

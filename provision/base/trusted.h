@@ -12,3 +12,5 @@
  * terminated (and may hold NULs) and the caller's to free. 0, -ENOENT, -EPERM (not to be trusted), -EFBIG, other -errno.
  */
 int trusted_read(const char *path, char **text, size_t *len, struct err *e);
+/* The same judgement alone, such as on a program: the open file, or -errno. */
+int trusted_open(const char *path, struct err *e);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proto/asker.h"
 #include "proto/ctl.h"
 #include "proto/gate.h"
 #include "proto/init.h"
@@ -195,6 +196,7 @@ static int verb_messages(struct cli *c, int argc, char **argv)
 	      "the conversation.\n\n",
 	      stdout);
 	msg_print_markdown(&gate_proto);
+	msg_print_markdown(&asker_proto);
 	msg_print_markdown(&ctl_proto);
 	msg_print_markdown(&zygote_proto);
 	msg_print_markdown(&init_proto);

@@ -100,6 +100,8 @@ int msg_recv(int sock, const struct msg_proto *p, void *body, size_t bodycap, st
  */
 int msg_recv_plain(int sock, const struct msg_proto *p, void *body, size_t bodycap, struct msg *m,
 		   struct err *e);
+/* Overwrite what sending and receiving left behind in this process: after every message with a secret in it. */
+void msg_scrub(void);
 /* Close the fds that were not taken. */
 void msg_close_fds(struct msg *m);
 

@@ -20,6 +20,7 @@
 #define SOCKET_BUFFER (512 * 1024) /* more than one largest message with the kernel's overhead */
 
 static uint8_t scratch[MSG_BYTES_MAX];
+static size_t soiled; /* so much of it was written since it was scrubbed */
 
 union control {
 	struct cmsghdr align;
@@ -66,6 +67,11 @@ int msg_send_fds(int sock, const struct msg_proto *p, const struct msg_out *out,
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	union control control;
 
+	/* What could not be encoded whole may be there in part. */
+	if (n < 0)
+		soiled = sizeof(scratch);
+	else if ((size_t)n > soiled)
+		soiled = (size_t)n;
 	if (n < 0)
 		return (int)n;
 	if (!row)
@@ -189,6 +195,8 @@ static int receive_into(int sock, const struct msg_proto *p, size_t room, struct
 		return err_set(e, EAGAIN, "receive '%s' message: nothing there", p->name);
 	if (n < 0)
 		return err_ret(e, (int)n, "receive '%s' message", p->name);
+	if ((size_t)n > soiled)
+		soiled = (size_t)n;
 	collect(&mh, m);
 	if (n == 0 && m->nfds == 0 && !(mh.msg_flags & MSG_CTRUNC))
 		return 0;
@@ -229,6 +237,12 @@ void msg_close_fds(struct msg *m)
 {
 	for (uint32_t i = 0; i < m->nfds && i < MSG_FDS_MAX; i++)
 		fd_close(&m->fds[i]);
+}
+
+void msg_scrub(void)
+{
+	explicit_bzero(scratch, soiled);
+	soiled = 0;
 }
 
 int msg_pair(int sv[2], struct err *e)

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "blob.h"
 #include "interpose.h"
+#include "kbdint.h"
 #include "readahead.h"
 #include "rpc.h"
 #include "sandbox.h"
@@ -26,7 +27,7 @@
 	5000 /* no refusal comes sooner, as in sshd: whether a user exists shall not be measured */
 #define REQUEST_BYTES_MIN 48 /* smaller unanswered packets are IGNORE, DEBUG or EXT_INFO */
 
-static void answered(struct session *s)
+void login_answered(struct session *s)
 {
 	ssh_message_free(s->auth_spare);
 	s->auth_spare = s->auth_msg;
@@ -37,11 +38,46 @@ static void answered(struct session *s)
 
 static void deny(struct session *s)
 {
+	s->prompted = false;
 	ssh_message_reply_default(s->auth_msg);
-	answered(s);
+	login_answered(s);
 }
 
-static void violation(struct session *s, const char *text)
+/* Requests that provisiond never sees are counted here: nobody may go on for ever. */
+void login_deny(struct session *s)
+{
+	if (++s->auth_refused >= s->welcome.auth_tries)
+		transport_disconnect(s, "Too many authentication failures");
+	else
+		deny(s);
+}
+
+void login_methods(struct session *s, const char *list)
+{
+	static const struct {
+		const char *name;
+		uint32_t bit;
+	} known[] = {
+		{ "publickey", SSH_AUTH_METHOD_PUBLICKEY },
+		{ "password", SSH_AUTH_METHOD_PASSWORD },
+		{ "keyboard-interactive", SSH_AUTH_METHOD_INTERACTIVE },
+	};
+
+	if (!*list)
+		return;
+	s->auth_methods = 0;
+	while (*list) {
+		size_t n = strcspn(list, ",");
+
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if (strlen(known[i].name) == n && memcmp(known[i].name, list, n) == 0)
+				s->auth_methods |= known[i].bit;
+		list += n + (list[n] == ',');
+	}
+	ssh_set_auth_methods(s->ssh, (int)s->auth_methods);
+}
+
+void login_violation(struct session *s, const char *text)
 {
 	s->violated = true;
 	transport_disconnect(s, text);
@@ -51,11 +87,11 @@ static void violation(struct session *s, const char *text)
 static bool same_login(struct session *s, const char *user)
 {
 	if (!user || !*user || strlen(user) >= sizeof(s->login)) {
-		violation(s, "Invalid user name");
+		login_violation(s, "Invalid user name");
 		return false;
 	}
 	if (s->login_set && strcmp(s->login, user)) {
-		violation(s, "Change of username not allowed");
+		login_violation(s, "Change of username not allowed");
 		return false;
 	}
 	memcpy(s->login, user, strlen(user) + 1);
@@ -119,7 +155,6 @@ static void publickey(struct session *s)
 	struct gate_key *k = s->auth_key;
 	enum ssh_publickey_state_e state;
 	char type[64];
-	struct err e = { 0 };
 	int ret;
 
 #pragma GCC diagnostic push
@@ -139,16 +174,50 @@ static void publickey(struct session *s)
 	} else if (!ret) {
 		memcpy(k->alg, blob_probe_alg(type), strlen(blob_probe_alg(type)) + 1);
 	}
-	if (ret < 0) {
-		deny(s);
-		return;
-	}
-	if (rpc_ask_key(s, state == SSH_PUBLICKEY_STATE_VALID ? GATE_VERIFY : GATE_PROBE, &e) < 0)
+	if (ret < 0)
+		login_deny(s);
+	else
+		login_ask(s, state == SSH_PUBLICKEY_STATE_VALID ? GATE_VERIFY : GATE_PROBE, k);
+}
+
+/* The text stays nowhere but in the question. */
+static void password(struct session *s)
+{
+	struct gate_password q = { 0 };
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+	const char *text = ssh_message_auth_password(s->auth_msg);
+#pragma GCC diagnostic pop
+	size_t n = text ? strlen(text) : 0;
+
+	memcpy(q.login, s->login, sizeof(q.login));
+	/* One that is too long is none: it is refused like an empty one, and counted. */
+	if (n && n < sizeof(q.password))
+		memcpy(q.password, text, n);
+	if (text)
+		explicit_bzero((char *)(uintptr_t)text, n);
+	login_ask(s, GATE_PASSWORD, &q);
+	explicit_bzero(&q, sizeof(q));
+}
+
+void login_ask(struct session *s, uint32_t type, const void *body)
+{
+	struct err e = { 0 };
+
+	if (rpc_ask_login(s, type, body, &e) < 0)
 		transport_disconnect(s, "sshbay: the login service does not answer");
 }
 
 static void auth(struct session *s)
 {
+	uint32_t method = (uint32_t)ssh_message_subtype(s->auth_msg);
+
+	if (kbdint_is_response(s->auth_msg)) {
+		kbdint_response(s);
+		return;
+	}
+	/* Whatever was asked, the client will not answer it any more. */
+	s->prompted = false;
 	if (!same_login(s, ssh_message_auth_user(s->auth_msg)))
 		return;
 	if (!s->auth_key)
@@ -158,10 +227,16 @@ static void auth(struct session *s)
 		return;
 	}
 	show_banner(s);
-	if (ssh_message_subtype(s->auth_msg) == SSH_AUTH_METHOD_PUBLICKEY)
+	if (method == SSH_AUTH_METHOD_PUBLICKEY)
 		publickey(s);
-	else
+	else if (method == SSH_AUTH_METHOD_PASSWORD && s->auth_methods & method)
+		password(s);
+	else if (method == SSH_AUTH_METHOD_INTERACTIVE && s->auth_methods & method)
+		kbdint_request(s);
+	else if (method == SSH_AUTH_METHOD_NONE)
 		deny(s);
+	else
+		login_deny(s);
 }
 
 void login_request(struct session *s, struct ssh_message_struct *m)
@@ -175,7 +250,7 @@ void login_request(struct session *s, struct ssh_message_struct *m)
 		if (service && strcmp(service, "ssh-userauth") == 0)
 			ssh_message_service_reply_success(m);
 		else
-			violation(s, "Unknown service");
+			login_violation(s, "Unknown service");
 		ssh_message_free(m);
 		break;
 	case SSH_REQUEST_AUTH:
@@ -184,7 +259,7 @@ void login_request(struct session *s, struct ssh_message_struct *m)
 		break;
 	default:
 		ssh_message_free(m);
-		violation(s, "Not authenticated");
+		login_violation(s, "Not authenticated");
 		break;
 	}
 }
@@ -199,7 +274,7 @@ static void accepted(struct session *s)
 	s->stage = STAGE_OPEN;
 	s->deadline_us = 0;
 	s->mute_us = 0;
-	answered(s);
+	login_answered(s);
 	ssh_message_free(s->auth_spare);
 	s->auth_spare = NULL;
 	free(s->auth_key);
@@ -220,18 +295,20 @@ static void refuse(struct session *s)
 
 void login_verdict(struct session *s, const struct gate_verdict *v)
 {
-	bool verify = s->auth_type == GATE_VERIFY;
-
 	if (!s->auth_type || !s->auth_msg || s->late_us)
 		return;
-	if (v->drop || !v->ok) {
+	login_methods(s, v->methods);
+	if (v->partial) {
+		ssh_message_auth_reply_success(s->auth_msg, 1);
+		login_answered(s);
+	} else if (v->drop || !v->ok) {
 		s->late = *v;
 		s->late_us = s->asked_us + REFUSE_US;
-	} else if (verify) {
+	} else if (s->auth_type != GATE_PROBE) {
 		accepted(s);
 	} else {
 		ssh_message_auth_reply_pk_ok_simple(s->auth_msg);
-		answered(s);
+		login_answered(s);
 	}
 }
 
@@ -243,7 +320,7 @@ void login_account(struct session *s, unsigned int handled, uint64_t now)
 		return;
 	s->auth_packets = packets;
 	if (packets > SESSION_AUTH_PACKETS_MAX)
-		violation(s, "Too many packets before the login");
+		login_violation(s, "Too many packets before the login");
 	else if (handled)
 		s->mute_us = 0;
 	else if (s->auth_begun && bytes - s->auth_bytes >= REQUEST_BYTES_MIN)

@@ -284,6 +284,7 @@ int session_run(int conn, int prov, const struct ipport *peer, const struct ippo
 		log_error("%s", e.text);
 		return 1;
 	}
+	login_methods(s, s->welcome.methods);
 	if (s->welcome.grace_s)
 		s->deadline_us = clk_now_us() + (uint64_t)s->welcome.grace_s * 1000000;
 	start_alarm();

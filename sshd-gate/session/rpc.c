@@ -15,11 +15,14 @@
 #include "base/str.h"
 #include "chan.h"
 #include "jump.h"
+#include "kbdint.h"
 #include "login.h"
 #include "permit.h"
 #include "transport.h"
 
-#define ANSWER_US    10000000 /* provisiond answers within this */
+#define ANSWER_US 10000000 /* provisiond answers within this */
+#define LOGIN_US                                                                                   \
+	330000000 /* a question about the login: others than provisiond may be asked. The grace time ends it before */
 #define REKEY_US     30000000 /* a restarting provisiond is waited for this long once logged in */
 #define BODY_MAX     8192
 #define DEFERRED_MAX 64
@@ -170,15 +173,17 @@ int rpc_sign(void *ctx, const uint8_t *hash, size_t len, uint8_t sig[64])
 	return 0;
 }
 
-int rpc_ask_key(struct session *s, uint32_t type, struct err *e)
+int rpc_ask_login(struct session *s, uint32_t type, const void *body, struct err *e)
 {
-	int ret = ask(s, type, s->auth_key, e);
+	int ret = ask(s, type, body, e);
 
+	/* There may be a password in it. */
+	msg_scrub();
 	if (ret < 0)
 		return ret;
 	s->auth_type = type;
 	s->asked_us = clk_now_us();
-	s->ask_until_us = s->asked_us + ANSWER_US;
+	s->ask_until_us = s->asked_us + LOGIN_US;
 	return 0;
 }
 
@@ -253,12 +258,12 @@ void rpc_denied(struct session *s, enum gate_channel_kind kind, const char *what
 /* A new provisiond asks to hear the open questions again. */
 static void resumed(struct session *s)
 {
-	struct err e = { 0 };
 	bool why = false;
 
 	log_detail("provisiond is back");
-	if (s->auth_type && !s->late_us && rpc_ask_key(s, s->auth_type, &e) < 0)
-		session_end(s, "%s", e.text);
+	/* Never before a login: what provisiond had verified of it is lost, and the connection is ended. */
+	if (s->auth_type)
+		session_end(s, "provisiond was restarted");
 	attach_again(s);
 	jump_again(s);
 	for (uint32_t i = 0; i < s->nchans; i++) {
@@ -300,6 +305,9 @@ static void handle(struct session *s, struct msg *m)
 		break;
 	case GATE_VERDICT:
 		login_verdict(s, m->body);
+		break;
+	case GATE_PROMPT:
+		kbdint_prompt(s, m->body);
 		break;
 	case GATE_PROGRESS:
 		attach_progress(s, m->body);

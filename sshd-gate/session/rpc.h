@@ -11,8 +11,8 @@
 int rpc_welcome(struct session *s, struct err *e);
 /* interpose_sign_fn: have `hash` signed. ctx is the session. Blocks up to 10 s, 30 s once logged in. */
 int rpc_sign(void *ctx, const uint8_t *hash, size_t len, uint8_t sig[64]);
-/* GATE_PROBE or GATE_VERIFY with s->auth_key; the verdict goes to login_verdict(). */
-int rpc_ask_key(struct session *s, uint32_t type, struct err *e);
+/* A question about the login: GATE_PROBE, GATE_PASSWORD and the like. The verdict goes to login_verdict(). */
+int rpc_ask_login(struct session *s, uint32_t type, const void *body, struct err *e);
 int rpc_attach(struct session *s, bool progress, struct err *e);
 /* Ask why a process was killed; the answer goes to chan_because(). Failure is silent. */
 void rpc_why(struct session *s);

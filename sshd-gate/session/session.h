@@ -52,10 +52,14 @@ struct session {
 	struct ssh_message_struct
 		*auth_spare;       /* an answered one, kept to send a failure that libssh forgot */
 	struct gate_key *auth_key; /* the question behind auth_msg */
-	uint32_t auth_type;        /* GATE_PROBE or GATE_VERIFY, 0 = nothing asked */
-	uint64_t asked_us;         /* when provisiond was asked */
-	uint64_t ask_until_us;     /* provisiond must have answered by then */
-	struct gate_verdict late;  /* a refusal, held back until late_us; 0 = none */
+	uint32_t auth_type;        /* GATE_PROBE and the like, 0 = nothing asked */
+	uint32_t auth_methods;     /* SSH_AUTH_METHOD_* that can be tried now */
+	uint32_t auth_refused;     /* requests that provisiond never heard of */
+	bool prompted;             /* the client owes answers, so many: */
+	uint32_t prompts;
+	uint64_t asked_us;        /* when provisiond was asked */
+	uint64_t ask_until_us;    /* provisiond must have answered by then */
+	struct gate_verdict late; /* a refusal, held back until late_us; 0 = none */
 	uint64_t late_us;
 	uint64_t auth_packets, auth_bytes; /* of the transport, as last seen */
 	uint64_t mute_us;                  /* when to answer for libssh, 0 = nothing owed */
