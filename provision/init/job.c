@@ -506,7 +506,8 @@ void job_forget(struct conn *c)
 			/* Runs on, as under sshd; a row is only kept for terminals, which have a record to end. */
 			j->gone = true;
 		}
-		for (int k = 0; k < 3; k++)
+		/* Half-received: the rest of a report is judged by what came with it. */
+		for (int k = 0; k < 3 && !(j->serves && j->sock >= 0); k++)
 			fd_close(&j->fds[k]);
 		job_settle(a, j);
 	}
