@@ -262,31 +262,26 @@ static int by_keys(struct look *l, struct err *e)
 /* --- trusted authorities -------------------------------------------------------------------------------------------- */
 
 /* The first line that names one of the certificate's principals decides, as in sshd; its options are in l->options. */
-static int by_principals(struct look *l, struct err *e)
+static int by_principals(struct look *l, const struct file *f, struct err *e)
 {
 	struct keys_reader *r = &l->reader;
 	struct key_options *o = &l->options;
 	struct err why = { 0 };
-	struct file f;
-	int ret = read_user_file(l, l->q->settings->auth.principals, &f, e);
+	int ret = err_set(e, EACCES, "check certificate 'principals': none is in '%s'", f->path);
 
-	if (ret < 0)
-		return ret;
-	reader_start(l, f.text, f.len);
-	ret = err_set(e, EACCES, "check certificate 'principals': none is in '%s'", f.path);
+	reader_start(l, f->text, f->len);
 	while (ret < 0 && keys_next_name(r)) {
 		if (!cert_names(&l->cert, r->name, NULL))
 			continue;
 		if (r->options && key_options_parse(r->options, r->options_len, o, &why) < 0) {
-			refused_line(l, f.path, r->line, &why);
+			refused_line(l, f->path, r->line, &why);
 			continue;
 		}
 		ret = key_options_allow(o, l->q->peer, l->q->now, e);
 		if (ret < 0)
-			(void)err_wrap(e, "accept certificate by '%s:%u'", f.path, r->line);
+			(void)err_wrap(e, "accept certificate by '%s:%u'", f->path, r->line);
 		break;
 	}
-	free(f.text);
 	return ret;
 }
 
@@ -294,7 +289,9 @@ static int by_principals(struct look *l, struct err *e)
 static int by_authority(struct look *l, struct err *e)
 {
 	const struct settings *s = l->q->settings;
+	bool listed = s->auth.principals[0] != '\0';
 	struct err why = { 0 };
+	struct file f = { .text = NULL };
 	int ret;
 
 	if (s->auth.ca_keys[0] == '\0')
@@ -302,14 +299,20 @@ static int by_authority(struct look *l, struct err *e)
 	ret = in_list(l, s->auth.ca_keys, &l->cert.ca, e);
 	if (ret <= 0)
 		return ret;
+	ret = listed ? read_user_file(l, s->auth.principals, &f, e) : 0;
+	if (ret < 0)
+		return ret;
 	key_options_init(&l->options);
-	if (s->auth.principals[0])
-		ret = by_principals(l, &why);
+	/* Where no options can stand, the certificate alone decides about that. */
+	l->options.no_touch = !listed;
+	if (listed)
+		ret = by_principals(l, &f, &why);
 	else if (cert_names(&l->cert, l->user, NULL))
 		ret = 0;
 	else
 		ret = err_set(&why, EACCES, "check certificate 'principals': '%s' is none of them",
 			      l->user);
+	free(f.text);
 	if (ret == 0)
 		ret = check_certificate(l, &why);
 	if (ret < 0) {
