@@ -103,26 +103,17 @@ static int read_user_file(const struct look *l, const char *pattern, struct file
 	return ret == -ENOENT ? 0 : ret;
 }
 
-/* Is the blob in a plain list of keys? 1, 0, or -errno: also when there is no such file, or a line is no key. */
+/* Is the blob in a list of keys? 1, 0, or -errno: also when there is no such file, or a line is no key. */
 static int in_list(struct look *l, const char *path, const struct wire *blob, struct err *e)
 {
 	auto_free char *text = NULL;
 	size_t len;
-	bool found = false;
 	int ret = trusted_read(path, &text, &len, e);
 
 	if (ret < 0)
 		return ret;
-	if (len >= 7 && memcmp(text, "SSHKRL\n", 7) == 0)
-		return err_set(e, EOPNOTSUPP,
-			       "read '%s': a KRL is not supported (list the keys as text)", path);
 	reader_start(l, text, len);
-	while (keys_next(&l->reader))
-		found = found || reader_has(l, blob);
-	/* A key that was misspelt here would not be revoked. */
-	if (l->reader.bad)
-		return err_set(e, EBADMSG, "read '%s:%u': not a key", path, l->reader.first_bad);
-	return found;
+	return keys_list_has(&l->reader, path, blob->p, blob->n, e);
 }
 
 /* 0, or refused: the key, the certificate's key or its authority is revoked. */

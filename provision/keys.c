@@ -200,3 +200,23 @@ bool keys_next_name(struct keys_reader *r)
 	r->names = true;
 	return next(r);
 }
+
+int keys_list_has(struct keys_reader *r, const char *path, const uint8_t *blob, size_t len,
+		  struct err *e)
+{
+	bool found = false;
+
+	if (r->end - r->p >= 7 && memcmp(r->p, "SSHKRL\n", 7) == 0)
+		return err_set(e, EOPNOTSUPP,
+			       "read '%s': a KRL is not supported (list the keys as text)", path);
+	while (keys_next(r)) {
+		if (r->options)
+			return err_set(e, EBADMSG, "read '%s:%u': options have no meaning here",
+				       path, r->line);
+		found = found || (blob && r->len == len && memcmp(r->blob, blob, len) == 0);
+	}
+	/* A key that was misspelt would be neither trusted nor revoked. */
+	if (r->bad)
+		return err_set(e, EBADMSG, "read '%s:%u': not a key", path, r->first_bad);
+	return found;
+}

@@ -4,6 +4,7 @@
  * Whether the file may be believed is asked before (base/trusted.h).
  */
 #pragma once
+#include "base/err.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,3 +32,11 @@ struct keys_reader {
 bool keys_next(struct keys_reader *r);
 /* The next line "[OPTIONS] NAME" of a principals file, into `name`. */
 bool keys_next_name(struct keys_reader *r);
+
+/*
+ * Is the blob in a list of keys alone (authorities, revoked keys)? `r` is at the start of the text, `path` is for messages,
+ * `blob` may be NULL: check the text alone. 1, 0, -EBADMSG (a line that is no key, or has options, which would not be
+ * enforced: "path:line"), -EOPNOTSUPP (a binary KRL).
+ */
+int keys_list_has(struct keys_reader *r, const char *path, const uint8_t *blob, size_t len,
+		  struct err *e);

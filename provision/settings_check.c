@@ -427,6 +427,7 @@ void settings_check_all(struct settings_loader *l)
 
 	check_storage(l);
 	check_gate(l);
+	settings_check_auth(l);
 	check_network(l);
 	check_defaults(l);
 	if (l->nworkspaces > l->s->storage.id_slots)

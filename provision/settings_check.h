@@ -49,3 +49,5 @@ void settings_report_at(struct settings_loader *l, struct settings_place place, 
 
 /* Everything that needs more than one value, or the host (user names, the banner). Fills in what is derived. */
 void settings_check_all(struct settings_loader *l);
+/* The part of it that looks at the files of [auth]. */
+void settings_check_auth(struct settings_loader *l);

@@ -523,6 +523,9 @@ static void revoked_keys_are_refused(void **state)
 	put("revoked", "ssh-ed25519 AAAA\n");
 	assert_int_equal(ask_by("ssh-ed25519"), -EBADMSG);
 	assert_non_null(strstr(why.text, "revoked:1': not a key"));
+	put("revoked", "restrict %s\n", line_of("other"));
+	assert_int_equal(ask_by("ssh-ed25519"), -EBADMSG);
+	assert_non_null(strstr(why.text, "revoked:1': options have no meaning"));
 	put("revoked", "SSHKRL\n%c", 0);
 	assert_int_equal(ask_by("ssh-ed25519"), -EOPNOTSUPP);
 	assert_non_null(strstr(why.text, "KRL"));

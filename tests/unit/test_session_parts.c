@@ -127,6 +127,20 @@ static void key_types(void **state)
 
 static void signatures(void **state)
 {
+	static const struct {
+		const char *type, *alg, *inner;
+		int bits;
+	} certs[] = {
+		{ "ssh-ed25519-cert-v01@openssh.com", "ssh-ed25519-cert-v01@openssh.com",
+		  "ssh-ed25519", 0 },
+		{ "sk-ssh-ed25519-cert-v01@openssh.com", "sk-ssh-ed25519-cert-v01@openssh.com",
+		  "sk-ssh-ed25519@openssh.com", 0 },
+		{ "ssh-rsa-cert-v01@openssh.com", "rsa-sha2-256-cert-v01@openssh.com",
+		  "rsa-sha2-256", 256 },
+		{ "ssh-rsa-cert-v01@openssh.com", "rsa-sha2-512-cert-v01@openssh.com",
+		  "rsa-sha2-512", 512 },
+		{ "ssh-rsa-cert-v01@openssh.com", "ssh-rsa-cert-v01@openssh.com", "ssh-rsa", 160 },
+	};
 	static struct interpose_record r = { .sig_len = 3, .sig = "abc", .digest_bits = 256 };
 	static struct gate_key k;
 
@@ -148,6 +162,19 @@ static void signatures(void **state)
 	memcpy(r.data + 32, "\1\0\0\0\7", 5);
 	assert_int_equal(blob_signature("sk-ssh-ed25519@openssh.com", &r, &k), 0);
 	assert_memory_equal(k.sig.data + k.sig.len - 5, "\1\0\0\0\7", 5);
+	/* A certificate names itself in the request, the key's type in the signature. */
+	for (size_t i = 0; i < sizeof(certs) / sizeof(certs[0]); i++) {
+		r.digest_bits = certs[i].bits;
+		assert_int_equal(blob_signature(certs[i].type, &r, &k), 0);
+		assert_string_equal(k.alg, certs[i].alg);
+		assert_int_equal(k.sig.data[3], strlen(certs[i].inner));
+		assert_memory_equal(k.sig.data + 4, certs[i].inner, strlen(certs[i].inner));
+	}
+	assert_string_equal(blob_probe_alg("ssh-rsa-cert-v01@openssh.com"),
+			    "rsa-sha2-512-cert-v01@openssh.com");
+	assert_string_equal(blob_probe_alg("ssh-rsa"), "rsa-sha2-512");
+	assert_string_equal(blob_probe_alg("ssh-ed25519-cert-v01@openssh.com"),
+			    "ssh-ed25519-cert-v01@openssh.com");
 }
 
 /* libssh must load the file, and see the public key that was put in. */

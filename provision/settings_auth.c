@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Checks of the files that [auth] names: whether they can be believed, and whether they say what they are meant to.  They
+ * are read again at every login; what is found here is told before somebody is locked out.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/trusted.h"
+#include "keys.h"
+#include "schema.h"
+#include "settings_check.h"
+
+static struct settings_place place(const struct settings_loader *l, const char *key)
+{
+	unsigned int row = (unsigned int)(schema_find("auth", key) - schema_rows);
+
+	return (struct settings_place){ 0, l->keys[row].line, "auth", key };
+}
+
+static void check_list(struct settings_loader *l, const char *key, const char *path, bool must)
+{
+	struct keys_reader r = { .p = NULL };
+	auto_free char *text = NULL;
+	struct err e = { 0 };
+	size_t len;
+	int ret;
+
+	if (*path == '\0')
+		return;
+	ret = trusted_read(path, &text, &len, &e);
+	if (ret == 0) {
+		r.p = text;
+		r.end = text + len;
+		ret = keys_list_has(&r, path, NULL, 0, &e);
+	}
+	if (ret == -ENOENT && !must)
+		return;
+	if (ret == -ENOENT)
+		settings_report_at(l, place(l, key),
+				   "'%s' does not exist: no key is accepted without it", path);
+	else if (ret < 0)
+		settings_report_at(l, place(l, key), "%s", e.text);
+}
+
+static void check_pattern(struct settings_loader *l, const char *key, const char *pattern)
+{
+	const char *p;
+
+	for (p = strchr(pattern, '%'); p; p = strchr(p + 2, '%')) {
+		if (p[1] == 'u')
+			continue;
+		settings_report_at(l, place(l, key), "'%%%.1s' is not known (only %%u)", p + 1);
+		return;
+	}
+}
+
+void settings_check_auth(struct settings_loader *l)
+{
+	const struct settings_auth *a = &l->s->auth;
+
+	check_list(l, "trusted_user_ca_keys", a->ca_keys, false);
+	check_list(l, "revoked_keys", a->revoked_keys, true);
+	check_pattern(l, "authorized_principals", a->principals);
+}
