@@ -6,12 +6,15 @@
 #include "gate_conn.h"
 
 #include <stdio.h>
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clk.h"
 #include "base/fd.h"
 #include "base/num.h"
 #include "limits.h"
+#include "motd.h"
 
 #define ATTACHES_MAX    256 /* of one connection; each one needs a workspace that died under it */
 #define OOM_TOGETHER_US 2000000 /* one kill by the memory limit may end several channels */
@@ -60,6 +63,26 @@ static void remember_kills(struct gate_conn *c)
 					&c->oom_seen, &e) == 0;
 }
 
+static void tell_where(const struct gate_conn *c, const struct workspace *ws, char *buf,
+		       size_t size)
+{
+	char host[HOST_NAME_MAX + 1] = "";
+	struct spec spec;
+	struct motd m = {
+		.rec = workspace_record(ws),
+		.spec = &spec,
+		.user = c->saved.info.user,
+		.host = host,
+		.created = c->created,
+		.now = clk_wall_s(),
+		.text = c->g->motd,
+	};
+
+	workspace_spec(c->g->reg, ws, &spec);
+	(void)gethostname(host, sizeof(host) - 1);
+	motd_write(&m, buf, size);
+}
+
 static int attached(struct gate_conn *c, struct workspace *ws, struct err *e)
 {
 	struct gate_attached a = { .created = c->created };
@@ -70,6 +93,7 @@ static int attached(struct gate_conn *c, struct workspace *ws, struct err *e)
 	a.took_us = clk_now_us() - c->attach_us;
 	(void)str_copy(a.workspace, sizeof(a.workspace), c->saved.info.workspace);
 	(void)str_copy(a.user, sizeof(a.user), c->saved.info.user);
+	tell_where(c, ws, a.motd, sizeof(a.motd));
 	if (!c->attached)
 		workspace_count_session(ws, 1);
 	c->attached = true;

@@ -12,6 +12,7 @@
 #include "gate_server.h"
 #include "hostkeys.h"
 #include "methods.h"
+#include "motd.h"
 #include "proto/gate.h"
 #include "sessions.h"
 
@@ -28,6 +29,7 @@ struct gate_server {
 	gate_jump_fn jump; /* may be NULL */
 	int sessionsfd;    /* run/sessions */
 	char banner[1024];
+	char motd[MOTD_FILE_MAX + 1];
 	struct gate_conn *conns;
 	unsigned int nconns;
 	sd_event_source *revoke; /* gate_revoke.c, NULL = never needed */

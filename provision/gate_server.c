@@ -566,20 +566,25 @@ void gate_server_disown(struct gate_server *g, const void *owner)
 	}
 }
 
-void gate_server_reload(struct gate_server *g)
+static void read_text(const char *path, char *buf, size_t size, const char *key)
 {
-	const struct settings *s = registry_settings(g->reg);
 	struct err e = { 0 };
 	size_t len;
 
-	gate_revoke_begin(g, NULL);
-	g->banner[0] = 0;
-	if (!s->gate.banner[0])
-		return;
-	if (path_read(AT_FDCWD, s->gate.banner, g->banner, sizeof(g->banner), &len, &e) < 0) {
-		log_warn("%s: no banner is shown ([gate] banner)", e.text);
-		g->banner[0] = 0;
+	buf[0] = 0;
+	if (path[0] && path_read(AT_FDCWD, path, buf, size, &len, &e) < 0) {
+		log_warn("%s: it is not shown ([gate] %s)", e.text, key);
+		buf[0] = 0;
 	}
+}
+
+void gate_server_reload(struct gate_server *g)
+{
+	const struct settings *s = registry_settings(g->reg);
+
+	gate_revoke_begin(g, NULL);
+	read_text(s->gate.banner, g->banner, sizeof(g->banner), "banner");
+	read_text(s->gate.motd, g->motd, sizeof(g->motd), "motd");
 }
 
 int gate_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostkey,

@@ -20,6 +20,7 @@
 #include "schema.h"
 
 #define BANNER_MAX 1023 /* struct gate_welcome */
+#define TEXT_MAX   2048 /* of the message of the day */
 #define RUN_MAX    62   /* RUN/ws/NAME/init.sock is a socket's address: 107 bytes */
 
 /* --- problems at a key ---------------------------------------------------------------------------------------------- */
@@ -84,29 +85,29 @@ static void check_user(struct settings_loader *l)
 				   s->gate.uid);
 }
 
-static void check_banner(struct settings_loader *l)
+/* A file that goes to terminals as it is. */
+static void check_text(struct settings_loader *l, const char *key, const char *path, size_t max)
 {
-	const char *path = l->s->gate.banner;
-	char text[BANNER_MAX + 2];
+	char text[TEXT_MAX + 2];
 	size_t n = 0, i;
 	struct err e;
 
 	if (*path == '\0')
 		return;
 	if (path_read(AT_FDCWD, path, text, sizeof(text), &n, &e) < 0) {
-		settings_report_at(l, main_place(l, "gate", "banner"), "%s", e.text);
+		settings_report_at(l, main_place(l, "gate", key), "%s", e.text);
 		return;
 	}
-	if (n > BANNER_MAX) {
-		settings_report_at(l, main_place(l, "gate", "banner"),
-				   "'%s' is longer than %d bytes", path, BANNER_MAX);
+	if (n > max) {
+		settings_report_at(l, main_place(l, "gate", key), "'%s' is longer than %zu bytes",
+				   path, max);
 		return;
 	}
 	for (i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)text[i];
 
 		if ((c < ' ' && c != '\n' && c != '\r' && c != '\t') || c == 0x7f) {
-			settings_report_at(l, main_place(l, "gate", "banner"),
+			settings_report_at(l, main_place(l, "gate", key),
 					   "'%s' has the control character \\x%02x in it", path, c);
 			return;
 		}
@@ -139,7 +140,8 @@ static void check_gate(struct settings_loader *l)
 	uint32_t i;
 
 	check_user(l);
-	check_banner(l);
+	check_text(l, "banner", s->gate.banner, BANNER_MAX);
+	check_text(l, "motd", s->gate.motd, TEXT_MAX);
 	check_keys_pattern(l);
 	for (i = 0; i < s->gate.nlisten; i++) {
 		if (s->gate.listen[i].port == s->gate.transparent_port)
