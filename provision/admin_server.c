@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 
 #include "admin_client.h"
+#include "admin_explain.h"
+#include "admin_hosts.h"
 #include "admin_rows.h"
 #include "admin_sessions.h"
 #include "audit.h"
@@ -45,6 +47,7 @@ union admin_body {
 	struct admin_name name;
 	struct admin_operate operate;
 	struct admin_kick kick;
+	struct admin_explain explain;
 };
 
 /* --- requests --- */
@@ -342,11 +345,28 @@ static int answer_status(void *ctx, struct msg *m, struct err *e)
 	return 0;
 }
 
+static int answer_explain(void *ctx, struct msg *m, struct err *e)
+{
+	struct admin_client *c = ctx;
+
+	admin_explain_answer(c, c->server->reg, m->body);
+	return 0;
+}
+
+static int answer_hosts(void *ctx, struct msg *m, struct err *e)
+{
+	struct admin_client *c = ctx;
+
+	admin_hosts_answer(c, c->server->reg, c->server->daemon.hostkey, m->body);
+	return 0;
+}
+
 static const struct msg_route routes[] = {
-	{ ADMIN_LIST, answer_list },     { ADMIN_OPERATE, answer_operate },
-	{ ADMIN_ENTER, answer_enter },   { ADMIN_SESSIONS, answer_sessions },
-	{ ADMIN_LEASES, answer_leases }, { ADMIN_EVENTS, answer_events },
-	{ ADMIN_RELOAD, answer_reload }, { ADMIN_STATUS, answer_status },
+	{ ADMIN_LIST, answer_list },       { ADMIN_OPERATE, answer_operate },
+	{ ADMIN_ENTER, answer_enter },     { ADMIN_SESSIONS, answer_sessions },
+	{ ADMIN_LEASES, answer_leases },   { ADMIN_EVENTS, answer_events },
+	{ ADMIN_RELOAD, answer_reload },   { ADMIN_STATUS, answer_status },
+	{ ADMIN_EXPLAIN, answer_explain }, { ADMIN_HOSTS, answer_hosts },
 	{ ADMIN_KICK, answer_kick },
 };
 static const struct msg_table table = { &admin_proto, routes, sizeof(routes) / sizeof(routes[0]) };

@@ -4,6 +4,7 @@
  * each client has a bounded queue, and one that does not read is dropped.  An operation goes on when its client leaves.
  */
 #pragma once
+#include "auth.h"
 #include "workspace.h"
 #include <systemd/sd-event.h>
 
@@ -17,6 +18,7 @@ struct admin_daemon {
 	/* As gate_server_kick. */
 	int (*kick)(void *ctx, const char *who, const char *message, struct err *e);
 	void (*status)(void *ctx, char *text, size_t size);
+	const struct hostkey *hostkey; /* the gate's */
 };
 
 /* Listens at once. The registry is not owned. */

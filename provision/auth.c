@@ -66,8 +66,7 @@ static bool reader_has(const struct look *l, const struct wire *blob)
 
 /* --- files ---------------------------------------------------------------------------------------------------------- */
 
-/* pattern with %u replaced. */
-static int expand(const char *pattern, const char *user, char *buf, size_t size)
+int auth_user_path(const char *pattern, const char *user, char *buf, size_t size)
 {
 	size_t used = 0;
 	int ret = 0;
@@ -97,7 +96,7 @@ static int read_user_file(const struct look *l, const char *pattern, struct file
 
 	f->text = NULL;
 	f->len = 0;
-	if (expand(pattern, l->user, f->path, sizeof(f->path)) < 0)
+	if (auth_user_path(pattern, l->user, f->path, sizeof(f->path)) < 0)
 		return err_set(e, ENAMETOOLONG, "read keys of '%s': path too long", l->user);
 	ret = trusted_read(f->path, &f->text, &f->len, e);
 	return ret == -ENOENT ? 0 : ret;

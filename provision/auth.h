@@ -18,6 +18,8 @@ int hostkey_open(const char *path, struct hostkey **out, struct err *e);
 struct hostkey *hostkey_ref(struct hostkey *k);
 void hostkey_free(struct hostkey *k);                   /* NULL is fine */
 const uint8_t *hostkey_public(const struct hostkey *k); /* 32 bytes */
+/* "ssh-ed25519 AAAA..." and the SHA-256 of the key's blob in hex. */
+int hostkey_text(const struct hostkey *k, char line[160], char sha256[72], struct err *e);
 /* Sign 20..64 bytes. */
 int hostkey_sign(const struct hostkey *k, const void *hash, size_t len, uint8_t sig[64],
 		 struct err *e);
@@ -74,6 +76,8 @@ struct auth_grant {
 	bool touch_required, verify_required; /* sk keys: demanded of the signature */
 	char by[192]; /* for the audit log: "authorized_keys line 3", "certificate 'id' serial 7 by SHA256:..." */
 };
+/* The file that `pattern` (%u) names for a user. -ENAMETOOLONG. */
+int auth_user_path(const char *pattern, const char *user, char *buf, size_t size);
 int auth_key_accept(const struct auth_query *q, struct auth_grant *out, struct err *e);
 /* What the configuration allows, without any key's options: for passwords and the like. */
 void auth_permit(const struct settings *s, struct gate_permit *out);

@@ -327,7 +327,7 @@ static int kick(void *ctx, const char *who, const char *message, struct err *e)
 static int start_servers(struct daemon *d, struct err *e)
 {
 	const struct admin_daemon self = {
-		.ctx = d, .reload = reload, .status = status, .kick = kick
+		.ctx = d, .reload = reload, .status = status, .kick = kick, .hostkey = d->hostkey
 	};
 	int ret = sd_event_new(&d->loop);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clk.h"
+#include "login_name.h"
 
 #define SIGNS_BEFORE_AUTH 4  /* a client may exchange keys again before it logs in; none does */
 #define AUTH_MESSAGES_MAX 64 /* requests of one connection, whatever their method */
@@ -40,18 +41,9 @@ int gate_auth_sign(void *ctx, struct msg *m, struct err *e)
 /* "user" or "user+workspace". */
 static void parse_login(struct gate_conn *c, const char *login)
 {
-	const char *plus = strchr(login, '+');
-	size_t n = plus ? (size_t)(plus - login) : strlen(login);
-
 	(void)str_copy(c->saved.login, sizeof(c->saved.login), login);
 	c->login_fixed = true;
-	if (!str_is_name(login, n) || (plus && !str_is_name(plus + 1, strlen(plus + 1))))
-		return;
-	memcpy(c->saved.info.user, login, n);
-	c->saved.info.user[n] = 0;
-	if (plus)
-		(void)str_copy(c->wanted, sizeof(c->wanted), plus + 1);
-	c->login_valid = true;
+	c->login_valid = login_name_parse(login, c->saved.info.user, c->wanted);
 }
 
 /* What can be tried now goes with every answer. */

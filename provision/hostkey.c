@@ -346,6 +346,22 @@ const uint8_t *hostkey_public(const struct hostkey *k)
 	return k->public;
 }
 
+int hostkey_text(const struct hostkey *k, char line[160], char sha256[72], struct err *e)
+{
+	uint8_t buf[128], digest[32];
+	struct wire_out o = { buf, 0, sizeof(buf), false };
+	char base64[128];
+
+	put_blob(&o, k->public);
+	/* The key is the blob without the length that put_blob writes in front. */
+	EVP_EncodeBlock((unsigned char *)base64, buf + 4, (int)o.n - 4);
+	(void)str_format(line, 160, "%s %s", TYPE, base64);
+	if (EVP_Digest(buf + 4, o.n - 4, digest, NULL, EVP_sha256(), NULL) != 1)
+		return err_set(e, EIO, "describe 'host key': libcrypto failed");
+	str_hex(digest, sizeof(digest), sha256);
+	return 0;
+}
+
 int hostkey_sign(const struct hostkey *k, const void *hash, size_t len, uint8_t sig[64],
 		 struct err *e)
 {

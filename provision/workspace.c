@@ -127,66 +127,98 @@ static const char *only_workspace_of(const struct settings *s, const char *user)
 	return only;
 }
 
+static int blame(struct workspace_choice *c, const char *section, const char *key, int ret)
+{
+	c->section = section;
+	c->key = key;
+	return ret;
+}
+
+static int by_address(struct registry *r, const char *wanted, const struct ip *dialled,
+		      struct workspace_choice *c, struct err *e)
+{
+	struct workspace *ws = workspace_find_ip(r, dialled);
+	char text[IP_TEXT_MAX];
+
+	c->rule = WORKSPACE_BY_ADDRESS;
+	if (ws && (!wanted || !wanted[0] || strcmp(wanted, ws->name) == 0))
+		return str_copy(c->name, STR_NAME_MAX, ws->name);
+	return blame(c, "network", "control_cidr",
+		     err_set(e, ENOENT,
+			     "find workspace%s%s%s at '%s': no %sworkspace has this address "
+			     "(sshbay list)",
+			     ws ? " '" : "", ws ? wanted : "", ws ? "'" : "",
+			     ip_text(dialled, text, sizeof(text)), ws ? "such " : ""));
+}
+
 static int choose_name(struct registry *r, const char *user, const char *wanted,
-		       const struct ip *dialled, char name[STR_NAME_MAX], struct err *e)
+		       struct workspace_choice *c, struct err *e)
 {
 	const struct settings *s = r->settings;
 	const char *only;
 
-	if (dialled && (ip_in_net(dialled, &s->network.control_cidr) ||
-			ip_in_net(dialled, &s->network.control_cidr6))) {
-		struct workspace *ws = workspace_find_ip(r, dialled);
-		char text[IP_TEXT_MAX];
-
-		if (!ws || (wanted && wanted[0] && strcmp(wanted, ws->name)))
-			return err_set(e, ENOENT,
-				       "find workspace%s%s%s at '%s': no %sworkspace has this "
-				       "address (sshbay list)",
-				       ws ? " '" : "", ws ? wanted : "", ws ? "'" : "",
-				       ip_text(dialled, text, sizeof(text)), ws ? "such " : "");
-		return str_copy(name, STR_NAME_MAX, ws->name);
-	}
+	c->rule = WORKSPACE_BY_NAME;
 	if (wanted && wanted[0])
-		return str_copy(name, STR_NAME_MAX, wanted);
-	if (!s->gate.create_on_login && !known(r, user)) {
-		only = only_workspace_of(s, user);
-		if (!only)
-			return err_set(e, EACCES,
-				       "find workspace for '%s': none is configured (gate.create = "
-				       "configured)",
-				       user);
-		return str_copy(name, STR_NAME_MAX, only);
-	}
-	return str_copy(name, STR_NAME_MAX, user);
+		return str_copy(c->name, STR_NAME_MAX, wanted);
+	c->rule = WORKSPACE_BY_DEFAULT;
+	if (s->gate.create_on_login || known(r, user))
+		return str_copy(c->name, STR_NAME_MAX, user);
+	c->rule = WORKSPACE_BY_ONLY;
+	only = only_workspace_of(s, user);
+	if (only)
+		return str_copy(c->name, STR_NAME_MAX, only);
+	return blame(
+		c, "gate", "create",
+		err_set(e, EACCES,
+			"find workspace for '%s': none is configured (gate.create = configured)",
+			user));
 }
 
-int workspace_choose(struct registry *r, const char *user, const char *wanted,
-		     const struct ip *dialled, char name[STR_NAME_MAX], struct err *e)
+static bool in_pool(const struct settings *s, const struct ip *ip)
+{
+	return ip && ip->family &&
+	       (ip_in_net(ip, &s->network.control_cidr) ||
+		ip_in_net(ip, &s->network.control_cidr6));
+}
+
+int workspace_decide(struct registry *r, const char *user, const char *wanted,
+		     const struct ip *dialled, struct workspace_choice *out, struct err *e)
 {
 	char shown[128];
 	struct spec spec;
 	int ret;
 
+	*out = (struct workspace_choice){ 0 };
 	if (!str_is_name(user, strlen(user)))
 		return err_set(e, EINVAL, "find workspace for '%s': not a user name",
 			       str_vis(user, strnlen(user, 64), shown, sizeof(shown)));
 	if (wanted && wanted[0] && !str_is_name(wanted, strlen(wanted)))
 		return err_set(e, EINVAL, "find workspace '%s': not a workspace name",
 			       str_vis(wanted, strnlen(wanted, 64), shown, sizeof(shown)));
-	if (dialled && !dialled->family)
-		dialled = NULL;
-	ret = choose_name(r, user, wanted, dialled, name, e);
+	ret = in_pool(r->settings, dialled) ? by_address(r, wanted, dialled, out, e)
+					    : choose_name(r, user, wanted, out, e);
 	if (ret)
 		return ret;
-	settings_spec(r->settings, name, &spec);
+	settings_spec(r->settings, out->name, &spec);
+	if (!settings_may_enter(&spec, user))
+		blame(out, "workspace", "users", 0);
+	else if (!r->settings->gate.create_on_login && !known(r, out->name))
+		blame(out, "gate", "create", 0);
+	else
+		return 0;
 	/* One text for "no such" and "not yours": it must not tell which names exist. */
-	if (!settings_may_enter(&spec, user) ||
-	    (!r->settings->gate.create_on_login && !known(r, name)))
-		return err_set(
-			e, EACCES,
-			"enter workspace '%s': no such workspace, or '%s' is not among its users",
-			name, user);
-	return 0;
+	return err_set(e, EACCES,
+		       "enter workspace '%s': no such workspace, or '%s' is not among its users",
+		       out->name, user);
+}
+
+int workspace_choose(struct registry *r, const char *user, const char *wanted,
+		     const struct ip *dialled, char name[STR_NAME_MAX], struct err *e)
+{
+	struct workspace_choice c;
+	int ret = workspace_decide(r, user, wanted, dialled, &c, e);
+
+	return ret ? ret : str_copy(name, STR_NAME_MAX, c.name);
 }
 
 int workspace_connect(struct registry *r, struct workspace *ws, const char *user, struct err *e)

@@ -54,6 +54,21 @@ const struct settings *registry_settings(const struct registry *r);
 /* Choose for a login: by dialled pool address, by "user+workspace", or the user's default. NULL spec means refused. */
 int workspace_choose(struct registry *r, const char *user, const char *wanted,
 		     const struct ip *dialled, char name[STR_NAME_MAX], struct err *e);
+enum workspace_rule {
+	WORKSPACE_BY_ADDRESS, /* the one that has the dialled address */
+	WORKSPACE_BY_NAME,    /* "user+workspace" */
+	WORKSPACE_BY_DEFAULT, /* named like the user */
+	WORKSPACE_BY_ONLY     /* the only configured one that lists the user */
+};
+struct workspace_choice {
+	char name[STR_NAME_MAX]; /* also when it is refused, if it came so far */
+	enum workspace_rule rule;
+	const char *section,
+		*key; /* of the configuration: what refused; "workspace": of that one. NULL: nothing */
+};
+/* workspace_choose(), with its reasons. */
+int workspace_decide(struct registry *r, const char *user, const char *wanted,
+		     const struct ip *dialled, struct workspace_choice *out, struct err *e);
 struct workspace *workspace_find(struct registry *r, const char *name);
 struct workspace *workspace_find_ip(struct registry *r, const struct ip *ip);
 /* Never NULL; only its name means something while !workspace_exists (configured, not created). */

@@ -28,6 +28,10 @@ int cli_reload(struct cli *c, int argc, char **argv);
 /* sessions.c */
 int cli_sessions(struct cli *c, int argc, char **argv);
 int cli_kick(struct cli *c, int argc, char **argv);
+/* explain.c */
+int cli_explain(struct cli *c, int argc, char **argv);
+/* ssh_config.c */
+int cli_ssh_config(struct cli *c, int argc, char **argv);
 /* operate.c */
 int cli_create(struct cli *c, int argc, char **argv);
 int cli_start(struct cli *c, int argc, char **argv);
@@ -69,10 +73,10 @@ void cli_print(FILE *f, const char *text);
 /* Connect to provisiond by the configuration's [storage] run. fd, or -1 with the exit status in *status (printed). */
 int cli_connect(struct cli *c, int *status);
 /*
- * Send one request that is a struct admin_name, and call `row` (may be NULL) for each row until ADMIN_DONE. The text of
+ * Send one request and call `row` (may be NULL) for each row until ADMIN_DONE. The text of
  * ADMIN_DONE goes to stdout. Returns the exit status, with errors printed.
  */
-int cli_ask(struct cli *c, uint32_t type, const struct admin_name *req,
-	    void (*row)(void *ctx, const void *body), void *ctx);
+int cli_ask(struct cli *c, uint32_t type, const void *req, void (*row)(void *ctx, const void *body),
+	    void *ctx);
 /* The operand as a name of a workspace: 0, or CLI_USAGE (printed). */
 int cli_name(const char *verb, const char *text, char name[STR_NAME_MAX]);

@@ -18,6 +18,8 @@ union row {
 	struct admin_done done;
 	struct admin_failed failed;
 	struct admin_progress progress;
+	struct admin_fact fact;
+	struct admin_host host;
 };
 
 void cli_print(FILE *f, const char *text)
@@ -111,8 +113,8 @@ int cli_connect(struct cli *c, int *status)
 	return fd;
 }
 
-int cli_ask(struct cli *c, uint32_t type, const struct admin_name *req,
-	    void (*row)(void *ctx, const void *body), void *ctx)
+int cli_ask(struct cli *c, uint32_t type, const void *req, void (*row)(void *ctx, const void *body),
+	    void *ctx)
 {
 	auto_fd int fd = -1;
 	union row body;

@@ -45,6 +45,10 @@ static const struct verb verbs[] = {
 	{ "leases", "[NAME]", "who holds which address, ids and interface", cli_leases, JSON },
 	{ "events", "[NAME] [--follow]", "recent audit lines (JSON); --follow: and new ones",
 	  cli_events, JSON },
+	{ "explain", "LOGIN [--address IP] [--from IP]",
+	  "what would become of a login, and which line decides", cli_explain, JSON },
+	{ "ssh-config", "USER [--host BOX] [--known-hosts | --sshfp]",
+	  "what the user's ssh needs: hosts, host keys, DNS records", cli_ssh_config, JSON },
 	{ "status", "", "what provisiond is doing", cli_status, 0 },
 	{ "reload", "", "load the configuration again", cli_reload, 0 },
 	{ "check", "[-q]", "verify the configuration", cli_check, JSON },
@@ -73,7 +77,7 @@ static void print_help(FILE *f)
 	fputs("usage: sshbay [-c FILE] [--json] VERB ...\n\n", f);
 	for (size_t i = 0; i < NVERBS; i++)
 		if (!(verbs[i].flags & HIDDEN))
-			fprintf(f, "  %-9s %-41s %s\n", verbs[i].name, verbs[i].args,
+			fprintf(f, "  %-10s %-43s %s\n", verbs[i].name, verbs[i].args,
 				verbs[i].help);
 	fputs("\n  -c FILE    configuration (default " DEFAULT_CONFIG ")\n"
 	      "  --json     machine-readable output, where something is listed or shown\n"
@@ -94,7 +98,7 @@ static void print_verbs(void)
 			continue;
 		fputs(verbs[i].name, stdout);
 		while ((at = strstr(at, "--"))) {
-			size_t n = strspn(at + 2, "abcdefghijklmnopqrstuvwxyz") + 2;
+			size_t n = strspn(at + 2, "abcdefghijklmnopqrstuvwxyz-") + 2;
 
 			if (n > 2)
 				printf(" %.*s", (int)n, at);

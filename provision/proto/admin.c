@@ -99,7 +99,7 @@ static const struct msg_field host[] = {
 	U32(admin_host, tag, 0, 0),      STR(admin_host, name, 0),
 	STR(admin_host, address, 0),     STR(admin_host, address6, 0),
 	U32(admin_host, port, 1, 65535), U32(admin_host, route, 0, ADMIN_ROUTE_LOGIN),
-	BYTES(admin_host, host_key, 32),
+	STR(admin_host, public_key, 1),  STR(admin_host, sshfp, 1),
 };
 
 static const struct msg_row rows[] = {

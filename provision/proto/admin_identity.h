@@ -27,6 +27,7 @@ struct admin_host {
 	char name[STR_NAME_MAX];        /* empty: the gate */
 	char address[64], address6[64]; /* empty: none, or not known yet */
 	uint32_t port;
-	uint32_t route;        /* enum admin_route; LOGIN: only by user+workspace at the gate */
-	MSG_BLOB(64) host_key; /* public ed25519 key that it shows, 32 bytes */
+	uint32_t route;       /* enum admin_route; LOGIN: only by user+workspace at the gate */
+	char public_key[160]; /* host key that it shows, as in a .pub file without comment */
+	char sshfp[72];       /* its SHA-256 in hex, for DNS (RFC 4255) */
 };

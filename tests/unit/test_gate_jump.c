@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gate_jump.c, hostkeys.c: where a jump may go and what of it the listener hears; which host key a connection shows. */
+/* jump.c, gate_jump.c, hostkeys.c: where a jump may go and what of it the listener hears; which host key a connection shows. */
 #include "gate_lab.h"
 
-#include "gate_jump.h"
 #include "hostkeys.h"
+#include "jump.h"
 
 static struct ctl_jump jumped;
 static int jumps, jump_error, listener_end = -1;
@@ -46,7 +46,7 @@ static enum gate_jump_result decide(const char *user, const char *host, struct e
 	enum gate_jump_result r;
 
 	memset(e, 0, sizeof(*e));
-	r = gate_jump_decide((struct registry *)&settings, user, host, &to, e);
+	r = jump_decide((struct registry *)&settings, user, host, &to, e);
 	if (r == GATE_JUMP_CONNECTED)
 		assert_true(ip_in_net(&to, &settings.network.control_cidr) ||
 			    ip_in_net(&to, &settings.network.control_cidr6));
