@@ -64,7 +64,7 @@ static void known_host(const struct printer *p, const struct admin_host *h)
 	fputs(name, stdout);
 	if (!h->name[0] && p->port != 22)
 		printf(",[%s]:%u", p->box, p->port);
-	if (h->name[0] && h->route != ADMIN_ROUTE_LOGIN) {
+	if (h->name[0]) {
 		printf(",%s", h->name);
 		if (h->address[0])
 			printf(",%s", h->address);
@@ -123,7 +123,8 @@ static void take_host(void *ctx, const void *row)
 		p->port = h.port;
 	if (p->array)
 		json_object_array_add(p->array, host_json(p, &h));
-	else
+	else if (p->print == config_host || h.route != ADMIN_ROUTE_LOGIN)
+		/* What is reached through the gate's own address shows the gate's key. */
 		p->print(p, &h);
 }
 
