@@ -24,6 +24,7 @@
 
 #define LINE_MAX_BYTES 4096 /* with the newline */
 #define VALUE_MAX      257  /* with NUL */
+#define USER_MAX       65   /* of the field "user": no user's name is longer than half of it */
 
 /* The log is one per process, like stderr. */
 static struct {
@@ -119,7 +120,8 @@ static void append_text(struct line *l, const char *key, const char *value)
 	size_t n;
 	const char *p;
 
-	str_vis(value, strnlen(value, VALUE_MAX), vis, sizeof(vis));
+	str_vis(value, strnlen(value, VALUE_MAX), vis,
+		strcmp(key, "user") == 0 ? USER_MAX : sizeof(vis));
 	n = (size_t)snprintf(field, 72, ",\"%.60s\":\"", key);
 	for (p = vis; *p; p++) {
 		if (*p == '"' || *p == '\\')

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The audit log: one JSON object per line (THREATS section 5.9), O_APPEND, one write(2) of at most 4 KiB, every string
- * escaped and cut at 256 bytes.  A log that cannot be written is reported once and never stops the service.
+ * escaped and cut at 256 bytes ("user" at 64).  A log that cannot be written is reported once and never stops the service.
  */
 #pragma once
 #include "base/err.h"

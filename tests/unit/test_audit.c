@@ -174,9 +174,11 @@ static void test_limits(void **state)
 	quotes[299] = '\0';
 	assert_int_equal(audit_open(file, NULL), 0);
 	many[0] = (struct audit_field)AUDIT_TEXT("user", big);
-	audit_write("auth.fail", many, 1);
+	many[1] = (struct audit_field)AUDIT_TEXT("reason", big);
+	audit_write("auth.fail", many, 2);
 	o = line_at(0);
-	assert_int_equal(strlen(text_of(o, "user")), 256);
+	assert_int_equal(strlen(text_of(o, "user")), 64);
+	assert_int_equal(strlen(text_of(o, "reason")), 256);
 	json_object_put(o);
 	for (i = 0; i < 40; i++)
 		many[i] = (struct audit_field)AUDIT_TEXT("field", quotes);
