@@ -146,7 +146,7 @@ static void grant(struct look *l)
 	out->verify_required = l->options.verified;
 }
 
-static void name_certificate(struct look *l)
+static void name_certificate(struct look *l, const char *from)
 {
 	const struct cert *c = &l->cert;
 	char id[64], ca[64] = "";
@@ -154,7 +154,7 @@ static void name_certificate(struct look *l)
 	str_vis((const char *)c->id.p, c->id.n, id, sizeof(id));
 	(void)verify_fingerprint(c->ca.p, c->ca.n, ca, NULL);
 	(void)str_format(l->out->by, sizeof(l->out->by),
-			 "certificate '%s' serial %" PRIu64 " by %s", id, c->serial, ca);
+			 "%scertificate '%s' serial %" PRIu64 " by %s", from, id, c->serial, ca);
 }
 
 /* The certificate itself, whose authority is trusted: 0, and l->options narrowed by what it says. */
@@ -226,26 +226,23 @@ static bool search(struct look *l, const char *file, const char *text, size_t le
 static int by_keys(struct look *l, struct err *e)
 {
 	const struct auth_query *q = l->q;
-	const char *from = "authorized_keys";
 	struct file f;
-	bool ok = false;
+	bool ok, command = false;
 	int ret = read_user_file(l, q->settings->gate.authorized_keys, &f, e);
 
 	if (ret < 0)
 		return ret;
 	ok = search(l, f.path, f.text, f.len);
 	free(f.text);
-	if (!ok && q->more) {
-		from = "keys_command";
-		ok = search(l, from, q->more, q->more_len);
-	}
+	if (!ok && q->more)
+		command = ok = search(l, "keys_command", q->more, q->more_len);
 	if (!ok)
 		return 0;
 	if (l->cert.type)
-		name_certificate(l);
+		name_certificate(l, command ? "keys_command: " : "");
 	else
-		(void)str_format(l->out->by, sizeof(l->out->by), "%s line %u", from,
-				 l->reader.line);
+		(void)str_format(l->out->by, sizeof(l->out->by), "%s line %u",
+				 command ? "keys_command" : "authorized_keys", l->reader.line);
 	return 1;
 }
 
@@ -309,7 +306,7 @@ static int by_authority(struct look *l, struct err *e)
 		refused(l, &why);
 		return 0;
 	}
-	name_certificate(l);
+	name_certificate(l, "");
 	return 1;
 }
 

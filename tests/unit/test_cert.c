@@ -492,6 +492,17 @@ static void sources_and_users(void **state)
 	assert_int_equal(ask(&q), 1);
 	assert_string_equal(grant.by, "keys_command line 2");
 	assert_int_equal(grant.permit.flags, 0);
+	/* A certificate whose authority it prints says so first. */
+	settings.auth.ca_keys[0] = '\0';
+	snprintf(more, sizeof(more), "cert-authority,principals=\"x\" %s\n", line_of("ca"));
+	certify("ca", "user", "-n x " VALID);
+	q = query(ED);
+	q.more = more;
+	q.more_len = strlen(more);
+	assert_int_equal(ask(&q), 1);
+	assert_non_null(strstr(grant.by, "keys_command: certificate 'the id'"));
+	offer("user");
+	q = query("ssh-ed25519");
 	/* The first line that grants it, wherever refusals stand. */
 	q.user = "alice";
 	q.more = NULL;
