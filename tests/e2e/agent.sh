@@ -1,0 +1,185 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Agent forwarding and X11 forwarding with stock clients, what is left of them afterwards, and what runs at a login.
+. "$(dirname "$0")/../lib.sh"
+bed_up - <<'INI'
+[gate]
+max_forwards = 8
+INI
+REAL=00112233445566778899aabbccddeeff
+AGENT=$WORK/agent.sock
+eval "$(ssh-agent -a "$AGENT")" >/dev/null
+stop_agent() { kill "$SSH_AGENT_PID" 2>/dev/null; [ -z "${XSERVER:-}" ] || kill "$XSERVER" 2>/dev/null; }
+trap stop_agent EXIT
+SSH_AUTH_SOCK=$AGENT ssh-add -q "$BED/keys/alice" "$BED/keys/bob" "$BED/keys/carol"
+fp() { ssh-keygen -lf "$BED/keys/$1" | cut -d' ' -f2 | tr + .; } # as an expression
+with() { on -A -o IdentityAgent="$AGENT" "$@"; }
+# Directories of agents and displays in a workspace.
+left() { on "$1@gate" 'ls -d /tmp/ssh-* 2>/dev/null | wc -l'; }
+gone() { [ "$(left "$1")" = 0 ]; }
+audit() { grep -F "$1" "$BED/log/audit.log"; }
+on alice@gate true; on bob@gate true
+
+# --- the agent ---
+like "the client's keys are seen inside" "$(fp alice)" "$(with alice@gate ssh-add -l)"
+like "the first login that makes the workspace has it, too" "$(fp carol)" "$(with carol@gate ssh-add -l)"
+is "on a terminal as well" 3 "$(with -tt alice@gate ssh-add -l </dev/null 2>/dev/null | grep -c SHA256)"
+like "SSH_AUTH_SOCK is where sshd has it" '^/tmp/ssh-[A-Za-z0-9]{10}/agent\.[0-9]+$' "$(with alice@gate 'echo $SSH_AUTH_SOCK')"
+is "without -A there is none" "" "$(on alice@gate 'echo $SSH_AUTH_SOCK')"
+is "the directory and the socket are the user's alone" "700 alice 600 alice" \
+	"$(with alice@gate 'echo $(stat -c "%a %U" ${SSH_AUTH_SOCK%/*} $SSH_AUTH_SOCK)')"
+like "another unix user inside cannot connect" 'ermission denied' "$(with alice@gate 'sudo -u nobody SSH_AUTH_SOCK=$SSH_AUTH_SOCK ssh-add -l' 2>&1)"
+like "nor when they know the directory" 'ermission denied' "$(with alice@gate 'sudo -u nobody ls ${SSH_AUTH_SOCK%/*}' 2>&1)"
+t "nothing is left after the logins" await 5 gone alice
+# A login from one workspace into another, with the key that never left the client.
+ip=$(bay show bob --json | grep -o '"control_ip": "[0-9.]*' | cut -d\" -f4)
+HOP='ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR'
+is "from one workspace into another" bob "$(with alice@gate "$HOP bob@$ip whoami" 2>&1)"
+like "and on from there" "$(fp bob)" "$(with alice@gate "$HOP -A bob@$ip ssh-add -l" 2>&1)"
+unlike "not without the agent" '^bob$' "$(on alice@gate "$HOP -o BatchMode=yes bob@$ip whoami" 2>&1)"
+is "20 signatures one after another" 20 "$(with alice@gate 'for i in $(seq 20); do ssh-add -L >/dev/null && echo; done | wc -l')"
+is "6 at once" 6 "$(with alice@gate 'for i in $(seq 6); do ssh-add -L >/dev/null && echo & done | cat; wait' | wc -l)"
+# Connections to the agent count as forwarded ones: with 8 open there is no ninth.
+cat >"$WORK/many" <<'SH'
+perl -MSocket -e '$SIG{PIPE} = q(IGNORE);
+	for (1..10) { socket(my $s, PF_UNIX, SOCK_STREAM, 0); connect($s, sockaddr_un($ENV{SSH_AUTH_SOCK})) or next; push @s, $s }
+	for (@s) { syswrite($_, pack(q(NC), 1, 11)) }
+	for (@s) { $n++ if sysread($_, my $b, 5) } print qq($n of ), scalar(@s)'
+SH
+is "no more than max_forwards at once" "8 of 10" "$(with alice@gate sh <"$WORK/many")"
+like "agent channels are in the audit log" '"kind":"agent"' "$(audit '"ev":"chan.forward.open"' | tail -n 20)"
+
+# --- several connections, several sessions ---
+with -N -f -M -S "$WORK/mux" alice@gate
+one=$(on -A -o IdentityAgent="$AGENT" -S "$WORK/mux" alice@gate 'echo $SSH_AUTH_SOCK')
+two=$(on -A -o IdentityAgent="$AGENT" -S "$WORK/mux" alice@gate 'echo $SSH_AUTH_SOCK; ssh-add -l')
+like "a second session of a connection" "$(fp alice)" "$two"
+is "has the same socket" "$one" "$(head -n 1 <<<"$two")"
+other=$(with alice@gate 'echo $SSH_AUTH_SOCK')
+unlike "another connection has its own" "^$one\$" "$other"
+is "the first one's is there as long as its connection" 1 "$(left alice)"
+on -S "$WORK/mux" -O exit alice@gate 2>/dev/null
+t "and goes with it" await 5 gone alice
+with alice@gate 'echo up; exec sleep 60' >"$WORK/killed" & client=$!
+await 5 grep -q up "$WORK/killed"
+is "a session's socket" 1 "$(left alice)"
+session=$(audit '"ev":"chan.forward.open"' | grep '"kind":"agent"' | tail -n 1 | grep -o '"session_pid":[0-9]*' | cut -d: -f2)
+kill -9 "$session"
+wait $client 2>/dev/null
+t "goes when the session is killed" await 5 gone alice
+
+# --- X11 ---
+inbed python3 "$ROOT/tests/e2e/xserver.py" 99 >>"$WORK/x.log" 2>&1 & XSERVER=$!
+await 5 grep -q ready "$WORK/x.log"
+export DISPLAY=localhost:99 XAUTHORITY=$WORK/xauthority
+touch "$XAUTHORITY"
+xauth -f "$XAUTHORITY" add :99 . $REAL 2>/dev/null
+x11() { on -o XAuthLocation=/usr/bin/xauth "$@"; }
+# What an X client says first, with the cookie of the authority file: the last 16 bytes of it, or $1.
+cat >"$WORK/client" <<'SH'
+n=${DISPLAY#localhost:}; n=${n%.*}
+cookie=${1:-$(tail -c 16 "$XAUTHORITY" | od -An -tx1 | tr -d ' \n')}
+exec 3<>/dev/tcp/127.0.0.1/$((6000 + n)) || exit 9
+{ printf 'l\0\013\0\0\0\022\0\020\0\0\0MIT-MAGIC-COOKIE-1\0\0'; printf "$(sed 's/../\\x&/g' <<<"$cookie")"; } >&3
+timeout 5 cat <&3
+SH
+if command -v xauth >/dev/null; then
+	for how in -X -Y; do
+		: >"$WORK/x.log"
+		is "a client inside reaches the display (ssh $how)" HELLO-FROM-X "$(x11 $how alice@gate bash -s <"$WORK/client")"
+		is "which sees its own cookie" "MIT-MAGIC-COOKIE-1 $REAL" "$(cat "$WORK/x.log")"
+	done
+	like "DISPLAY and XAUTHORITY" '^localhost:10\.0 /tmp/ssh-[A-Za-z0-9]{10}/Xauthority$' "$(x11 -Y alice@gate 'echo $DISPLAY $XAUTHORITY')"
+	is "the file is the user's alone" "600 alice" "$(x11 -Y alice@gate 'stat -c "%a %U" $XAUTHORITY')"
+	unlike "the real cookie is never inside" "$REAL" "$(x11 -Y alice@gate 'od -An -tx1 $XAUTHORITY | tr -d " \n"')"
+	x11 -Y alice@gate 'cat $XAUTHORITY' >"$WORK/inside"
+	like "xauth can read it" '^alice/unix:10  MIT-MAGIC-COOKIE-1  [0-9a-f]{32}$' "$(xauth -f "$WORK/inside" list 2>&1)"
+	: >"$WORK/x.log"
+	is "a wrong cookie gets nothing" "" "$(x11 -Y alice@gate 'bash -s 00000000000000000000000000000000' <"$WORK/client" 2>/dev/null | tr -d '\0')"
+	is "and does not reach the display" "" "$(cat "$WORK/x.log")"
+	is "several clients on one display" 3 "$(x11 -Y alice@gate "cat >~/c; for i in 1 2 3; do bash ~/c & done; wait" <"$WORK/client" | grep -o HELLO | wc -l)"
+	is "a terminal has it, too" 1 "$(x11 -tt -Y alice@gate 'bash ~/c' </dev/null 2>/dev/null | grep -c HELLO)"
+	x11 -Y alice@gate 'echo $DISPLAY; sleep 3' >"$WORK/d1" & first=$!
+	await 5 grep -q localhost "$WORK/d1"
+	is "a second connection has the next display" localhost:11.0 "$(x11 -Y alice@gate 'echo $DISPLAY')"
+	wait $first
+	x11 -Y -N -f -M -S "$WORK/xmux" alice@gate
+	bad=0
+	for _ in 1 2 3 4 5 6; do [ "$(x11 -Y -S "$WORK/xmux" alice@gate 'echo $DISPLAY')" = localhost:10.0 ] || bad=$((bad + 1)); done
+	is "a display ends with its session: six in turn on one connection" 0 $bad
+	is "and its file" 0 "$(left alice)"
+	for _ in 1 2 3 4; do x11 -Y -S "$WORK/xmux" alice@gate 'sleep 4' & done
+	sleep 1
+	like "a fifth at a time is refused, and the program runs" 'X11 forwarding request failed.* ran' \
+		"$(x11 -Y -S "$WORK/xmux" alice@gate 'echo ran' 2>&1 | tr -d '\r' | sort | tr '\n' ' ')"
+	on -S "$WORK/xmux" -O exit alice@gate 2>/dev/null
+	wait $(jobs -p | grep -v "^$XSERVER\$") 2>/dev/null
+	t "nothing is left after the logins" await 5 gone alice
+	is "agent and display together" "3 HELLO-FROM-X" "$(x11 -Y -A -o IdentityAgent="$AGENT" alice@gate 'echo $(ssh-add -l | wc -l) $(bash ~/c)')"
+	like "display channels are in the audit log" '"kind":"x11"' "$(audit '"ev":"chan.forward.open"' | tail -n 20)"
+else
+	skip "X11 forwarding" "xauth is not installed"
+fi
+
+# --- no room inside ---
+on alice@gate 'sudo chmod 755 /tmp'
+like "an agent that cannot listen is told, and the program runs" '^sshbay: agent forwarding: .*Permission denied.* ran $' \
+	"$(with alice@gate 'echo ran' 2>&1 | tr '\n' ' ')"
+is "standard output is the program's alone" ran "$(with alice@gate 'echo ran$SSH_AUTH_SOCK' 2>/dev/null)"
+on alice@gate 'sudo chmod 1777 /tmp'
+
+# --- rc, hushlogin, the environment ---
+on alice@gate 'mkdir -p ~/.ssh; echo "echo rc ran" >~/.ssh/rc'
+is "~/.ssh/rc runs before a command" "rc ran cmd" "$(on alice@gate echo cmd | tr '\n' ' ' | sed 's/ $//')"
+is "sftp is not disturbed by it" 0 "$(echo ls | inbed sftp -q -F "$BED/ssh_config" -b - alice@gate >/dev/null 2>&1; echo $?)"
+on alice@gate 'rm ~/.ssh/rc' >/dev/null
+like "HOME, USER, LOGNAME, SHELL, MAIL, PATH" '^/home/alice alice alice /bin/bash /var/mail/alice /usr/local/bin:' \
+	"$(on alice@gate 'echo $HOME $USER $LOGNAME $SHELL $MAIL $PATH')"
+like "SSH_TTY on a terminal" '^/dev/pts/' "$(on -tt alice@gate 'echo $SSH_TTY' </dev/null 2>/dev/null)"
+is "a key's command sees what was asked for" "forced: id -u" "$(
+	printf 'command="echo forced: $SSH_ORIGINAL_COMMAND" %s\n' "$(cat "$BED/keys/carol.pub")" >"$BED/etc/keys/carol"
+	on carol@gate id -u)"
+printf 'no-agent-forwarding,no-X11-forwarding,no-user-rc %s\n' "$(cat "$BED/keys/carol.pub")" >"$BED/etc/keys/carol"
+is "a key may not have the agent" "" "$(with carol@gate 'echo $SSH_AUTH_SOCK')"
+like "nor X11" 'X11 forwarding request failed' "$(x11 -Y carol@gate true 2>&1)"
+on carol@gate 'mkdir -p ~/.ssh; echo "echo rc ran" >~/.ssh/rc'
+is "nor rc" cmd "$(on carol@gate echo cmd)"
+cp "$BED/keys/carol.pub" "$BED/etc/keys/carol"
+
+# --- other clients ---
+cat >"$WORK/pforward.py" <<'PY'
+import sys, paramiko
+from paramiko.agent import AgentRequestHandler
+c = paramiko.SSHClient(); c.set_missing_host_key_policy(paramiko.AutoAddPolicy())
+c.connect("127.0.0.1", 2222, "alice", key_filename=sys.argv[1], allow_agent=False, look_for_keys=False)
+s = c.get_transport().open_session(); h = AgentRequestHandler(s); s.exec_command("ssh-add -l")
+out = b""
+while True:
+    data = s.recv(4096)
+    if not data: break
+    out += data
+print(out.decode(), s.recv_exit_status()); h.close(); c.close()
+PY
+if /usr/bin/python3 -c 'import paramiko' 2>/dev/null; then
+	like "paramiko forwards its agent" "$(fp alice)" "$(SSH_AUTH_SOCK=$AGENT inbed timeout 20 /usr/bin/python3 "$WORK/pforward.py" "$BED/keys/alice" 2>&1)"
+else
+	skip "paramiko forwards its agent" "python3-paramiko is not installed"
+fi
+if command -v dbclient >/dev/null; then
+	dropbearconvert openssh dropbear "$BED/keys/alice" "$WORK/db" >/dev/null 2>&1
+	like "dropbear forwards its agent" "$(fp alice)" \
+		"$(SSH_AUTH_SOCK=$AGENT inbed timeout 20 dbclient -y -A -i "$WORK/db" -p 2222 alice@127.0.0.1 ssh-add -l 2>&1)"
+else
+	skip "dropbear forwards its agent" "dropbear-bin is not installed"
+fi
+
+# --- switched off ---
+sed -i '/^\[gate\]/a agent_forwarding = no\nx11_forwarding = no' "$BED/sshbay.ini"
+"$ROOT/scripts/testbed" kill "$BED" provisiond; "$ROOT/scripts/testbed" start "$BED" provisiond >/dev/null 2>&1
+is "agent_forwarding = no: the command runs without" "ran:" "$(with alice@gate 'echo ran:$SSH_AUTH_SOCK')"
+like "x11_forwarding = no: the client is told" 'X11 forwarding request failed' "$(x11 -Y alice@gate true 2>&1)"
+is "and the command runs" "ran:" "$(x11 -Y alice@gate 'echo ran:$DISPLAY$XAUTHORITY' 2>/dev/null)"
+t "the refusal is in the audit log" grep -q 'x11.*not allowed\|not allowed.*x11' "$BED/log/audit.log"
+stop_agent
+residue; is "nothing is left" 0 $?
+finish
