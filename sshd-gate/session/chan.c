@@ -382,8 +382,20 @@ static void settle_stream(struct session *s, struct chan *c)
 		close_ours(s, c);
 }
 
+/* After both ends' EOF OpenSSH's mux closes at once and still takes the exit status: a client that left has had no EOF of ours. */
+static bool awaits_exit(struct session *s, struct chan *c, uint64_t now)
+{
+	if (c->kind != CHAN_SESSION || c->state != CHAN_RUNNING || !c->eof_sent || c->exit_sent)
+		return false;
+	if (!c->exited || (c->why_asked && now < c->why_until_us))
+		return true;
+	c->why_asked = false;
+	send_exit(s, c);
+	return false;
+}
+
 /* The client closed the channel: no more output; its last input may still go to a pipe. */
-static void settle_closed(struct session *s, struct chan *c)
+static void settle_closed(struct session *s, struct chan *c, uint64_t now)
 {
 	bool keep = !c->pty && c->state == CHAN_RUNNING && c->in >= 0 &&
 		    (c->have_data || c->in_rest.len);
@@ -392,6 +404,8 @@ static void settle_closed(struct session *s, struct chan *c)
 		pump_close_output(c);
 		return;
 	}
+	if (awaits_exit(s, c, now))
+		return;
 	pump_close(c);
 	if (c->state != CHAN_CLOSING)
 		close_ours(s, c);
@@ -424,7 +438,7 @@ void chan_settle(struct session *s, uint64_t now)
 		struct chan *c = s->chans[i];
 
 		if (c->ssh && c->remote_closed)
-			settle_closed(s, c);
+			settle_closed(s, c, now);
 		else if (c->ssh && c->state == CHAN_RUNNING && c->kind == CHAN_SESSION)
 			settle_session(s, c, now);
 		else if (c->ssh && c->state == CHAN_RUNNING)
