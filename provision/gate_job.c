@@ -41,6 +41,7 @@ static _Noreturn void child(struct gate_job *j, int fd, pid_t parent)
 	if (close_range(JOB_FD + 1, ~0U, 0) < 0)
 		_exit(1);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	(void)setrlimit(RLIMIT_CORE, &none);

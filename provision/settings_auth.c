@@ -4,11 +4,14 @@
  * are read again at every login; what is found here is told before somebody is locked out.
  */
 #include <errno.h>
+#include <pwd.h>
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/trusted.h"
 #include "keys.h"
+#include "methods.h"
 #include "schema.h"
 #include "settings_check.h"
 
@@ -56,6 +59,46 @@ static void check_pattern(struct settings_loader *l, const char *key, const char
 	}
 }
 
+static bool bad(const struct settings_loader *l, const char *key)
+{
+	return l->keys[schema_find("auth", key) - schema_rows].bad;
+}
+
+static void check_keys_command(struct settings_loader *l)
+{
+	const struct settings_auth *a = &l->s->auth;
+	const struct passwd *pw;
+	struct err e = { 0 };
+	uint64_t id;
+	int fd;
+
+	if (!a->keys_command[0])
+		return;
+	fd = trusted_open(a->keys_command, &e);
+	if (fd < 0)
+		settings_report_at(l, place(l, "keys_command"), "%s",
+				   fd == -ENOENT ? "there is no such file" : e.text);
+	fd_close(&fd);
+	if (bad(l, "keys_command_user"))
+		return;
+	pw = num_u64(a->keys_user, 1, UINT32_MAX - 1, &id, NULL) == 0 ? getpwuid((uid_t)id)
+								      : getpwnam(a->keys_user);
+	if (!pw || pw->pw_uid == 0)
+		settings_report_at(l, place(l, "keys_command_user"), "%s '%s'",
+				   pw ? "a command of somebody else's must not run as root:"
+				      : "there is no user",
+				   a->keys_user);
+}
+
+static void check_methods(struct settings_loader *l)
+{
+	struct methods m;
+	struct err e = { 0 };
+
+	if (!bad(l, "methods") && methods_parse(l->s->auth.methods, &m, &e) < 0)
+		settings_report_at(l, place(l, "methods"), "%s", e.text);
+}
+
 void settings_check_auth(struct settings_loader *l)
 {
 	const struct settings_auth *a = &l->s->auth;
@@ -63,4 +106,6 @@ void settings_check_auth(struct settings_loader *l)
 	check_list(l, "trusted_user_ca_keys", a->ca_keys, false);
 	check_list(l, "revoked_keys", a->revoked_keys, true);
 	check_pattern(l, "authorized_principals", a->principals);
+	check_methods(l);
+	check_keys_command(l);
 }

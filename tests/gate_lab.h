@@ -135,6 +135,7 @@ int limits_oom_kills(const struct settings *s, const char *name, uint64_t *kills
 static int key_revoked, asked;
 static const char *granted_by = "authorized_keys line 1";
 static uint8_t key_blob[51];
+static char more_seen[256]; /* what keys_command printed, when it did */
 
 int auth_key_accept(const struct auth_query *q, struct auth_grant *out, struct err *e)
 {
@@ -146,6 +147,8 @@ int auth_key_accept(const struct auth_query *q, struct auth_grant *out, struct e
 	    strcmp(q->alg, "ssh-ed25519") != 0)
 		return err_set(e, EINVAL, "accept key: not the test's");
 	asked++;
+	if (q->more)
+		(void)str_copy(more_seen, sizeof(more_seen), q->more);
 	(void)str_copy(out->by, sizeof(out->by), granted_by);
 	if (key_revoked) {
 		(void)err_set(e, EKEYREVOKED, "accept key: revoked");

@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "methods.h"
 #include "record.h"
 
 #define MIB (UINT64_C(1024) * 1024)
@@ -236,6 +237,33 @@ static void check_ignored(struct doctor *d)
 	}
 }
 
+/* --- authentication -------------------------------------------------------------------------------------------------- */
+
+static void check_methods(struct doctor *d)
+{
+	bool passwords = *d->s->defaults.password;
+	char path[PATH_MAX];
+	struct methods m;
+
+	if (methods_parse(d->s->auth.methods, &m, NULL) < 0)
+		return;
+	for (uint32_t i = 0; !passwords && i < d->s->nworkspaces; i++)
+		passwords = *d->s->workspaces[i].password;
+	if (methods_mention(&m, METHOD_PASSWORD) && !passwords)
+		doctor_warn(d, "passwords", "mkpasswd -m yescrypt, and password = in workspaces.d",
+			    "[auth] methods asks for one, and no workspace has any");
+	if (!methods_mention(&m, METHOD_INTERACTIVE))
+		return;
+	(void)str_format(path, sizeof(path), "/etc/pam.d/%s", d->s->auth.pam_service);
+	/* Without a file of its own PAM takes the service "other", which should refuse everybody. */
+	if (access(path, R_OK) < 0)
+		doctor_fail(d, "PAM", "install conf/sshbay.pam there",
+			    "[auth] methods asks for keyboard-interactive, and there is no %s",
+			    path);
+	else
+		check_entry(d, path, S_IFREG, 022);
+}
+
 /* --- devices -------------------------------------------------------------------------------------------------------- */
 
 /* Highest cpu of a list that the configuration accepted; -1 for a count or nothing. */
@@ -343,5 +371,6 @@ void doctor_host(struct doctor *d)
 	if (*d->s->log.audit)
 		check_parent(d, "audit log", d->s->log.audit);
 	check_ignored(d);
+	check_methods(d);
 	check_devices(d);
 }
