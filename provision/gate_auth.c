@@ -54,10 +54,8 @@ static int verdict(struct gate_conn *c, struct gate_verdict *v, const char *reas
 	(void)methods_next(&c->methods, v->methods, sizeof(v->methods));
 	(void)str_copy(v->reason, sizeof(v->reason), reason);
 	ret = gate_server_send(c, GATE_VERDICT, v, -1, e);
-	if (ret == 0 && v->drop) {
-		gate_server_tell(c, CTL_AUTH_FAILED);
+	if (ret == 0 && v->drop)
 		gate_server_doom(c);
-	}
 	return ret;
 }
 
@@ -93,7 +91,8 @@ static int accepted(struct gate_conn *c, struct err *e)
 		(void)str_format(reason, sizeof(reason),
 				 "log in '%s': %u connections are open ([limits] %s)", info->user,
 				 s->limits.connections_per_user, "connections_per_user");
-		gate_server_audit(c, "auth.fail", "refused", reason);
+		/* Not auth.fail: that would be a penalty for somebody who is who they say. */
+		gate_server_audit(c, "auth.limit", "refused", reason);
 		return drop(c, reason, e);
 	}
 	auth_permit(s, &plain);
@@ -240,7 +239,6 @@ int gate_auth_violation(void *ctx, struct msg *m, struct err *e)
 	const struct gate_violation *v = m->body;
 
 	gate_server_audit(c, "auth.protocol_violation", "dropped", v->text);
-	gate_server_tell(c, CTL_AUTH_FAILED);
 	gate_server_doom(c);
 	return 0;
 }

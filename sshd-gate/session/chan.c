@@ -161,6 +161,7 @@ static void chan_free(struct session *s, uint32_t i)
 	free(c->ask);
 	free(c->original);
 	free(c->dial);
+	free(c->target);
 	free(c);
 	s->chans[i] = s->chans[--s->nchans];
 }

@@ -49,6 +49,7 @@ struct chan {
 	struct init_address *dial; /* DIAL: as above */
 	bool sent;                 /* the request is with ws-init */
 	uint64_t jump_us; /* DIAL: provisiond was asked first and answers until then, 0 = not */
+	char *target;     /* forwards: "host:port" or a path, for provisiond; owned, NULL = none */
 	uint32_t what;    /* enum gate_channel_kind */
 	bool pty, announced, terminal_text;
 	bool hush;        /* no greeting */

@@ -98,6 +98,7 @@ void forward_dialed(struct session *s, struct chan *c, int fd)
 
 	ssh_message_free(c->open_msg);
 	c->open_msg = NULL;
+	c->target = rpc_target(c->dial);
 	free(c->dial);
 	c->dial = NULL;
 	if (!ssh || chan_adopt(s, c, ssh) < 0) {

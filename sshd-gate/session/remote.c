@@ -128,6 +128,8 @@ static void open_step(struct session *s, struct chan *c)
 	transport_note_writes(s);
 	if (rc == SSH_AGAIN)
 		return;
+	if (c->what == GATE_CHAN_LISTEN)
+		c->target = rpc_target(c->dial);
 	free(c->dial);
 	c->dial = NULL;
 	if (rc == SSH_OK) {

@@ -220,6 +220,20 @@ void rpc_violation(struct session *s)
 	(void)ask(s, GATE_VIOLATION, &v, &e);
 }
 
+char *rpc_target(const struct init_address *a)
+{
+	char text[256];
+
+	/* Of the others the address says nothing: it is a cookie, or empty. */
+	if (a->kind == INIT_TCP && a->port)
+		(void)str_format(text, sizeof(text), "%.200s:%u", a->host, a->port);
+	else if (a->kind == INIT_TCP || a->kind == INIT_UNIX)
+		(void)str_copy(text, sizeof(text), a->host);
+	else
+		return NULL;
+	return strdup(text);
+}
+
 void rpc_channel(struct session *s, const struct chan *c, bool open)
 {
 	struct gate_channel n = { .id = c->id,
@@ -227,6 +241,8 @@ void rpc_channel(struct session *s, const struct chan *c, bool open)
 				  .event = open ? GATE_CHAN_OPENED : GATE_CHAN_CLOSED };
 	struct err e;
 
+	if (c->target)
+		(void)str_copy(n.what, sizeof(n.what), c->target);
 	if (!open)
 		n.status = c->signal ? 128 + c->signal : c->status;
 	(void)ask(s, GATE_CHANNEL, &n, &e);

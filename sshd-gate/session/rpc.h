@@ -20,6 +20,8 @@ void rpc_why(struct session *s);
 void rpc_violation(struct session *s);
 /* May this be jumped to? The answer goes to jump_answered(). 0, or -errno: it cannot be asked. */
 int rpc_jump(struct session *s, const struct gate_jump *q);
+/* What is told of a forward to or from this address: allocated, NULL when there is no memory. */
+char *rpc_target(const struct init_address *a);
 /* Tell what became of a channel. Never blocks; lost when provisiond does not listen. */
 void rpc_channel(struct session *s, const struct chan *c, bool open);
 /* The same for a listening socket, and for what was refused (`what`: and why). */

@@ -190,7 +190,7 @@ static void a_reported_violation_is_audited(void **state)
 	assert_int_equal(ask(&s, GATE_VIOLATION, &v), -1);
 	assert_non_null(strstr(audited, "auth.protocol_violation"));
 	assert_non_null(strstr(audited, "reason=Packet filter: rejected packet (type 90)"));
-	assert_int_equal(last_state, CTL_AUTH_FAILED);
+	assert_int_equal(last_state, CTL_VIOLATED);
 	verify(&s, "alice", s.hash); /* it was its last word */
 	assert_int_equal(listed(), 0);
 	log_in(&s, "alice");
