@@ -87,9 +87,13 @@ static int options(ssh_session ssh, const struct transport_setup *t)
 	uint64_t rekey = (uint64_t)t->rekey_mb << 20;
 	bool no = false;
 
-	/* Compression costs more than it saves here, and zlib on hostile input is attack surface. */
+	/*
+	 * Compression costs more than it saves here, and zlib on hostile input is attack surface. To libssh "no" means
+	 * "none,zlib@openssh.com".
+	 */
 	if (ssh_options_set(ssh, SSH_OPTIONS_PROCESS_CONFIG, &no) < 0 ||
-	    ssh_options_set(ssh, SSH_OPTIONS_COMPRESSION, "no") < 0)
+	    ssh_options_set(ssh, SSH_OPTIONS_COMPRESSION_C_S, "none") < 0 ||
+	    ssh_options_set(ssh, SSH_OPTIONS_COMPRESSION_S_C, "none") < 0)
 		return -EINVAL;
 	if (rekey && ssh_options_set(ssh, SSH_OPTIONS_REKEY_DATA, &rekey) < 0)
 		return -EINVAL;

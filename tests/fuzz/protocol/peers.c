@@ -252,7 +252,7 @@ static void gate_message(struct peers *p, const struct msg *m)
 /* --- ws-init --- */
 static void spawned(struct peers *p, const struct init_spawn *q)
 {
-	const struct init_spawned a = { q->id, 7 };
+	const struct init_spawned a = { .id = q->id, .pid = 7 };
 	int fds[3] = { -1, -1, -1 }, n = q->flags & INIT_PTY ? 1 : 3, other[2];
 
 	if (n == 1) {
