@@ -14,6 +14,7 @@
 #include "attach.h"
 #include "base/str.h"
 #include "env.h"
+#include "misbehave.h"
 #include "permit.h"
 #include "rpc.h"
 #include "served.h"
@@ -73,11 +74,13 @@ static void window_change(struct chan *c, ssh_message m)
 		(void)ioctl(c->out.fd, TIOCSWINSZ, &w);
 }
 
-static bool env(const struct session *s, struct chan *c, ssh_message m)
+static bool env(struct session *s, struct chan *c, ssh_message m)
 {
 	const char *name = ssh_message_channel_request_env_name(m),
 		   *value = ssh_message_channel_request_env_value(m);
 
+	if (name && value)
+		misbehave_asked(s, name, value);
 	if (c->state != CHAN_IDLE || !name || !value || !env_accepts(s->welcome.accept_env, name))
 		return false;
 	/* Room for what the permit and request_finish add stays. */

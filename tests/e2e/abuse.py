@@ -62,11 +62,13 @@ def peak(pid):
 class Client:
     """A connection after its key exchange, logged in on request."""
 
-    def __init__(self, login=None, service=True):
+    def __init__(self, login=None, service=True, source="127.0.0.1", version=None):
         before = children()
-        self.sock = socket.create_connection(("127.0.0.1", 2222))
+        self.sock = socket.create_connection(("127.0.0.1", 2222), source_address=(source, 0))
         self.got = queue.Queue()
         self.t = paramiko.Transport(self.sock)
+        if version:
+            self.t.local_version = version
         read = self.t.packetizer.read_message
 
         def divert():
@@ -536,11 +538,16 @@ def hangup():
         d.close()
 
 
-CASES = {f.__name__.replace("_", "-"): f for f in
-         (before_login, tries, rename, channels, windows, storms, requests, slow, crowd, hangup)}
-try:
-    CASES[sys.argv[1]]()
-except Exception as e:
-    check("%s runs to its end" % sys.argv[1], False, repr(e))
-sys.stdout.flush()
-os._exit(0)
+def main(functions):
+    """Run the case that the command line names, and end at once whatever its threads do."""
+    cases = {f.__name__.replace("_", "-"): f for f in functions}
+    try:
+        cases[sys.argv[1]]()
+    except Exception as e:
+        check("%s runs to its end" % sys.argv[1], False, repr(e))
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main((before_login, tries, rename, channels, windows, storms, requests, slow, crowd, hangup))

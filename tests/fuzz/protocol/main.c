@@ -68,12 +68,24 @@ static void add_chan(uint32_t id)
 	g.chans[g.nchans++].closed = false;
 }
 
+/* The first bytes of a packet, with -v. */
+static void show(const char *way, const uint8_t *p, size_t len)
+{
+	if (!total.verbose)
+		return;
+	printf("# %s %zu:", way, len);
+	for (size_t i = 0; i < len && i < 48; i++)
+		printf(p[i] > 32 && p[i] < 127 ? " %c" : " %02x", p[i]);
+	printf("\n");
+}
+
 /* What the session says, as far as the next packets depend on it. */
 static void packet(void *ctx, const uint8_t *p, size_t len)
 {
 	struct run *r = ctx;
 	uint32_t word = len >= 5 ? get32(p + 1) : 0;
 
+	show("in", p, len);
 	switch (p[0]) {
 	case 52:
 		g.authenticated = true;
@@ -130,6 +142,7 @@ static bool await(struct run *r, const unsigned int *count, unsigned int want)
 
 static void send_packet(struct run *r, enum wire_fault fault)
 {
+	show("out", g.p, g.n);
 	wire_send(&r->wire, g.p, g.n, fault);
 	g.wants_reply = false;
 }
@@ -300,8 +313,10 @@ static void check_left(struct run *r)
 		allowed = r->base_fds + (r->peers.attached != 0) + r->peers.listens;
 		fds = target_fds(&r->target);
 	} while (fds > allowed && !r->wire.closed && clk_now_us() < end);
-	if (fds > allowed && !r->wire.closed && !target_ended(&r->target))
+	if (fds > allowed && !r->wire.closed && !target_ended(&r->target)) {
 		fail(r, "descriptors are left", fds - allowed);
+		target_show_fds(&r->target);
+	}
 	if (rng_once(&r->rng, 4))
 		check_rest(r);
 	if (rng_once(&r->rng, 16)) {

@@ -308,11 +308,11 @@ static void opened(struct peers *p, const struct init_address *q, bool listen)
 		from_inside(p, INIT_FAILED, &f);
 		return;
 	}
+	p->listens += listen;
 	if (p->hostile_init && rng_once(&p->rng, 3)) {
 		fd = odd_fd(p);
 	} else if (listen) {
 		fd = listening_socket(p);
-		p->listens++;
 	} else if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == 0) {
 		add_end(p, sv[0], true);
 		fd = sv[1];

@@ -187,6 +187,19 @@ unsigned int target_fds(const struct target *t)
 	return n;
 }
 
+void target_show_fds(const struct target *t)
+{
+	for (int i = 0; i < 1024; i++) {
+		char path[64], to[256];
+		ssize_t n;
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)t->pid, i);
+		n = readlink(path, to, sizeof(to) - 1);
+		if (n > 0)
+			printf("#   %d: %.*s\n", i, (int)n, to);
+	}
+}
+
 static unsigned long long proc_number(pid_t pid, const char *file, const char *key)
 {
 	char path[64], line[256];

@@ -25,6 +25,8 @@ bool target_ended(struct target *t);
 void target_kill(struct target *t);
 /* Of the living process; 0 when it cannot be told. */
 unsigned int target_fds(const struct target *t);
+/* What they are, to stdout as TAP comments. */
+void target_show_fds(const struct target *t);
 unsigned long target_peak_kib(const struct target *t);
 uint64_t target_cpu_now_us(const struct target *t);
 /* Ask for a check by LeakSanitizer; the process ends with TARGET_LEAKS when there are any. */
