@@ -37,6 +37,7 @@
 
 struct counters {
 	struct ssh_counter_struct socket, raw;
+	uint64_t heard; /* socket.in_bytes when the client was last known to be alive */
 };
 
 static int set_key(ssh_bind b, const uint8_t pub[32])
@@ -217,6 +218,21 @@ short transport_events(const struct session *s)
 	return ev;
 }
 
+/*
+ * Did the client say anything? libssh also reads while it writes: the answer to a keepalive often comes in while that is
+ * still being sent.
+ */
+static void note_heard(struct session *s)
+{
+	struct counters *c = s->counters;
+
+	if (c->socket.in_bytes == c->heard)
+		return;
+	c->heard = c->socket.in_bytes;
+	s->heard_us = clk_now_us();
+	s->alive_missed = 0;
+}
+
 /* One read, which may leave several requests in the queue. */
 static struct ssh_message_struct *read_once(struct session *s, bool *dry)
 {
@@ -224,10 +240,7 @@ static struct ssh_message_struct *read_once(struct session *s, bool *dry)
 	uint64_t before = c->socket.in_bytes;
 	ssh_message m = ssh_message_get(s->ssh);
 
-	if (c->socket.in_bytes != before) {
-		s->heard_us = clk_now_us();
-		s->alive_missed = 0;
-	}
+	note_heard(s);
 	*dry = !m && c->socket.in_bytes - before < READ_SIZE;
 	return m;
 }
@@ -258,6 +271,7 @@ void transport_keepalive(struct session *s, uint64_t now)
 
 	if (!interval || s->stage != STAGE_OPEN)
 		return;
+	note_heard(s);
 	if (now < s->heard_us + interval || now < s->alive_us)
 		return;
 	if (s->welcome.alive_count && s->alive_missed >= s->welcome.alive_count) {

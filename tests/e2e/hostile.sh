@@ -174,7 +174,10 @@ same "signals"
 hostile stall
 sed -i 's/^\[gate\]$/&\nalive_interval = 1s\nalive_count = 2/' "$BED/sshbay.ini"
 t "keepalives each second from now on" bay reload
+for i in $(seq 12); do on alice@gate 'i=0; while [ $i -lt 60 ]; do echo $i; i=$((i+1)); sleep 0.1; done' >"$WORK/alive.$i" & pids[i]=$!; done
 hostile hung
+wait "${pids[@]}"
+is "clients that answer keepalives live on" "12 sessions, 60 lines" "$(wc -l "$WORK"/alive.* | awk '$2 != "total" { n += $1 == 60 } END { print n " sessions, 60 lines" }')"
 await 5 sh -c "[ \$(pgrep -c -P $GATE) -le 1 ]"
 is "no session is left" 1 "$(pgrep -c -P "$GATE")"
 
