@@ -108,12 +108,13 @@ if command -v xauth >/dev/null; then
 	for _ in 1 2 3 4 5 6; do [ "$(x11 -Y -S "$WORK/xmux" alice@gate 'echo $DISPLAY')" = localhost:10.0 ] || bad=$((bad + 1)); done
 	is "a display ends with its session: six in turn on one connection" 0 $bad
 	is "and its file" 0 "$(left alice)"
-	for _ in 1 2 3 4; do x11 -Y -S "$WORK/xmux" alice@gate 'sleep 4' & done
+	busy=()
+	for _ in 1 2 3 4; do x11 -Y -S "$WORK/xmux" alice@gate 'sleep 4' & busy+=($!); done
 	sleep 1
 	like "a fifth at a time is refused, and the program runs" 'X11 forwarding request failed.* ran' \
 		"$(x11 -Y -S "$WORK/xmux" alice@gate 'echo ran' 2>&1 | tr -d '\r' | sort | tr '\n' ' ')"
 	on -S "$WORK/xmux" -O exit alice@gate 2>/dev/null
-	wait $(jobs -p | grep -v "^$XSERVER\$") 2>/dev/null
+	wait "${busy[@]}" 2>/dev/null
 	t "nothing is left after the logins" await 5 gone alice
 	is "agent and display together" "3 HELLO-FROM-X" "$(x11 -Y -A -o IdentityAgent="$AGENT" alice@gate 'echo $(ssh-add -l | wc -l) $(bash ~/c)')"
 	like "display channels are in the audit log" '"kind":"x11"' "$(audit '"ev":"chan.forward.open"' | tail -n 20)"
