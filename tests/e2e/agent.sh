@@ -131,7 +131,7 @@ on alice@gate 'sudo chmod 1777 /tmp'
 
 # --- rc, hushlogin, the environment ---
 on alice@gate 'mkdir -p ~/.ssh; echo "echo rc ran" >~/.ssh/rc'
-is "~/.ssh/rc runs before a command" "rc ran cmd" "$(on alice@gate echo cmd | tr '\n' ' ' | sed 's/ $//')"
+is "an rc of the user runs before a command" "rc ran cmd" "$(on alice@gate echo cmd | tr '\n' ' ' | sed 's/ $//')"
 is "sftp is not disturbed by it" 0 "$(echo ls | inbed sftp -q -F "$BED/ssh_config" -b - alice@gate >/dev/null 2>&1; echo $?)"
 on alice@gate 'rm ~/.ssh/rc' >/dev/null
 like "HOME, USER, LOGNAME, SHELL, MAIL, PATH" '^/home/alice alice alice /bin/bash /var/mail/alice /usr/local/bin:' \
@@ -161,10 +161,32 @@ while True:
     out += data
 print(out.decode(), s.recv_exit_status()); h.close(); c.close()
 PY
+# x11-req as no OpenSSH client sends it.
+cat >"$WORK/px11.py" <<'PY'
+import sys, time, paramiko
+c = paramiko.SSHClient(); c.set_missing_host_key_policy(paramiko.AutoAddPolicy())
+c.connect("127.0.0.1", 2222, "alice", key_filename=sys.argv[1], allow_agent=False, look_for_keys=False)
+came = []
+def refused(**request):
+    try: c.get_transport().open_session().request_x11(handler=lambda chan, peer: None, **request)
+    except paramiko.SSHException: return True
+print("bad", sum(1 for r in (dict(auth_cookie="zz"), dict(auth_cookie="0"), dict(auth_protocol="a b"), dict(screen_number=70000)) if refused(**r)))
+s = c.get_transport().open_session()
+s.request_x11(screen_number=3, single_connection=True, auth_cookie="00ff", handler=lambda chan, peer: came.append(peer) or chan.close())
+s.exec_command('echo $DISPLAY; for i in 1 2; do (exec 3<>/dev/tcp/127.0.0.1/6010) 2>/dev/null && echo open; sleep 0.3; done')
+out = b""
+while True:
+    data = s.recv(4096)
+    if not data: break
+    out += data
+print(out.decode().split(), len(came)); c.close()
+PY
 if /usr/bin/python3 -c 'import paramiko' 2>/dev/null; then
+	is "one connection of several is all that single_connection allows; bad requests are refused" \
+		"bad 4 ['localhost:10.3', 'open'] 1" "$(inbed timeout 20 /usr/bin/python3 "$WORK/px11.py" "$BED/keys/alice" 2>&1 | tr '\n' ' ' | sed 's/ $//')"
 	like "paramiko forwards its agent" "$(fp alice)" "$(SSH_AUTH_SOCK=$AGENT inbed timeout 20 /usr/bin/python3 "$WORK/pforward.py" "$BED/keys/alice" 2>&1)"
 else
-	skip "paramiko forwards its agent" "python3-paramiko is not installed"
+	skip "paramiko forwards its agent, x11-req with odd values" "python3-paramiko is not installed"
 fi
 if command -v dbclient >/dev/null; then
 	dropbearconvert openssh dropbear "$BED/keys/alice" "$WORK/db" >/dev/null 2>&1
