@@ -15,6 +15,7 @@
 #include "cert.h"
 #include "key_options.h"
 #include "keys.h"
+#include "krl.h"
 
 /* One question being answered: a quarter of a megabyte, so not on the stack. */
 struct look {
@@ -115,21 +116,50 @@ static int in_list(struct look *l, const char *path, const struct wire *blob, st
 	return keys_list_has(&l->reader, path, blob->p, blob->n, e);
 }
 
-/* 0, or refused: the key, the certificate's key or its authority is revoked. */
+/* 1 when the file's text revokes the key; `c` is the certificate that it is in, or NULL. */
+static int revokes(struct look *l, const struct file *f, const struct wire *key,
+		   const struct cert *c, struct err *e)
+{
+	struct krl_subject s = { .key = *key };
+	int ret;
+
+	if (!krl_is(f->text, f->len)) {
+		reader_start(l, f->text, f->len);
+		return keys_list_has(&l->reader, f->path, key->p, key->n, e);
+	}
+	if (c) {
+		s.ca = c->ca;
+		s.id = c->id;
+		s.serial = c->serial;
+	}
+	ret = verify_hashes(key->p, key->n, s.sha1, s.sha256, e);
+	if (ret == 0)
+		ret = krl_revokes(f->text, f->len, &s, e);
+	return ret < 0 ? err_wrap(e, "read '%s'", f->path) : ret;
+}
+
+/* 0, or refused: the key, the certificate or its authority is revoked. */
 static int check_revoked(struct look *l, struct err *e)
 {
+	const struct cert *c = l->cert.type ? &l->cert : NULL;
+	struct wire key = c ? (struct wire){ c->key, c->key_len } : l->key;
 	const char *path = l->q->settings->auth.revoked_keys;
-	struct wire key = l->cert.type ? (struct wire){ l->cert.key, l->cert.key_len } : l->key;
+	struct file f = { .text = NULL };
 	int ret;
 
 	if (*path == '\0')
 		return 0;
-	ret = in_list(l, path, &key, e);
-	if (ret == 0 && l->cert.type)
-		ret = in_list(l, path, &l->cert.ca, e);
+	(void)str_copy(f.path, sizeof(f.path), path);
+	ret = trusted_read(f.path, &f.text, &f.len, e);
+	if (ret < 0)
+		return ret;
+	ret = revokes(l, &f, &key, c, e);
+	if (ret == 0 && c)
+		ret = revokes(l, &f, &c->ca, NULL, e);
+	free(f.text);
 	if (ret <= 0)
 		return ret;
-	return err_set(e, EKEYREVOKED, "accept key: it is revoked by '%s'", path);
+	return err_set(e, EKEYREVOKED, "accept key: it is revoked by '%s'", f.path);
 }
 
 /* --- what is granted ------------------------------------------------------------------------------------------------ */

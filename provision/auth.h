@@ -49,6 +49,9 @@ int verify_signature(const struct verify_request *v, struct err *e);
 int verify_certificate(const struct cert *c, struct err *e);
 /* Start-up self-test with fixed keys: one good and one bad signature per algorithm. Failing it must end the daemon. */
 int verify_self_test(struct err *e);
+/* The hashes of a key blob by which lists of revoked keys may name it. 0 or -EIO. */
+int verify_hashes(const uint8_t *key, size_t len, uint8_t sha1[20], uint8_t sha256[32],
+		  struct err *e);
 /* "SHA256:..." of a key blob, as ssh-keygen -l prints. */
 int verify_fingerprint(const uint8_t *key, size_t len, char out[64], struct err *e);
 

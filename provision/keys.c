@@ -206,9 +206,6 @@ int keys_list_has(struct keys_reader *r, const char *path, const uint8_t *blob, 
 {
 	bool found = false;
 
-	if (r->end - r->p >= 7 && memcmp(r->p, "SSHKRL\n", 7) == 0)
-		return err_set(e, EOPNOTSUPP,
-			       "read '%s': a KRL is not supported (list the keys as text)", path);
 	while (keys_next(r)) {
 		if (r->options)
 			return err_set(e, EBADMSG, "read '%s:%u': options have no meaning here",

@@ -36,7 +36,7 @@ bool keys_next_name(struct keys_reader *r);
 /*
  * Is the blob in a list of keys alone (authorities, revoked keys)? `r` is at the start of the text, `path` is for messages,
  * `blob` may be NULL: check the text alone. 1, 0, -EBADMSG (a line that is no key, or has options, which would not be
- * enforced: "path:line"), -EOPNOTSUPP (a binary KRL).
+ * enforced: "path:line").
  */
 int keys_list_has(struct keys_reader *r, const char *path, const uint8_t *blob, size_t len,
 		  struct err *e);

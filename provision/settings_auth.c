@@ -11,6 +11,7 @@
 #include "base/num.h"
 #include "base/trusted.h"
 #include "keys.h"
+#include "krl.h"
 #include "methods.h"
 #include "schema.h"
 #include "settings_check.h"
@@ -22,9 +23,19 @@ static struct settings_place place(const struct settings_loader *l, const char *
 	return (struct settings_place){ 0, l->keys[row].line, "auth", key };
 }
 
+/* What the file says, which may be a binary list of revoked keys. */
+static int check_text(const char *path, const char *text, size_t len, bool krl, struct err *e)
+{
+	struct keys_reader r = { .p = text, .end = text + len };
+
+	if (!krl || !krl_is(text, len))
+		return keys_list_has(&r, path, NULL, 0, e);
+	return krl_revokes(text, len, NULL, e) < 0 ? err_wrap(e, "read '%s'", path) : 0;
+}
+
+/* A file that must be there may be a binary list as well: that of revoked keys. */
 static void check_list(struct settings_loader *l, const char *key, const char *path, bool must)
 {
-	struct keys_reader r = { .p = NULL };
 	auto_free char *text = NULL;
 	struct err e = { 0 };
 	size_t len;
@@ -33,11 +44,8 @@ static void check_list(struct settings_loader *l, const char *key, const char *p
 	if (*path == '\0')
 		return;
 	ret = trusted_read(path, &text, &len, &e);
-	if (ret == 0) {
-		r.p = text;
-		r.end = text + len;
-		ret = keys_list_has(&r, path, NULL, 0, &e);
-	}
+	if (ret == 0)
+		ret = check_text(path, text, len, must, &e);
 	if (ret == -ENOENT && !must)
 		return;
 	if (ret == -ENOENT)

@@ -450,3 +450,11 @@ int verify_fingerprint(const uint8_t *key, size_t len, char out[64], struct err 
 	out[50] = 0;
 	return 0;
 }
+
+int verify_hashes(const uint8_t *key, size_t len, uint8_t sha1[20], uint8_t sum256[32],
+		  struct err *e)
+{
+	if (EVP_Digest(key, len, sha1, NULL, EVP_sha1(), NULL) != 1 || !sha256(key, len, sum256))
+		return err_set(e, EIO, "hash 'key': libcrypto failed");
+	return 0;
+}

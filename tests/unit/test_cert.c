@@ -22,6 +22,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "krl.h"
 
 #define NOW   1900000000 /* March 2030 */
 #define VALID "-V 20300101Z:20310101Z"
@@ -537,13 +538,118 @@ static void revoked_keys_are_refused(void **state)
 	put("revoked", "restrict %s\n", line_of("other"));
 	assert_int_equal(ask_by("ssh-ed25519"), -EBADMSG);
 	assert_non_null(strstr(why.text, "revoked:1': options have no meaning"));
-	put("revoked", "SSHKRL\n%c", 0);
-	assert_int_equal(ask_by("ssh-ed25519"), -EOPNOTSUPP);
-	assert_non_null(strstr(why.text, "KRL"));
 	put("revoked", "# none\n");
 	assert_int_equal(run("chmod o+w %s/revoked", dir), 0);
 	assert_int_equal(ask_by("ssh-ed25519"), -EPERM);
 	assert_int_equal(run("rm -f %s/revoked", dir), 0);
+}
+
+/* A list that ssh-keygen makes of this specification. */
+static void make_krl(const char *spec, const char *ca)
+{
+	put("spec", "%s", spec);
+	assert_int_equal(run("cd %s && rm -f revoked && ssh-keygen -q -k -f revoked %s%s spec", dir,
+			     ca ? "-s " : "", ca ? ca : ""),
+			 0);
+}
+
+static void krls_revoke(void **state)
+{
+	static const struct {
+		const char *spec, *ca;
+		bool revoked;
+	} cases[] = {
+		{ "serial: 42\n", "ca.pub", true },
+		{ "serial: 41\nserial: 43\n", "ca.pub", false },
+		{ "serial: 40-50\n", "ca.pub", true },
+		{ "serial: 43-5000\n", "ca.pub", false },
+		{ "serial: 1-41\n", "ca.pub", false },
+		/* A bitmap, and a list of far numbers. */
+		{ "serial: 30\nserial: 33\nserial: 38\nserial: 42\nserial: 45\n", "ca.pub", true },
+		{ "serial: 30\nserial: 33\nserial: 38\nserial: 41\nserial: 45\n", "ca.pub", false },
+		{ "serial: 42\nserial: 100000\nserial: 900000\n", "ca.pub", true },
+		{ "serial: 42\n", "ca2.pub", false },
+		{ "id: the id\n", "ca.pub", true },
+		{ "id: the i\n", "ca.pub", false },
+		{ "id: the id\n", "ca2.pub", false },
+	};
+	static const char *const how[] = { "key", "sha1", "sha256" };
+	static const char *const who[] = { "user", "ca", "other", "ca2" };
+	char text[4096];
+
+	(void)str_format(settings.auth.revoked_keys, PATH_MAX, "%s/revoked", dir);
+	certify("ca", "user", "-n alice " VALID);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		make_krl(cases[i].spec, cases[i].ca);
+		if (cases[i].revoked)
+			refused("revoked");
+		else
+			good();
+	}
+	/* Keys by themselves and by their hashes: the certified one, and the authority. */
+	for (size_t i = 0; i < 4; i++) {
+		for (size_t j = 0; j < 3; j++) {
+			snprintf(text, sizeof(text), "%s: %s\n", how[j], line_of(who[i]));
+			make_krl(text, NULL);
+			if (i < 2)
+				refused("revoked");
+			else
+				good();
+		}
+	}
+	/* A serial number of 0 is none. */
+	make_krl("serial: 1-100\n", "ca.pub");
+	certify("ca", "user", "-z 0 -n alice " VALID);
+	good();
+	offer("user");
+	put("keys-alice", "%s\n", line_of("user"));
+	assert_int_equal(ask_by("ssh-ed25519"), 1);
+	snprintf(text, sizeof(text), "sha256: %s\n", line_of("user"));
+	make_krl(text, NULL);
+	assert_int_equal(ask_by("ssh-ed25519"), 0);
+	assert_int_equal(why.code, EKEYREVOKED);
+}
+
+/* Cut anywhere it is damaged, or a shorter list between two sections; nothing is read beyond. */
+static void krls_are_read_to_the_end(void **state)
+{
+	static const uint8_t unknown[] = { 77, 0, 0, 0, 0 };
+	static const uint8_t critical[] = { 255, 0, 0, 0, 10, 0, 0, 0, 1, 'x', 1, 0, 0, 0, 0 };
+	char path[64], text[4096];
+	uint8_t list[4096], *cut;
+	unsigned int whole = 0;
+	size_t n;
+	struct err e;
+
+	snprintf(text, sizeof(text), "serial: 1\nserial: 3-9\nid: x\nkey: %s\nsha1: %s\n",
+		 line_of("user"), line_of("other"));
+	make_krl(text, "ca.pub");
+	snprintf(path, sizeof(path), "%s/revoked", dir);
+	assert_int_equal(path_read(AT_FDCWD, path, (char *)list, sizeof(list), &n, NULL), 0);
+	assert_int_equal(krl_revokes(list, n, NULL, &e), 0);
+	for (size_t i = 0; i < n; i++) {
+		int ret;
+
+		cut = malloc(i + 1);
+		memcpy(cut, list, i);
+		ret = krl_revokes(cut, i, NULL, &e);
+		free(cut);
+		assert_true(ret == 0 || ret == -EBADMSG);
+		whole += ret == 0;
+	}
+	assert_true(whole >= 1 && whole < 6);
+	memcpy(list + n, unknown, sizeof(unknown));
+	assert_int_equal(krl_revokes(list, n + sizeof(unknown), NULL, &e), -EOPNOTSUPP);
+	memcpy(list + n, critical, sizeof(critical));
+	assert_int_equal(krl_revokes(list, n + sizeof(critical), NULL, &e), -EOPNOTSUPP);
+	list[n + 10] = 0;
+	assert_int_equal(krl_revokes(list, n + sizeof(critical), NULL, &e), 0);
+	/* A damaged list lets nobody in, and says where it is. */
+	(void)str_format(settings.auth.revoked_keys, PATH_MAX, "%s/revoked", dir);
+	offer("user");
+	put("revoked", "SSHKRL\n");
+	assert_int_equal(ask_by("ssh-ed25519"), -EBADMSG);
+	assert_non_null(strstr(why.text, "revoked': it is damaged"));
 }
 
 int main(void)
@@ -561,6 +667,8 @@ int main(void)
 		cmocka_unit_test_setup(authorities_in_key_files, fresh),
 		cmocka_unit_test_setup(sources_and_users, fresh),
 		cmocka_unit_test_setup(revoked_keys_are_refused, fresh),
+		cmocka_unit_test_setup(krls_revoke, fresh),
+		cmocka_unit_test_setup(krls_are_read_to_the_end, fresh),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
