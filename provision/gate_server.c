@@ -544,12 +544,36 @@ int gate_server_add(struct gate_server *g, const struct ctl_conn *m, int fd, voi
 	return ret;
 }
 
+/* The listener's word may overtake what the session said at its end. Nothing is answered any more. */
+static void hear_last_words(struct gate_conn *c)
+{
+	static const struct msg_route routes[] = {
+		{ GATE_CHANNEL, gate_channel_notice },
+		{ GATE_VIOLATION, gate_auth_violation },
+	};
+	static const struct msg_table table = { &gate_proto, routes,
+						sizeof(routes) / sizeof(routes[0]) };
+	struct gate_key body; /* the largest request */
+	struct msg m;
+
+	for (int i = 0; i < 256 && c->fd >= 0 && !c->doomed; i++) {
+		int ret = msg_recv_plain(c->fd, &gate_proto, &body, sizeof(body), &m, NULL);
+
+		if (ret <= 0)
+			return;
+		(void)msg_dispatch(&table, &c->st, c, &m, NULL);
+		msg_close_fds(&m);
+	}
+}
+
 void gate_server_closed(struct gate_server *g, const struct ctl_closed *m)
 {
 	struct gate_conn *c = find(g, m->id.data);
 
-	if (c)
-		conn_end(c, m->signal, m->timeout);
+	if (!c)
+		return;
+	hear_last_words(c);
+	conn_end(c, m->signal, m->timeout);
 }
 
 void gate_server_disown(struct gate_server *g, const void *owner)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * See judge.h.  provisiond tells of a failed try before the session hears of it, so that everything that was said about a
- * connection is in the socket when its process has ended, but it may not have been read: hence the list of ends.
+ * See judge.h.  provisiond tells of a failed try before the session hears of it, so that it is in the socket when the
+ * process has ended, but may not have been read; a violation is told to provisiond by the session as it ends, and comes a
+ * moment later.  Hence the list of ends.
  */
 #include "judge.h"
 
@@ -12,6 +13,8 @@
 #include "base/clk.h"
 #include "base/log.h"
 #include "control.h"
+
+#define LAST_WORDS_US 300000
 
 static const char *const names[] = {
 	[CTL_PENALTY_AUTHFAIL] = "authentication failed",
@@ -67,6 +70,12 @@ static void judge(struct listener *l, const struct ended *d, uint64_t now_us)
 		punish(l, &d->peer, kind, now_us);
 }
 
+/* Its session may have told provisiond more with its last breath than provisiond has passed on. */
+static bool unsure(const struct ended *d)
+{
+	return !d->authenticated && !d->violated && !d->killed && d->announced;
+}
+
 void judge_ended(struct listener *l, const struct child *c, int status)
 {
 	struct ended d = {
@@ -79,6 +88,7 @@ void judge_ended(struct listener *l, const struct child *c, int status)
 		.timeout = c->timeout,
 		.dropped = c->dropped,
 		.announced = c->announced && l->control.started,
+		.until_us = clk_now_us() + LAST_WORDS_US,
 	};
 
 	memcpy(d.id, c->id, sizeof(d.id));
@@ -104,9 +114,22 @@ void judge_state(struct listener *l, const uint8_t id[CTL_ID_LEN], enum ctl_stat
 
 void judge_settle(struct listener *l, uint64_t now_us)
 {
-	for (uint32_t i = 0; i < l->nended; i++)
-		judge(l, &l->ended[i], now_us);
-	l->nended = 0;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < l->nended; i++) {
+		const struct ended *d = &l->ended[i];
+
+		if (unsure(d) && now_us < d->until_us)
+			l->ended[kept++] = *d;
+		else
+			judge(l, d, now_us);
+	}
+	l->nended = kept;
+}
+
+uint64_t judge_deadline(const struct listener *l)
+{
+	return l->nended ? l->ended[0].until_us : UINT64_MAX; /* in the order of their ends */
 }
 
 void judge_refused(struct listener *l, const struct ip *peer, uint64_t now_us)

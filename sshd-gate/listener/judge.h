@@ -10,7 +10,9 @@
 void judge_ended(struct listener *l, const struct child *c, int status);
 /* provisiond said this about a connection that has ended already. */
 void judge_state(struct listener *l, const uint8_t id[CTL_ID_LEN], enum ctl_state_kind kind);
-/* Judge those that have ended. Call it after provisiond's messages have been read. */
+/* Judge those of which nothing more can be told. Call it after provisiond's messages have been read. */
 void judge_settle(struct listener *l, uint64_t now_us);
+/* When judge_settle has something to do without any event; UINT64_MAX = never. */
+uint64_t judge_deadline(const struct listener *l);
 /* A connection was turned away because its source has too many. */
 void judge_refused(struct listener *l, const struct ip *peer, uint64_t now_us);

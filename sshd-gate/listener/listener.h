@@ -29,6 +29,8 @@ struct ended {
 	struct ipport peer;
 	int status; /* as of waitpid(2) */
 	bool authenticated, failed, violated, killed, timeout, dropped, announced;
+	uint64_t
+		until_us; /* a violation may be told of until then, by a session that ended with it */
 };
 
 struct listener {

@@ -94,6 +94,7 @@ static int timeout_ms(const struct listener *l, uint64_t now)
 		children_deadline(&l->children),
 		l->confined ? zygote_deadline(&l->zygote) : UINT64_MAX,
 		refuse_deadline(&l->refused),
+		judge_deadline(l),
 		accept_deadline(l, now),
 		l->control.sock < 0 ? l->control.retry_us : UINT64_MAX,
 	};

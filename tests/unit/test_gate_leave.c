@@ -151,13 +151,37 @@ static void channels_with_their_targets(void **state)
 	hang_up(&s, 0);
 }
 
+/* The listener is quicker than what the session said last. */
+static void last_words_are_heard(void **state)
+{
+	struct gate_violation v = { .text = "packet 90" };
+	struct gate_channel n = { .id = 1, .kind = GATE_CHAN_SHELL, .event = GATE_CHAN_OPENED };
+	struct ctl_closed closed = { .id = { .len = CTL_ID_LEN } };
+	struct session a, b;
+
+	open_session(&a);
+	log_in(&b, "alice");
+	assert_int_equal(msg_send(a.fd, &gate_proto, GATE_VIOLATION, &v, NULL), 0);
+	memcpy(closed.id.data, a.conn.id.data, CTL_ID_LEN);
+	gate_server_closed(server, &closed);
+	assert_non_null(strstr(audited, "auth.protocol_violation "));
+	assert_int_equal(last_state, CTL_VIOLATED);
+	assert_memory_equal(last_id, a.conn.id.data, CTL_ID_LEN);
+	assert_int_equal(msg_send(b.fd, &gate_proto, GATE_CHANNEL, &n, NULL), 0);
+	memcpy(closed.id.data, b.conn.id.data, CTL_ID_LEN);
+	gate_server_closed(server, &closed);
+	assert_non_null(strstr(audited, "chan.open "));
+	fd_close(&a.fd);
+	fd_close(&b.fd);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, finish)
 	const struct CMUnitTest tests[] = {
 		T(kicked_by_user_workspace_and_id), T(an_id_may_be_short),
 		T(two_ids_with_one_beginning),      T(who_does_not_leave_is_dropped),
-		T(channels_with_their_targets),
+		T(channels_with_their_targets),     T(last_words_are_heard),
 	};
 
 	log_setup("test", LOG_LEVEL_ERROR);
