@@ -25,7 +25,8 @@ conf() { # SECTION KEY VALUE: one key more in the configuration, or another valu
 }
 reload() { bay reload >"$WORK/reload" 2>&1 || not_ok "the configuration is taken" "$(cat "$WORK/reload")"; }
 from() { local src=$1; shift; on -b "$src" "$@"; }
-fail_from() { for _ in $(seq "$2"); do from "$1" -i "$BED/keys/bob" nobody@gate true >/dev/null 2>&1; done; }
+# An end is judged 0.3 s later.
+fail_from() { for _ in $(seq "$2"); do from "$1" -i "$BED/keys/bob" nobody@gate true >/dev/null 2>&1; done; sleep 0.6; }
 audited() { # EVENT [REGEX]: lines of this event
 	grep "\"ev\":\"$1\"" "$log" | grep -cE -- "${2:-.}"
 }
