@@ -95,7 +95,8 @@ static void spoil(const struct text *name)
 
 static void user_request(struct cut c)
 {
-	struct text user;
+	struct text user, service, method, password;
+	bool change;
 
 	if (!take(&c, &user))
 		return;
@@ -103,6 +104,13 @@ static void user_request(struct cut c)
 	for (uint32_t i = 0; i < user.len; i++)
 		if (!user.p[i])
 			user.p[i] = MARK;
+	if (!take(&c, &service) || !take(&c, &method) || !is(&method, "password") || !c.left)
+		return;
+	/* A wish to change it, which libssh overlooks; and one that it would cut. */
+	change = *c.p != 0;
+	(void)skip(&c, 1);
+	if (change || (take(&c, &password) && has_nul(&password)))
+		spoil(&method);
 }
 
 /* `p` is the packet behind its type; `name`, want_reply and the path are its content. */
