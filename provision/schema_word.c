@@ -37,6 +37,7 @@ static void print_choice(const struct schema_row *row, const void *base, char *b
 
 struct words {
 	const struct schema_row *row;
+	bool again; /* a word may come twice */
 	char out[SCHEMA_VALUE_MAX];
 };
 
@@ -62,7 +63,7 @@ static int one_word(void *ctx, const char *entry, unsigned int n, struct err *e)
 		;
 	if (!w->row->words[i])
 		return err_set(e, EINVAL, "'%s' is not known or not safe", entry);
-	if (!word_once(w->out, entry))
+	if (!w->again && !word_once(w->out, entry))
 		return err_set(e, EINVAL, "'%s' is listed twice", entry);
 	return str_format(w->out + used, sizeof(w->out) - used, "%s%s", n ? "," : "", entry);
 }
@@ -108,7 +109,7 @@ static int parse_methods(const struct schema_row *row, const char *text, void *b
 
 	for (text += strspn(text, " \t"); *text; text += strspn(text, " \t")) {
 		size_t n = strcspn(text, " \t");
-		struct words w = { .row = row };
+		struct words w = { .row = row, .again = true }; /* two keys */
 
 		if (n >= sizeof(list))
 			return err_set(e, ENAMETOOLONG, "too long");
