@@ -204,7 +204,7 @@ int gate_auth_begin(struct gate_conn *c, enum method method, const char *login, 
 	if (c->saved.hash_len == 0)
 		return err_set(e, EPROTO, "authenticate connection '%s': no keys were exchanged",
 			       c->saved.info.id);
-	if (c->job.active && (ret = abandon(c, e)) != 1)
+	if ((c->job.active || c->prompted) && (ret = abandon(c, e)) != 1)
 		return ret;
 	c->fingerprint[0] = '\0';
 	c->method = methods_name(method);

@@ -42,7 +42,9 @@ static int run(struct gate_job *j, int fd)
 static void over(struct gate_conn *c, bool ok, const char *why)
 {
 	gate_job_end(&c->job);
-	c->prompted = false;
+	/* The session waits for the user, not for us: it hears of this when the answers come. */
+	if (c->prompted)
+		return;
 	gate_auth_result(c, ok && c->login_valid, why);
 }
 
@@ -117,7 +119,7 @@ static void readable(struct gate_job *j)
 	if (ret <= 0)
 		over(c, false, ret ? e.text : "the helper process died");
 	else if (m.type == ASKER_RESULT)
-		over(c, body.result.ok && !c->prompted, body.result.text);
+		over(c, body.result.ok, body.result.text);
 	else if (m.type == ASKER_PROMPT && !c->prompted)
 		ask(c, &body.prompt);
 	else
@@ -161,8 +163,11 @@ int gate_interactive_answers(void *ctx, struct msg *m, struct err *e)
 	if (!c->prompted || a->n != c->prompts)
 		ret = err_set(e, EPROTO, "answer for connection '%s': %s", c->saved.info.id,
 			      c->prompted ? "wrong number of answers" : "nothing was asked");
-	if (ret == 0) {
+	if (ret == 0)
 		c->prompted = false;
+	if (ret == 0 && !c->job.active) {
+		ret = gate_auth_failed(c, "the helper process ended", e);
+	} else if (ret == 0) {
 		gate_job_deadline(&c->job, s->auth.answer_time * UINT64_C(1000000));
 		/* A child that is gone is seen as such. */
 		(void)msg_send(c->job.fd, &asker_proto, ASKER_ANSWERS, a, NULL);
