@@ -156,7 +156,7 @@ const struct schema_row schema_rows[] = {
 	  "A file that lists the principals a certificate may name, one a line, options before it allowed; %u is the "
 	  "user name. Empty: the user name itself is the principal.", IN(auth.principals), .flags = SCHEMA_EMPTY },
 	{ "auth", "revoked_keys", &schema_type_path, 0, 0, "",
-	  "A file with public keys, of users or authorities, that are refused. Empty: none.",
+	  "A file with public keys, of users or authorities, that are refused: a text, or a list of ssh-keygen -k. Empty: none.",
 	  IN(auth.revoked_keys), .flags = SCHEMA_EMPTY },
 	{ "auth", "pam_service", &schema_type_user, 0, 0, "sshbay",
 	  "The PAM service that keyboard-interactive asks, in /etc/pam.d.", IN(auth.pam_service) },
