@@ -251,12 +251,63 @@ static void serve_others(int fd, uint32_t type, const struct admin_name *req)
 	done(fd, req->tag, type == ADMIN_STATUS ? "line one\nline \033two" : "");
 }
 
+static void serve_hosts(int fd, const struct admin_name *req)
+{
+	struct admin_host hosts[] = {
+		{ .address = "0.0.0.0",
+		  .port = 2222,
+		  .public_key = "ssh-ed25519 GATE",
+		  .sshfp = "11" },
+		{ .name = "near",
+		  .address = "172.31.199.1",
+		  .address6 = "fd00::1",
+		  .port = 22,
+		  .public_key = "ssh-ed25519 NEAR",
+		  .sshfp = "22" },
+		{ .name = "far",
+		  .address = "172.31.199.2",
+		  .port = 22,
+		  .route = ADMIN_ROUTE_JUMP,
+		  .public_key = "ssh-ed25519 FAR",
+		  .sshfp = "33" },
+		{ .name = "new",
+		  .port = 22,
+		  .route = ADMIN_ROUTE_LOGIN,
+		  .public_key = "ssh-ed25519 GATE",
+		  .sshfp = "11" },
+	};
+
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		hosts[i].tag = req->tag;
+		answer(fd, ADMIN_HOST, &hosts[i]);
+	}
+	done(fd, req->tag, "");
+}
+
+/* What was asked comes back; one fact with a line of its own, one with a key that is there, one with a key that is not. */
+static void serve_explain(int fd, const struct admin_explain *req)
+{
+	struct admin_fact f = { .tag = req->tag, .name = "asked", .file = "/keys\033", .line = 7 };
+
+	(void)str_format(f.value, sizeof(f.value), "%s|%s|%s", req->login, req->address, req->from);
+	answer(fd, ADMIN_FACT, &f);
+	(void)str_copy(f.file, sizeof(f.file), config);
+	strcpy(f.section, "gate");
+	strcpy(f.key, "user");
+	f.line = 0;
+	answer(fd, ADMIN_FACT, &f);
+	strcpy(f.key, "jump");
+	answer(fd, ADMIN_FACT, &f);
+	done(fd, req->tag, "");
+}
+
 static void serve(int fd)
 {
 	union {
 		struct admin_name name;
 		struct admin_operate operate;
 		struct admin_kick kick;
+		struct admin_explain explain;
 	} body;
 	unsigned int pairs = 0;
 	uint32_t first = 0;
@@ -274,6 +325,10 @@ static void serve(int fd)
 			done(fd, body.kick.tag,
 			     strcmp(body.kick.message, "so\nlong") ? "kicked"
 								   : "told 1 connection");
+		else if (m.type == ADMIN_HOSTS)
+			serve_hosts(fd, &body.name);
+		else if (m.type == ADMIN_EXPLAIN)
+			serve_explain(fd, &body.explain);
 		else if (m.type == ADMIN_RELOAD)
 			return; /* dies in the middle */
 		else

@@ -435,6 +435,55 @@ static void test_completion(void **state)
 	assert_string_equal(from, out);
 }
 
+static void test_ssh_config(void **state)
+{
+	(void)state;
+	assert_int_equal(run("ssh-config alice --host box"), 0);
+	assert_string_equal(out,
+			    "# Workspaces of 'alice' on box. Its host keys, for known_hosts:\n"
+			    "# sshbay ssh-config alice --host box --known-hosts\n"
+			    "Host box\n\tHostName box\n\tPort 2222\n\tUser alice\n"
+			    "\tHostKeyAlias box\n\n"
+			    "Host near near.box 172.31.199.1 fd00::1\n\tHostName 172.31.199.1\n"
+			    "\tPort 22\n\tUser alice\n\tHostKeyAlias near.box\n\n"
+			    "Host far far.box 172.31.199.2\n\tHostName 172.31.199.2\n"
+			    "\tPort 22\n\tUser alice\n\tHostKeyAlias far.box\n"
+			    "\tProxyJump box\n\n"
+			    "Host new new.box\n\tHostName box\n\tPort 2222\n"
+			    "\tUser alice+new\n\tHostKeyAlias box\n");
+	assert_int_equal(run("ssh-config alice --host box --known-hosts"), 0);
+	assert_string_equal(out, "box,[box]:2222 ssh-ed25519 GATE\n"
+				 "near.box,near,172.31.199.1,fd00::1 ssh-ed25519 NEAR\n"
+				 "far.box,far,172.31.199.2 ssh-ed25519 FAR\n");
+	assert_int_equal(run("ssh-config alice --host=box --sshfp"), 0);
+	assert_string_equal(out, "box IN SSHFP 4 2 11\nnear.box IN SSHFP 4 2 22\n"
+				 "far.box IN SSHFP 4 2 33\n");
+	assert_int_equal(run("ssh-config alice --json --host box"), 0);
+	has(out, "\"route\":\"login\"");
+	assert_int_equal(run("ssh-config alice --host -oProxyCommand=x"), 2);
+	assert_int_equal(run("ssh-config alice --host fd00::1 --sshfp"), 2);
+	assert_int_equal(run("ssh-config alice --sshfp --known-hosts"), 2);
+	assert_int_equal(run("ssh-config Alice"), 2);
+	assert_int_equal(run("ssh-config"), 2);
+}
+
+static void test_explain(void **state)
+{
+	(void)state;
+	assert_int_equal(run("explain alice+x@172.31.199.1 --from ::1"), 0);
+	has(out, "asked       alice+x|172.31.199.1|::1  (/keys\\x1b:7)\n");
+	has(out, "/sshbay.ini:2 [gate] user)\n");
+	has(out, "  ([gate] jump, not set)\n");
+	assert_int_equal(run("explain alice --address 10.0.0.1"), 0);
+	has(out, "alice|10.0.0.1|");
+	assert_int_equal(run("explain alice --json"), 0);
+	has(out, "\"line\":7");
+	has(out, "\"line\":null");
+	assert_int_equal(run("explain a@1 --address 2"), 2);
+	assert_int_equal(run("explain"), 2);
+	assert_int_equal(run("explain a b"), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -442,7 +491,8 @@ int main(void)
 		cmocka_unit_test(test_operate),       cmocka_unit_test(test_usage),
 		cmocka_unit_test(test_config),        cmocka_unit_test(test_enter),
 		cmocka_unit_test(test_enter_hostile), cmocka_unit_test(test_enter_terminal),
-		cmocka_unit_test(test_completion),
+		cmocka_unit_test(test_completion),    cmocka_unit_test(test_ssh_config),
+		cmocka_unit_test(test_explain),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
