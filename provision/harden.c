@@ -15,7 +15,10 @@
 
 #include "base/path.h"
 
-/* Listening below 1024, mount namespaces (setns wants SYS_CHROOT) and immutable files at a purge need one each. */
+/*
+ * Listening below 1024, mount namespaces (setns wants SYS_CHROOT), immutable files at a purge and PAM, which fails where
+ * it may not write to the kernel's audit log, need one each.
+ */
 static const int kept[] = {
 	CAP_SYS_ADMIN,  CAP_NET_ADMIN,        CAP_SETUID,
 	CAP_SETGID,     CAP_SETFCAP,          CAP_SETPCAP,
@@ -23,7 +26,7 @@ static const int kept[] = {
 	CAP_FOWNER,     CAP_FSETID,           CAP_KILL,
 	CAP_MKNOD,      CAP_SYS_PTRACE,       CAP_SYS_RESOURCE,
 	CAP_SYS_CHROOT, CAP_NET_BIND_SERVICE, CAP_LINUX_IMMUTABLE,
-	CAP_BPF,
+	CAP_BPF,        CAP_AUDIT_WRITE,
 };
 
 static int drop_bounding(struct err *e)
