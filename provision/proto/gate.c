@@ -122,7 +122,7 @@ static const struct msg_row rows[] = {
 	{ ASK(GATE_VERIFY, gate_key, verify, 0, 0, AUTH,
 	      "verify this signature and authenticate the login") },
 	{ ANSWER(GATE_VERDICT, gate_verdict, verdict, 0, 0, ANY_PHASE,
-		 "answer to GATE_PROBE and GATE_VERIFY") },
+		 "answer to every question about the login") },
 	{ ASK(GATE_ATTACH, gate_attach, attach, 0, 0, OPEN,
 	      "start or join the login's workspace and connect to it") },
 	{ ANSWER(GATE_PROGRESS, gate_progress, progress, 0, 0, ANY_PHASE,
