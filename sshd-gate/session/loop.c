@@ -110,7 +110,8 @@ static int timeout(const struct session *s, uint64_t now)
 	next = earlier(next, pump_next(s));
 	next = earlier(next, s->deadline_us);
 	next = earlier(next, s->auth_type ? s->ask_until_us : 0);
-	next = earlier(next, s->mute_us);
+	/* What libssh left unanswered waits for the verdict that is out. */
+	next = earlier(next, s->auth_type || s->late_us ? 0 : s->mute_us);
 	next = earlier(next, s->late_us);
 	next = earlier(next, s->attach_until_us);
 	next = earlier(next, jump_next(s));

@@ -210,9 +210,12 @@ int transport_kex(struct session *s)
 
 short transport_events(const struct session *s)
 {
-	short ev = s->write_pending ? POLLOUT : 0;
+	short ev = s->write_pending && !s->auth_type ? POLLOUT : 0;
 
-	/* While a verdict is out nothing else may be processed; and a client that takes no answers may not ask more. */
+	/*
+	 * While a verdict is out nothing else may be processed, and libssh cannot write without reading: what is left to
+	 * write waits, too. And a client that takes no answers may not ask more.
+	 */
 	if (!s->auth_type && interpose_unsent() < UNSENT_MAX)
 		ev |= POLLIN;
 	return ev;

@@ -390,18 +390,19 @@ void grammar_any(struct grammar *g)
 	uint32_t what = rng_below(&g->rng, 100);
 
 	g->wants_reply = false;
-	if (!g->authenticated && what < 75) {
-		if (what < 55)
+	if (!g->authenticated && what < 97) {
+		if (what < 75)
 			auth(g);
-		else if (what < 65)
+		else if (what < 90)
 			answers(g);
 		else
 			grammar_service(g);
 		return;
 	}
-	what = rng_below(&g->rng, g->calm ? 92 : 100);
-	if (g->calm && what >= 76 && what < 85)
-		what = 20;
+	/* Answers that nobody asked for end a connection at once: seldom. */
+	what = rng_below(&g->rng, 100);
+	if ((what >= 76 && what < 85) || what >= 92)
+		what = rng_once(&g->rng, g->calm ? 100 : 6) ? what : rng_below(&g->rng, 76);
 	if (what < 16)
 		grammar_open(g, kinds[rng_below(&g->rng, sizeof(kinds) / sizeof(*kinds))]);
 	else if (what < 42)

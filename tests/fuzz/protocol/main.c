@@ -26,7 +26,7 @@
 #define HANG_US      20000000 /* a session has ended this long after its connection */
 #define FAILURES_MAX 5
 
-enum stage { VERSION, KEX, AUTH, LOGGED_IN, CHANNELS, FORWARDS, STAGES };
+enum stage { VERSION, KEX, AUTH, LOGGED_IN, CHANNELS, FORWARDS };
 
 struct run {
 	uint64_t seed;
@@ -247,16 +247,19 @@ static void step(struct run *r)
 {
 	enum wire_fault fault = WIRE_GOOD;
 
+	/* In the middle of a key exchange nothing else may be sent. */
+	for (int n = 0; g.calm && r->wire.kexing && n < 50 && !r->wire.closed; n++)
+		(void)turn(r, 5);
 	if (!g.calm && rng_once(&r->rng, 60))
 		fault = (enum wire_fault)rng_below(&r->rng, WIRE_FAULTS);
 	if (r->stage == VERSION ? rng_once(&r->rng, 3) : !g.calm && rng_once(&r->rng, 150))
 		noise(r);
-	if (rng_once(&r->rng, 25) && r->wire.kexes) {
+	if (rng_once(&r->rng, g.calm ? 25 : 80) && r->wire.kexes) {
 		wire_kexinit(&r->wire);
 		total.rekeys++;
 	}
 	grammar_any(&g);
-	if (rng_once(&r->rng, g.calm ? 100 : 3))
+	if (rng_once(&r->rng, g.calm ? 100 : 6))
 		grammar_break(&g);
 	send_packet(r, fault);
 	total.packets++;
@@ -398,6 +401,9 @@ static void play(struct run *r)
 
 static bool run(uint64_t seed)
 {
+	static const enum stage stages[] = { VERSION,   KEX,       AUTH,     AUTH,
+					     LOGGED_IN, LOGGED_IN, CHANNELS, CHANNELS,
+					     CHANNELS,  CHANNELS,  FORWARDS, FORWARDS };
 	static struct run r;
 	uint64_t begun = clk_now_us();
 	uint32_t mood;
@@ -408,7 +414,7 @@ static bool run(uint64_t seed)
 	g.nchans = g.opened = 0;
 	r.seed = seed;
 	r.rng.s = seed;
-	r.stage = (enum stage)rng_below(&r.rng, STAGES);
+	r.stage = stages[rng_below(&r.rng, sizeof(stages) / sizeof(*stages))];
 	mood = rng_below(&r.rng, 8);
 	g.calm = r.stage >= LOGGED_IN && rng_once(&r.rng, 2);
 	target_drop_log();
@@ -433,8 +439,11 @@ static bool run(uint64_t seed)
 		       r.peers.questions, r.peers.hostile_init, r.peers.hostile_prov,
 		       (unsigned long long)r.target.cpu_us,
 		       (unsigned long long)(clk_now_us() - begun));
-	if (!r.why[0])
+	if (!r.why[0]) {
+		if (total.verbose)
+			target_show_log();
 		return true;
+	}
 	printf("# seed %llu, stage %d: %s; repeat with: -s %llu -n 1 -v\n",
 	       (unsigned long long)seed, (int)r.stage, r.why, (unsigned long long)seed);
 	target_show_log();
@@ -489,7 +498,7 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (target_setup(program) < 0)
+	if (target_setup(program, total.verbose) < 0)
 		return 1;
 	first = seed;
 	while (total.failures < FAILURES_MAX &&

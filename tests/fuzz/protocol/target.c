@@ -78,7 +78,7 @@ static int start_zygote(const char *program)
 	return 0;
 }
 
-int target_setup(const char *program)
+int target_setup(const char *program, bool verbose)
 {
 	struct err e = { 0 };
 
@@ -88,7 +88,7 @@ int target_setup(const char *program)
 	(void)fcntl(self.log, F_SETFL, O_APPEND);
 	if (program)
 		return start_zygote(program);
-	log_setup("session", LOG_LEVEL_NOTE);
+	log_setup("session", verbose ? LOG_LEVEL_DETAIL : LOG_LEVEL_NOTE);
 	ssh_init();
 	if (selftest_run(&e) < 0) {
 		(void)fprintf(stderr, "%s\n", e.text);

@@ -16,8 +16,11 @@ struct target {
 	uint64_t cpu_us; /* when it has ended */
 };
 
-/* `program`: sshd-gate-session, or NULL for sessions in forks of this process. 0 or -1 with a message. */
-int target_setup(const char *program);
+/*
+ * `program`: sshd-gate-session, or NULL for sessions in forks of this process, which log details when `verbose`. 0, or -1
+ * with a message.
+ */
+int target_setup(const char *program, bool verbose);
 /* 0 or -1. */
 int target_start(struct target *t);
 /* Has it ended? Fills status and cpu_us. */
