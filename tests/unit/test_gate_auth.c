@@ -228,7 +228,8 @@ static void passwords(void **state)
 	open_session(&s);
 	ACCEPTED(try_password(&s, "alice", "correct horse"));
 	hang_up(&s, 0);
-	/* Not theirs to enter, no such name, no file, no password. */
+	/* Not theirs to enter, no such name, no file, no password: not even when it fits what stands in for their hash. */
+	(void)str_copy(settings.defaults.password, sizeof(settings.defaults.password), hash);
 	open_session(&s);
 	REFUSED(try_password(&s, "mallory", "correct horse"));
 	hang_up(&s, 0);
@@ -572,6 +573,7 @@ static int fresh_auth(void **state)
 	(void)str_copy(settings.auth.pam_service, sizeof(settings.auth.pam_service), "sshbay");
 	settings.auth.answer_time = 5;
 	settings.auth.keys_command[0] = 0;
+	settings.defaults.password[0] = 0;
 	gate_interactive_program = "/proc/self/exe";
 	return fresh(state);
 }
