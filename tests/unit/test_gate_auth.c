@@ -518,12 +518,9 @@ static void keys_command(void **state)
 	assert_string_equal(more_seen, "");
 	hang_up(&s, 0);
 	/* Where it fails the file still counts. */
-	static const char *const bad[] = { "exit 1",
-					   "kill -9 $$",
-					   "sleep 60",
-					   "yes | head -c 2000000",
-					   "exec sleep 60 >/dev/null",
-					   "sleep 60 & sleep 60",
+	static const char *const bad[] = { "echo listed; exit 1",      "echo listed; kill -9 $$",
+					   "echo listed; sleep 60",    "yes | head -c 2000000",
+					   "exec sleep 60 >/dev/null", "sleep 60 & sleep 60",
 					   "exec /nonexistent" };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
