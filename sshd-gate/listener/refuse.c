@@ -10,7 +10,7 @@
 
 #include "base/fd.h"
 
-#define IDENTIFICATION "SSH-2.0-sshbay\r\n"
+#define IDENTIFICATION "SSH-2.0-OpenSSH_compatible_sshbay\r\n"
 #define SSH_DISCONNECT 1
 #define TEXT_MAX       256
 #define BLOCK          8 /* of a packet before keys are exchanged, RFC 4253 section 6 */

@@ -505,7 +505,7 @@ static void test_exhaustion(void)
 		const char *text = hear(clients[i], 0);
 
 		spare += strncmp(text, "session", 7) == 0;
-		told += strncmp(text, "SSH-2.0-sshbay", 14) == 0;
+		told += strncmp(text, "SSH-2.0-OpenSSH_compatible_sshbay", 33) == 0;
 	}
 	usleep(1500000);
 	ticks = cpu_ticks(listener) - ticks;

@@ -225,7 +225,7 @@ login() {
 	is "a login by rsa-sha2-256" in "$(timeout 20 ssh -F "$SCRATCH/conf2" -o IdentityFile="$SCRATCH/id_rsa_2048" -o PubkeyAcceptedAlgorithms=rsa-sha2-256 t echo in 2>&1)"
 	out=$(timeout 20 ssh -F "$SCRATCH/conf2" -o IdentityFile="$SCRATCH/id_rsa_2048" -o PubkeyAcceptedAlgorithms=ssh-rsa t echo in 2>&1)
 	like "ssh-rsa (SHA-1) is refused, not left hanging" 'Permission denied|no mutual signature' "$out"
-	out=$(ssh-keyscan -p $PORT 127.0.0.1 2>&1); like "the version says sshbay and nothing else" 'SSH-2.0-sshbay' "$out"
+	out=$(ssh-keyscan -p $PORT 127.0.0.1 2>&1); like "the version says sshbay and nothing else" 'SSH-2.0-OpenSSH_compatible_sshbay' "$out"
 	is "a user name that is too long" 255 "$(on -l "$(head -c 300 /dev/zero | tr '\0' a)" t true 2>/dev/null; echo $?)"
 	python3 - $PORT >"$SCRATCH/pre" 2>&1 <<'END'
 import socket, sys, time

@@ -20,7 +20,7 @@ static uint32_t u32(const uint8_t *p)
 /* Take the packet apart as a client does (RFC 4253 section 6). */
 static void check_bytes(const uint8_t *b, size_t n, uint32_t reason, const char *text)
 {
-	static const char ident[] = "SSH-2.0-sshbay\r\n";
+	static const char ident[] = "SSH-2.0-OpenSSH_compatible_sshbay\r\n";
 	size_t at = strlen(ident), len = strlen(text), pad;
 
 	assert_memory_equal(b, ident, at);
