@@ -15,6 +15,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "env.h"
+#include "lens.h"
+#include "lens_rewrite.h"
 #include "permit.h"
 #include "pump.h"
 #include "request.h"
@@ -93,6 +95,8 @@ static void on_signal(ssh_session ssh, ssh_channel channel, const char *name, vo
 	struct chan *c = by_ssh(user, channel);
 	int number = name ? env_signal_number(name) : 0;
 
+	if (c && name && lens_is_on() && strcmp(name, LENS_REWRITE_EOW) == 0)
+		c->unwanted = true;
 	if (c && number)
 		spawn_signal(user, c, number);
 }
@@ -181,6 +185,11 @@ void chan_open_request(struct session *s, struct ssh_message_struct *m)
 	struct chan *c = NULL;
 	ssh_channel ssh;
 
+	if (s->no_more_sessions) {
+		ssh_message_free(m);
+		transport_disconnect(s, "A session after the client's no-more-sessions");
+		return;
+	}
 	/* A quick client's CLOSE may be in, and its channel not put away yet. */
 	if (chan_count(s, CHAN_SESSION) >= s->welcome.max_sessions)
 		chan_settle(s, clk_now_us());
@@ -354,8 +363,22 @@ static void send_eof(struct session *s, struct chan *c)
 	transport_note_writes(s);
 }
 
+/* The program reads no more: a client that knows the word stops sending. */
+static void tell_end_of_write(struct session *s, struct chan *c)
+{
+	const char *client = ssh_get_clientbanner(s->ssh);
+
+	if (!c->in_dead || c->eow_sent || c->eof_seen || c->exit_sent || !lens_is_on())
+		return;
+	c->eow_sent = true;
+	if (client && strncmp(client, "SSH-2.0-OpenSSH", 15) == 0)
+		(void)ssh_channel_request_send_exit_status(c->ssh, LENS_REWRITE_EOW_STATUS);
+	transport_note_writes(s);
+}
+
 static void settle_session(struct session *s, struct chan *c, uint64_t now)
 {
+	tell_end_of_write(s, c);
 	if (c->why_asked && now >= c->why_until_us)
 		c->why_asked = false;
 	/* The hangup of a terminal comes a moment after the last process; one that was passed on stays open. */

@@ -77,15 +77,18 @@ struct chan {
 	uint64_t moved, moved_us; /* bytes in all directions, and when they last changed (idle.c) */
 
 	bool remote_closed;
+	bool unwanted; /* the client reads no more output (eow@openssh.com) */
+	bool eow_sent; /* and neither does the program its input */
 };
 
 /* A socket that listens inside, and leads to the client (remote.h). */
 struct listen {
-	int fd;         /* owned, -1 = free row or not answered yet */
-	uint32_t id;    /* towards ws-init, 0 = free */
-	uint32_t kind;  /* enum gate_channel_kind: LISTEN, AGENT, X11 */
-	uint32_t port;  /* LISTEN: the port; X11: the display */
-	char host[256]; /* LISTEN: as the client named it; AGENT, X11: the path of the file */
+	int fd;           /* owned, -1 = free row or not answered yet */
+	uint32_t id;      /* towards ws-init, 0 = free */
+	uint32_t kind;    /* enum gate_channel_kind: LISTEN, AGENT, X11 */
+	uint32_t port;    /* LISTEN: the port; X11: the display */
+	uint32_t address; /* LISTEN: enum init_address_kind */
+	char host[256];   /* LISTEN: as the client named it; AGENT, X11: the path of the file */
 	struct ssh_message_struct *msg; /* LISTEN: the unanswered request, owned */
 	struct init_address *ask;
 	bool sent, announced;

@@ -16,6 +16,8 @@
 #include "base/log.h"
 #include "chan.h"
 #include "jump.h"
+#include "lens.h"
+#include "lens_rewrite.h"
 #include "permit.h"
 #include "pump.h"
 #include "remote.h"
@@ -23,7 +25,16 @@
 #include "spawn.h"
 #include "transport.h"
 
-#define HOST_MAX 255 /* RFC 1035; also any literal */
+#define HOST_MAX     255 /* RFC 1035; also any literal */
+#define PATH_LEN_MAX 107 /* sun_path of unix(7) */
+#define DENIALS_MAX  100 /* refusals of one connection that are told */
+
+/* Where a request leads: a host and a port, or a unix socket (port 0). */
+struct target {
+	enum init_address_kind kind;
+	const char *host; /* or the path */
+	uint32_t port;
+};
 
 static void refuse(struct session *s, struct ssh_message_struct *m)
 {
@@ -32,15 +43,69 @@ static void refuse(struct session *s, struct ssh_message_struct *m)
 	transport_note_writes(s);
 }
 
+/* False: nothing that could be one. Port 0 is for listening alone. */
+static bool target_of(struct target *t, const char *host, int port)
+{
+	static const char mark[] = LENS_REWRITE_UNIX;
+	size_t len = sizeof(mark) - 1;
+
+	if (!host || port < 0 || port > 65535)
+		return false;
+	*t = (struct target){ INIT_TCP, host, (uint32_t)port };
+	/* Only the lens puts this there: it does not let a client say it. */
+	if (lens_is_on() && strncmp(host, mark, len) == 0)
+		*t = (struct target){ INIT_UNIX, host + len, 0 };
+	return strlen(t->host) <= (t->kind == INIT_UNIX ? PATH_LEN_MAX : HOST_MAX);
+}
+
+static void describe(const struct target *t, char *out, size_t cap)
+{
+	if (t->kind == INIT_UNIX)
+		(void)str_copy(out, cap, t->host);
+	else
+		(void)str_format(out, cap, strchr(t->host, ':') ? "[%.200s]:%u" : "%.200s:%u",
+				 t->host, t->port);
+}
+
+/* For the audit log. A client that is refused all day is not worth a line each time. */
+static void denied(struct session *s, enum gate_channel_kind kind, const struct target *t,
+		   const char *why)
+{
+	char what[256], text[256];
+
+	if (s->denials >= DENIALS_MAX)
+		return;
+	s->denials++;
+	describe(t, what, sizeof(what));
+	(void)str_format(text, sizeof(text), "%.150s: %.100s", what, why);
+	rpc_denied(s, kind, text);
+}
+
+/* Why there will be no such connection, NULL: there may be one. */
+static const char *dial_refusal(const struct session *s, const struct target *t)
+{
+	bool may = t->kind == INIT_UNIX ? permit_unix(s) : permit_open(s, t->host, t->port);
+
+	if (!may)
+		return "not permitted";
+	return remote_has_room(s) ? NULL : "too many forwarded connections";
+}
+
 static struct chan *new_dial(struct session *s, ssh_message m)
 {
-	const char *host = ssh_message_channel_request_open_destination(m);
-	int port = ssh_message_channel_request_open_destination_port(m);
+	struct target t;
+	const char *why;
 	struct chan *c;
 
-	if (!host || !*host || strlen(host) > HOST_MAX || port < 1 || port > 65535 ||
-	    !permit_open(s, host, (uint32_t)port) || !remote_has_room(s))
+	if (!target_of(&t, ssh_message_channel_request_open_destination(m),
+		       ssh_message_channel_request_open_destination_port(m)) ||
+	    !*t.host || (t.kind == INIT_TCP && !t.port))
 		return NULL;
+	why = dial_refusal(s, &t);
+	if (why) {
+		denied(s, GATE_CHAN_DIAL, &t, why);
+		return NULL;
+	}
 	c = chan_new(s, CHAN_DIAL);
 	if (!c)
 		return NULL;
@@ -49,9 +114,9 @@ static struct chan *new_dial(struct session *s, ssh_message m)
 		chan_drop(s, c);
 		return NULL;
 	}
-	c->dial->kind = INIT_TCP;
-	c->dial->port = (uint32_t)port;
-	memcpy(c->dial->host, host, strlen(host) + 1);
+	c->dial->kind = t.kind;
+	c->dial->port = t.port;
+	memcpy(c->dial->host, t.host, strlen(t.host) + 1);
 	return c;
 }
 
@@ -117,44 +182,51 @@ void forward_dial_failed(struct session *s, struct chan *c)
 	chan_drop(s, c);
 }
 
-/* OpenSSH: "" and "*" mean every address, "localhost" the loopback ones. ws-init resolves the rest inside. */
-static bool start_listen(struct session *s, ssh_message m)
+static const char *listen_refusal(const struct session *s, const struct target *t)
 {
-	const char *host = ssh_message_global_request_address(m);
-	int port = ssh_message_global_request_port(m);
-	struct init_address *ask;
-	struct listen *l;
+	bool may = t->kind == INIT_UNIX ? permit_unix(s) : permit_listen(s, t->host, t->port);
 
-	if (!host || strlen(host) > HOST_MAX || port < 0 || port > 65535 ||
-	    !permit_listen(s, host, (uint32_t)port))
-		return false;
-	ask = calloc(1, sizeof(*ask));
-	l = ask ? remote_new(s, GATE_CHAN_LISTEN) : NULL;
+	return may ? NULL : "not permitted";
+}
+
+/* OpenSSH: "" and "*" mean every address, "localhost" the loopback ones. ws-init resolves the rest inside. */
+static void ask_for(struct listen *l, const struct target *t)
+{
+	bool any = t->kind == INIT_TCP && (!*t->host || strcmp(t->host, "*") == 0);
+
+	l->address = t->kind;
+	l->port = t->port;
+	memcpy(l->host, t->host, strlen(t->host) + 1);
+	l->ask->kind = t->kind;
+	l->ask->port = t->port;
+	(void)str_copy(l->ask->host, sizeof(l->ask->host), any ? "::" : t->host);
+}
+
+static bool start_listen(struct session *s, ssh_message m, const struct target *t)
+{
+	const char *why = listen_refusal(s, t);
+	struct init_address *ask = why ? NULL : calloc(1, sizeof(*ask));
+	struct listen *l = ask ? remote_new(s, GATE_CHAN_LISTEN) : NULL;
+
 	if (!l) {
 		free(ask);
+		denied(s, GATE_CHAN_LISTEN, t, why ? why : "too many listening sockets");
 		return false;
 	}
-	l->port = (uint32_t)port;
 	l->msg = m;
-	memcpy(l->host, host, strlen(host) + 1);
-	ask->kind = INIT_TCP;
-	ask->port = l->port;
-	(void)str_copy(ask->host, sizeof(ask->host), *host && strcmp(host, "*") ? host : "::");
 	l->ask = ask;
+	ask_for(l, t);
 	remote_ask(s, l);
 	return true;
 }
 
-static bool stop_listen(struct session *s, ssh_message m)
+static bool stop_listen(struct session *s, const struct target *t)
 {
-	const char *host = ssh_message_global_request_address(m);
-	int port = ssh_message_global_request_port(m);
-
-	for (size_t i = 0; host && i < SESSION_LISTENS_MAX; i++) {
+	for (size_t i = 0; i < SESSION_LISTENS_MAX; i++) {
 		struct listen *l = &s->listens[i];
 
-		if (l->kind == GATE_CHAN_LISTEN && l->fd >= 0 && l->port == (uint32_t)port &&
-		    strcmp(l->host, host) == 0) {
+		if (l->kind == GATE_CHAN_LISTEN && l->fd >= 0 && l->address == t->kind &&
+		    l->port == t->port && strcmp(l->host, t->host) == 0) {
 			remote_forget(s, l);
 			return true;
 		}
@@ -162,19 +234,35 @@ static bool stop_listen(struct session *s, ssh_message m)
 	return false;
 }
 
+/* no-more-sessions@openssh.com, in the words of the lens. */
+static bool is_no_more(const struct target *t)
+{
+	return lens_is_on() && strcmp(t->host, LENS_REWRITE_NO_MORE) == 0;
+}
+
+static void done(struct session *s, struct ssh_message_struct *m)
+{
+	ssh_message_global_request_reply_success(m, 0);
+	ssh_message_free(m);
+	transport_note_writes(s);
+}
+
 void forward_global_request(struct session *s, struct ssh_message_struct *m)
 {
 	int what = ssh_message_subtype(m);
+	struct target t;
 
-	if (what == SSH_GLOBAL_REQUEST_TCPIP_FORWARD && start_listen(s, m))
-		return;
-	if (what == SSH_GLOBAL_REQUEST_CANCEL_TCPIP_FORWARD && stop_listen(s, m)) {
-		ssh_message_global_request_reply_success(m, 0);
-		ssh_message_free(m);
-		transport_note_writes(s);
-		return;
+	if (!target_of(&t, ssh_message_global_request_address(m),
+		       ssh_message_global_request_port(m))) {
+		refuse(s, m);
+	} else if (is_no_more(&t)) {
+		s->no_more_sessions = true;
+		done(s, m);
+	} else if (what == SSH_GLOBAL_REQUEST_CANCEL_TCPIP_FORWARD && stop_listen(s, &t)) {
+		done(s, m);
+	} else if (what != SSH_GLOBAL_REQUEST_TCPIP_FORWARD || !start_listen(s, m, &t)) {
+		refuse(s, m);
 	}
-	refuse(s, m);
 }
 
 void forward_listening(struct session *s, struct listen *l, int fd, uint32_t port)
@@ -188,8 +276,11 @@ void forward_listening(struct session *s, struct listen *l, int fd, uint32_t por
 	l->msg = NULL;
 }
 
-void forward_listen_failed(struct session *s, struct listen *l)
+void forward_listen_failed(struct session *s, struct listen *l, const char *why)
 {
+	struct target t = { (enum init_address_kind)l->address, l->host, l->port };
+
+	denied(s, GATE_CHAN_LISTEN, &t, why);
 	refuse(s, l->msg);
 	l->msg = NULL;
 	remote_forget(s, l);
@@ -203,5 +294,5 @@ void forward_fail_waiting(struct session *s)
 			forward_dial_failed(s, s->chans[i]);
 	for (size_t i = 0; i < SESSION_LISTENS_MAX; i++)
 		if (s->listens[i].msg)
-			forward_listen_failed(s, &s->listens[i]);
+			forward_listen_failed(s, &s->listens[i], "no workspace");
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * TCP forwarding (RFC 4254 section 7) from inside the workspace.  A direct-tcpip open is answered only when ws-init has
- * connected, so the client sees the truth; tcpip-forward when ws-init listens.
+ * Forwarding of TCP (RFC 4254 section 7) and of unix sockets (streamlocal, as the lens puts it: lens_rewrite.h) from
+ * inside the workspace.  An open is answered only when ws-init has connected, so the client sees the truth; a request to
+ * listen when ws-init listens.
  */
 #pragma once
 #include "session.h"
@@ -18,4 +19,5 @@ void forward_fail_waiting(struct session *s);
 void forward_dialed(struct session *s, struct chan *c, int fd);
 void forward_dial_failed(struct session *s, struct chan *c);
 void forward_listening(struct session *s, struct listen *l, int fd, uint32_t port);
-void forward_listen_failed(struct session *s, struct listen *l);
+/* `why` goes to the audit log. */
+void forward_listen_failed(struct session *s, struct listen *l, const char *why);

@@ -55,6 +55,8 @@ bool lens_is_on(void)
 
 uint32_t lens_modes(uint32_t *width, uint8_t *out)
 {
+	if (!self.on)
+		return 0;
 	return lens_rewrite_modes_of(&self.modes, width, out);
 }
 

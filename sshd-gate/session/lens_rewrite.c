@@ -17,6 +17,7 @@
 #define MARK      1  /* first byte of every mark */
 #define OPEN_IDS  12 /* channel, window, packet size */
 #define WIDTH_MAX 65535
+#define PORT_MAX  65535
 
 #define LEN(s) (sizeof(s) - 1)
 
@@ -143,15 +144,39 @@ static void no_more(uint8_t *p, const struct cut *c)
 	(void)put_u32(p, 1);
 }
 
+static void keepalive(uint8_t *p, const struct cut *c)
+{
+	uint8_t want = c->left ? c->p[0] : 0;
+
+	if (c->left != 1)
+		return;
+	p = put_text(p, "tcpip-forward", LEN("tcpip-forward"));
+	*p++ = want;
+	p = put_text(p, "", 0);
+	(void)put_u32(p, LENS_REWRITE_KEEPALIVE_PORT);
+}
+
+/* `c`: a host and a port that only the lens, or nobody, may say. */
+static bool is_foul_target(struct cut c)
+{
+	struct text host;
+
+	return take(&c, &host) &&
+	       (is_foul(&host) || (c.left >= 4 && u32(c.p) > PORT_MAX) ||
+		(!host.len && c.left >= 4 && u32(c.p) == LENS_REWRITE_KEEPALIVE_PORT));
+}
+
 static void global_request(struct cut c)
 {
 	uint8_t *p = c.p;
-	struct text name, host;
+	struct text name;
 
 	if (!take(&c, &name))
 		return;
 	if (has_nul(&name))
 		spoil(&name);
+	else if (is(&name, "keepalive@openssh.com"))
+		keepalive(p, &c);
 	else if (is(&name, "streamlocal-forward@openssh.com"))
 		forward_unix(p, &name, c, "tcpip-forward");
 	else if (is(&name, "cancel-streamlocal-forward@openssh.com"))
@@ -159,7 +184,7 @@ static void global_request(struct cut c)
 	else if (is(&name, "no-more-sessions@openssh.com"))
 		no_more(p, &c);
 	else if (is(&name, "tcpip-forward") || is(&name, "cancel-tcpip-forward"))
-		if (skip(&c, 1) && take(&c, &host) && is_foul(&host))
+		if (skip(&c, 1) && is_foul_target(c))
 			spoil(&name);
 }
 
@@ -186,7 +211,7 @@ static void open_unix(uint8_t *p, const struct text *name, struct cut c)
 static void channel_open(struct cut c)
 {
 	uint8_t *p = c.p;
-	struct text name, host;
+	struct text name;
 
 	if (!take(&c, &name))
 		return;
@@ -195,7 +220,7 @@ static void channel_open(struct cut c)
 	else if (is(&name, "direct-streamlocal@openssh.com"))
 		open_unix(p, &name, c);
 	else if (is(&name, "direct-tcpip"))
-		if (skip(&c, OPEN_IDS) && take(&c, &host) && is_foul(&host))
+		if (skip(&c, OPEN_IDS) && is_foul_target(c))
 			spoil(&name);
 }
 

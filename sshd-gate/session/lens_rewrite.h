@@ -2,7 +2,8 @@
 /*
  * What libssh 0.10 cannot parse, said in words that it can: decrypted packets are rewritten in place, their length
  * unchanged.  Pure; session process.  A name whose first byte becomes 0xff is unknown to libssh, and is refused as
- * such: so are strings with a NUL inside, which libssh would cut there, and a client's own use of the marks below.
+ * such: so are strings with a NUL inside and ports over 65535, which libssh would cut, and a client's own use of the
+ * marks below.
  */
 #pragma once
 #include <stddef.h>
@@ -12,6 +13,11 @@
 #define LENS_REWRITE_UNIX "\001sshbay-unix\001:" /* then the path; the port is 1 */
 /* no-more-sessions@openssh.com: a tcpip-forward of this host. */
 #define LENS_REWRITE_NO_MORE "\001nomore"
+/*
+ * keepalive@openssh.com: a tcpip-forward of no host and this port, so that its answer waits for its turn. Nobody can ask
+ * for that port of every address any more.
+ */
+#define LENS_REWRITE_KEEPALIVE_PORT 1
 /* eow@openssh.com: a signal of this name. */
 #define LENS_REWRITE_EOW "\001eow\001"
 /* To the client. A forwarded-tcpip open of this host and no originator: forwarded-streamlocal@openssh.com. */

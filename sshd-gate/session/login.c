@@ -83,10 +83,19 @@ void login_violation(struct session *s, const char *text)
 	transport_disconnect(s, text);
 }
 
+/* No user is named like this; the lens puts such a byte where a NUL was. */
+static bool has_control(const char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f)
+			return true;
+	return false;
+}
+
 /* The login name stays the same on a connection, as in sshd. False: the connection ends. */
 static bool same_login(struct session *s, const char *user)
 {
-	if (!user || !*user || strlen(user) >= sizeof(s->login)) {
+	if (!user || !*user || strlen(user) >= sizeof(s->login) || has_control(user)) {
 		login_violation(s, "Invalid user name");
 		return false;
 	}

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "chan.h"
 #include "forward.h"
+#include "global.h"
 #include "idle.h"
 #include "jump.h"
 #include "login.h"
@@ -133,7 +134,9 @@ static void dispatch(struct session *s, struct ssh_message_struct *m)
 		login_request(s, m);
 		return;
 	}
-	idle_used(s);
+	/* A keepalive is no use of anything; global.c tells. */
+	if (ssh_message_type(m) != SSH_REQUEST_GLOBAL)
+		idle_used(s);
 	switch (ssh_message_type(m)) {
 	case SSH_REQUEST_CHANNEL_OPEN:
 		if (ssh_message_subtype(m) == SSH_CHANNEL_SESSION)
@@ -145,7 +148,7 @@ static void dispatch(struct session *s, struct ssh_message_struct *m)
 		chan_request(s, m);
 		break;
 	case SSH_REQUEST_GLOBAL:
-		forward_global_request(s, m);
+		global_request(s, m);
 		break;
 	default:
 		ssh_message_free(m);
@@ -223,6 +226,7 @@ static void turn(struct session *s, const struct polls *p)
 		idle_tick(s, now);
 		/* Writing may have taken packets in. */
 		serve_client(s, false, now);
+		global_run(s);
 	} else {
 		login_tick(s, now);
 		/* A refusal that was due may have opened it, too. */

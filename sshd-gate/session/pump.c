@@ -369,6 +369,9 @@ void pump_run(struct session *s)
 		if (!c->ssh || c->state == CHAN_CLOSING)
 			continue;
 		in_run(s, c, now);
+		/* As in sshd: the program's next output is its end, unless it takes that well. */
+		if (c->unwanted && c->kind == CHAN_SESSION && c->state == CHAN_RUNNING)
+			pump_close_output(c);
 		if (c->remote_closed)
 			continue;
 		share = shared(s, c, now);

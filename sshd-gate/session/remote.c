@@ -13,6 +13,7 @@
 #include "attach.h"
 #include "base/fd.h"
 #include "chan.h"
+#include "lens_rewrite.h"
 #include "pump.h"
 #include "rpc.h"
 #include "spawn.h"
@@ -101,6 +102,15 @@ bool remote_has_room(const struct session *s)
 	return chan_count(s, CHAN_DIAL) + chan_count(s, CHAN_REMOTE) < most;
 }
 
+/* The lens makes forwarded-streamlocal@openssh.com of it. */
+static int open_unix(struct chan *c)
+{
+	char marked[sizeof(c->dial->host) + sizeof(LENS_REWRITE_UNIX_OUT)];
+
+	(void)str_format(marked, sizeof(marked), LENS_REWRITE_UNIX_OUT "%s", c->dial->host);
+	return ssh_channel_open_reverse_forward(c->ssh, marked, 0, "", 0);
+}
+
 /* The open request of its kind, with the address of who connected where the protocol wants it. */
 static int open_channel(struct chan *c)
 {
@@ -111,6 +121,8 @@ static int open_channel(struct chan *c)
 
 	if (c->what == GATE_CHAN_AGENT)
 		return ssh_channel_open_auth_agent(c->ssh);
+	if (c->dial->kind == INIT_UNIX)
+		return open_unix(c);
 	if (getpeername(c->out.fd, (struct sockaddr *)&ss, &len) == 0)
 		(void)ip_from_sockaddr((struct sockaddr *)&ss, len, &from);
 	(void)ip_text(&from.addr, text, sizeof(text));
@@ -160,6 +172,7 @@ static struct chan *new_channel(struct session *s, const struct listen *l)
 		return NULL;
 	}
 	c->dial->port = l->port;
+	c->dial->kind = l->address;
 	memcpy(c->dial->host, l->host, sizeof(l->host));
 	return c;
 }

@@ -14,6 +14,7 @@
 #include "attach.h"
 #include "base/str.h"
 #include "env.h"
+#include "lens.h"
 #include "misbehave.h"
 #include "permit.h"
 #include "rpc.h"
@@ -44,11 +45,15 @@ static void take_size(struct init_spawn *a, ssh_message m)
 static bool pty(const struct session *s, struct chan *c, ssh_message m)
 {
 	const char *term = ssh_message_channel_request_pty_term(m);
+	uint32_t width;
 
 	if (c->state != CHAN_IDLE || c->pty || !term || !permit_has(s, GATE_MAY_PTY) ||
 	    str_copy(c->ask->term, sizeof(c->ask->term), term) < 0)
 		return false;
 	take_size(c->ask, m);
+	width = (uint32_t)ssh_message_channel_request_pty_width(m);
+	c->ask->modes.len = lens_modes(&width, c->ask->modes.data);
+	c->ask->cols = clamp((int)width);
 	c->ask->flags |= INIT_PTY;
 	c->pty = true;
 	return true;

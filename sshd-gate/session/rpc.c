@@ -257,6 +257,8 @@ void rpc_listen(struct session *s, const struct listen *l, enum gate_channel_eve
 		(void)str_copy(n.what, sizeof(n.what), l->host);
 	else if (l->kind == GATE_CHAN_X11)
 		(void)str_format(n.what, sizeof(n.what), "display %u", l->port);
+	else if (l->address == INIT_UNIX)
+		(void)str_copy(n.what, sizeof(n.what), l->host);
 	else
 		(void)str_format(n.what, sizeof(n.what), "%.200s:%u", l->host, l->port);
 	(void)ask(s, GATE_CHANNEL, &n, &e);

@@ -209,7 +209,7 @@ static void failed(struct session *s, const struct init_failed *f)
 	else if (c && c->kind == CHAN_DIAL && c->state == CHAN_WAITING)
 		forward_dial_failed(s, c);
 	else if (l && l->msg)
-		forward_listen_failed(s, l);
+		forward_listen_failed(s, l, text);
 	else if (l && l->sent && l->kind != GATE_CHAN_LISTEN && l->fd < 0)
 		served_failed(s, l, text);
 }
