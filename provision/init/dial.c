@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/str.h"
@@ -82,16 +83,18 @@ static int dial_tcp(const struct init_address *ad, int *fd, struct err *e)
 }
 
 /* A unix connect does not wait in the background: a full backlog says EAGAIN at once. */
-static int dial_unix(const struct init_address *ad, int *fd, struct err *e)
+static int dial_unix(const struct job_helper *h, int *fd, struct err *e)
 {
+	const struct init_address *ad = h->request;
 	auto_fd int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	struct timespec pause = { 0, 20000000L };
 	uint64_t end = agent_now() + DIAL_CONNECT_MS;
 	int r;
 
-	if (ad->host[0] != '/')
-		return err_set(e, EINVAL, "connect to '%.100s': not an absolute path", ad->host);
+	if (ad->host[0] != '/' && chdir(h->account->home) < 0)
+		return err_sys(e, "connect to '%.100s': enter '%.100s'", ad->host,
+			       h->account->home);
 	if (str_copy(un.sun_path, sizeof(un.sun_path), ad->host) < 0)
 		return err_set(e, ENAMETOOLONG, "connect to '%.100s': path too long", ad->host);
 	if (s < 0)
@@ -113,5 +116,5 @@ int dial_work(struct job_helper *h, int *fd, struct err *e)
 	if (r < 0)
 		return r;
 	h->report.port = ad->port;
-	return ad->kind == INIT_UNIX ? dial_unix(ad, fd, e) : dial_tcp(ad, fd, e);
+	return ad->kind == INIT_UNIX ? dial_unix(h, fd, e) : dial_tcp(ad, fd, e);
 }

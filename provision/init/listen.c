@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/str.h"
@@ -80,13 +81,14 @@ static int listen_tcp(struct job_helper *h, const struct init_address *ad, int *
 	return 0;
 }
 
-static int listen_unix(const struct init_address *ad, int *fd, struct err *e)
+static int listen_unix(const struct job_helper *h, int *fd, struct err *e)
 {
+	const struct init_address *ad = h->request;
 	auto_fd int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 
-	if (ad->host[0] != '/')
-		return err_set(e, EINVAL, "listen on '%.100s': not an absolute path", ad->host);
+	if (ad->host[0] != '/' && chdir(h->account->home) < 0)
+		return err_sys(e, "listen on '%.100s': enter '%.100s'", ad->host, h->account->home);
 	if (str_copy(un.sun_path, sizeof(un.sun_path), ad->host) < 0)
 		return err_set(e, ENAMETOOLONG, "listen on '%.100s': path too long", ad->host);
 	umask(0177);
@@ -115,5 +117,5 @@ int listen_work(struct job_helper *h, int *fd, struct err *e)
 		return ad->kind == INIT_AGENT ? agent_sock_listen(h, fd, e)
 					      : display_listen(h, fd, e);
 	}
-	return ad->kind == INIT_UNIX ? listen_unix(ad, fd, e) : listen_tcp(h, ad, fd, e);
+	return ad->kind == INIT_UNIX ? listen_unix(h, fd, e) : listen_tcp(h, ad, fd, e);
 }

@@ -7,7 +7,7 @@
 
 /*
  * job_work of JOB_LISTEN. Host "" or "*": every address of both families; "localhost": 127.0.0.1 (::1 without IPv4); a
- * literal or name otherwise. Port 0: any, reported. Ports below 1024 are root's. An existing unix path is -EADDRINUSE,
- * never unlinked (StreamLocalBindUnlink=no); a new one has mode 0600.
+ * literal or name otherwise. Port 0: any, reported. Ports below 1024 are root's. A relative unix path starts at the
+ * home; an existing one is -EADDRINUSE, never unlinked (StreamLocalBindUnlink=no); a new one has mode 0600.
  */
 int listen_work(struct job_helper *h, int *fd, struct err *e);
