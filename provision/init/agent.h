@@ -28,8 +28,8 @@
 #define AGENT_STOP_MS    10000 /* SIGTERM from outside: time before SIGKILL */
 #define AGENT_STOP_MAX_S 3600  /* longest timeout that INIT_POWER may ask for */
 
-#define AGENT_UNUSED 256 /* files that wait to be removed */
-#define CONN_SERVED  (INIT_AGENTS + INIT_DISPLAYS)
+#define AGENT_UNUSED 256                                /* files that wait to be removed */
+#define CONN_SERVED  (INIT_AGENTS + INIT_DISPLAYS + 16) /* the rest: unix sockets that listen */
 
 /* An agent or a display of a connection (served.h). */
 struct served {
@@ -77,6 +77,7 @@ struct job {
 	bool answer_due, exit_due; /* to be sent as soon as the connection takes it */
 	int wstatus;               /* once reaped */
 	uint32_t code, port;       /* the answer: errno (0 = success), port */
+	uint64_t dev, ino;         /* LISTEN, UNIX: of the file */
 	uint32_t uid;              /* LISTEN: the owner of the file */
 	bool serves, hush;         /* LISTEN: an agent or a display; SPAWN: ~/.hushlogin is there */
 	char text[INIT_TEXT_MAX];  /* of a failure; LISTEN: the path of the file */

@@ -276,7 +276,7 @@ static int answer_address(struct conn *c, struct msg *m, enum job_kind kind)
 	s.serves = kind == JOB_LISTEN && served_kind(ad);
 	if (s.serves && !served_new(c, ad))
 		return conn_fail(c, ad->id, EBUSY,
-				 "forward agent or display: too many on this connection");
+				 "listen: too many sockets or displays on this connection");
 	return start(c, &s);
 }
 

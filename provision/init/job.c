@@ -226,7 +226,7 @@ static void answer_failed(struct job *j, uint32_t code, const char *text)
 /* The helper sends no more (it exec'd, finished, died, or we gave up): the answer is known. */
 static void job_answered(struct agent *a, struct job *j)
 {
-	struct private_file file = { .uid = j->uid };
+	struct private_file file = { .uid = j->uid, .dev = j->dev, .ino = j->ino };
 
 	close_sock(a, j);
 	if (j->serves && j->code == 0) {
@@ -278,6 +278,8 @@ static void apply_report(struct job *j, struct job_report *r, size_t n)
 	j->hush = j->kind == JOB_SPAWN && r->hush;
 	if (j->serves) {
 		j->uid = r->uid;
+		j->dev = r->dev;
+		j->ino = r->ino;
 		str_copy(j->text, sizeof(j->text), r->text);
 	}
 	if (j->kind != JOB_BIND || !j->conn)

@@ -9,11 +9,12 @@
 
 /* One message from helper to PID 1, over a SEQPACKET pair. `account` is only sent by JOB_BIND. */
 struct job_report {
-	uint32_t code;   /* errno; 0 = success */
-	uint32_t port;   /* DIAL, LISTEN: port; SPAWN: number of the terminal */
-	uint32_t logged; /* SPAWN: a utmp record was written */
-	uint32_t hush;   /* SPAWN: no greeting, please */
-	uint32_t uid;    /* LISTEN: the owner of the file */
+	uint32_t code;     /* errno; 0 = success */
+	uint32_t port;     /* DIAL, LISTEN: port; SPAWN: number of the terminal */
+	uint32_t logged;   /* SPAWN: a utmp record was written */
+	uint32_t hush;     /* SPAWN: no greeting, please */
+	uint64_t dev, ino; /* LISTEN, UNIX: which file that is */
+	uint32_t uid;      /* LISTEN: the owner of the file */
 	char text
 		[INIT_TEXT_MAX]; /* of a failure; LISTEN: the path of a file to be removed at the end */
 	struct account account;

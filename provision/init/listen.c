@@ -81,27 +81,62 @@ static int listen_tcp(struct job_helper *h, const struct init_address *ad, int *
 	return 0;
 }
 
-static int listen_unix(const struct job_helper *h, int *fd, struct err *e)
+/* Where a path of a request is: a relative one starts at the home. */
+static int full_path(const struct job_helper *h, char *out, size_t cap)
+{
+	const struct init_address *ad = h->request;
+	bool relative = ad->host[0] != '/';
+
+	return str_format(out, cap, "%s%s%s", relative ? h->account->home : "", relative ? "/" : "",
+			  ad->host);
+}
+
+static int listen_unix(struct job_helper *h, int *fd, struct err *e)
 {
 	const struct init_address *ad = h->request;
 	auto_fd int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct stat st;
 
+	if (full_path(h, h->report.text, sizeof(h->report.text)) < 0 ||
+	    str_copy(un.sun_path, sizeof(un.sun_path), ad->host) < 0)
+		return err_set(e, ENAMETOOLONG, "listen on '%.100s': path too long", ad->host);
 	if (ad->host[0] != '/' && chdir(h->account->home) < 0)
 		return err_sys(e, "listen on '%.100s': enter '%.100s'", ad->host, h->account->home);
-	if (str_copy(un.sun_path, sizeof(un.sun_path), ad->host) < 0)
-		return err_set(e, ENAMETOOLONG, "listen on '%.100s': path too long", ad->host);
 	umask(0177);
-	if (s < 0 || bind(s, (struct sockaddr *)&un, sizeof(un)) < 0 || listen(s, BACKLOG) < 0)
+	if (s < 0 || bind(s, (struct sockaddr *)&un, sizeof(un)) < 0)
 		return err_sys(e, "listen on '%.100s'", ad->host);
+	if (lstat(un.sun_path, &st) < 0 || listen(s, BACKLOG) < 0) {
+		int r = err_sys(e, "listen on '%.100s'", ad->host);
+
+		(void)unlink(un.sun_path);
+		return r;
+	}
+	h->report.dev = st.st_dev;
+	h->report.ino = st.st_ino;
 	*fd = fd_take(&s);
 	return 0;
+}
+
+void listen_remove(const struct private_file *file)
+{
+	struct stat st;
+
+	if (lstat(file->path, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_dev == file->dev &&
+	    st.st_ino == file->ino)
+		(void)unlink(file->path);
 }
 
 /* Nobody waits for it any more. */
 static void remove_file(const struct job_helper *h)
 {
-	private_dir_remove(h->report.text);
+	struct private_file file = { .dev = h->report.dev, .ino = h->report.ino };
+
+	(void)str_copy(file.path, sizeof(file.path), h->report.text);
+	if (file.ino)
+		listen_remove(&file);
+	else
+		private_dir_remove(file.path);
 }
 
 int listen_work(struct job_helper *h, int *fd, struct err *e)
@@ -111,11 +146,16 @@ int listen_work(struct job_helper *h, int *fd, struct err *e)
 
 	if (r < 0)
 		return r;
-	if (served_kind(ad)) {
-		h->report.uid = h->account->uid;
-		h->undo = remove_file;
-		return ad->kind == INIT_AGENT ? agent_sock_listen(h, fd, e)
-					      : display_listen(h, fd, e);
+	if (ad->kind == INIT_TCP)
+		return listen_tcp(h, ad, fd, e);
+	h->report.uid = h->account->uid;
+	h->undo = remove_file;
+	switch (ad->kind) {
+	case INIT_AGENT:
+		return agent_sock_listen(h, fd, e);
+	case INIT_X11:
+		return display_listen(h, fd, e);
+	default:
+		return listen_unix(h, fd, e);
 	}
-	return ad->kind == INIT_UNIX ? listen_unix(h, fd, e) : listen_tcp(h, ad, fd, e);
 }

@@ -11,3 +11,5 @@
  * home; an existing one is -EADDRINUSE, never unlinked (StreamLocalBindUnlink=no); a new one has mode 0600.
  */
 int listen_work(struct job_helper *h, int *fd, struct err *e);
+/* Remove a unix path, if it is still this file. As its user. */
+void listen_remove(const struct private_file *file);

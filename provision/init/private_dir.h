@@ -10,6 +10,8 @@
 /* A file in one, and its owner. */
 struct private_file {
 	uint32_t uid;
+	uint64_t dev,
+		ino; /* a unix socket elsewhere (listen.h) is this file; 0 = in such a directory */
 	char path[256];
 };
 

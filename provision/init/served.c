@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "job.h"
+#include "listen.h"
 #include "private_dir.h"
 
 #define REMOVE_LIMIT_MS 10000
@@ -14,7 +15,7 @@
 
 bool served_kind(const struct init_address *ad)
 {
-	return ad->kind == INIT_AGENT || ad->kind == INIT_X11;
+	return ad->kind != INIT_TCP;
 }
 
 /* job_work, as the workspace's root: the owner of each file removes it. */
@@ -25,7 +26,10 @@ static int remove_work(struct job_helper *h, int *fd, struct err *e)
 	for (uint32_t i = 0; i < a->nunused; i++) {
 		if (seteuid(a->unused[i].uid) < 0)
 			continue;
-		private_dir_remove(a->unused[i].path);
+		if (a->unused[i].ino)
+			listen_remove(&a->unused[i]);
+		else
+			private_dir_remove(a->unused[i].path);
 		if (seteuid(0) < 0)
 			return err_sys(e, "remove files of connections");
 	}
@@ -61,9 +65,21 @@ static struct served *find(struct conn *c, uint32_t id)
 	return NULL;
 }
 
+static uint32_t most_of(uint32_t kind)
+{
+	switch (kind) {
+	case INIT_AGENT:
+		return INIT_AGENTS;
+	case INIT_X11:
+		return INIT_DISPLAYS;
+	default:
+		return CONN_SERVED - INIT_AGENTS - INIT_DISPLAYS;
+	}
+}
+
 struct served *served_new(struct conn *c, const struct init_address *ad)
 {
-	uint32_t n = 0, most = ad->kind == INIT_AGENT ? INIT_AGENTS : INIT_DISPLAYS;
+	uint32_t n = 0, most = most_of(ad->kind);
 	struct served *v = NULL;
 
 	if (find(c, ad->id))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What connections have listening with files of its own: agents and displays.  PID 1 keeps who has which, and has a helper
+ * What connections have listening with files of its own: agents, displays and unix sockets.  PID 1 keeps who has which, and has a helper
  * remove the files when the connection says so or ends, however it ends.
  */
 #pragma once

@@ -79,6 +79,7 @@ struct init_signal {
  * AGENT and X11 are for INIT_LISTEN alone, and live until INIT_RELEASE or as long as the connection that asked: then
  * ws-init removes their files.  AGENT: a unix socket in a directory of the user's own.  X11: a free display from 10 on, on
  * the loopback, and an authority file with the cookie.  A connection may have INIT_AGENTS and INIT_DISPLAYS of them.
+ * The files of UNIX go the same way.
  */
 #define INIT_AGENTS   1
 #define INIT_DISPLAYS 4

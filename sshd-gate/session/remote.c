@@ -85,7 +85,7 @@ void remote_forget(struct session *s, struct listen *l)
 {
 	if (l->announced)
 		rpc_listen(s, l, GATE_CHAN_CLOSED);
-	if (l->sent && l->kind != GATE_CHAN_LISTEN)
+	if (l->sent && (l->kind != GATE_CHAN_LISTEN || l->address == INIT_UNIX))
 		spawn_release(s, l->id);
 	fd_close(&l->fd);
 	ssh_message_free(l->msg);

@@ -31,7 +31,7 @@
 	"ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521-cert-v01@openssh.com,"       \
 	"rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com,"                     \
 	"sk-ssh-ed25519-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256-cert-v01@openssh.com"
-#define READ_SIZE  4096      /* of libssh: a shorter read means that the socket is dry */
+#define READ_SIZE 4096 /* of libssh: a shorter read means that the socket is dry */
 /*
  * OpenSSH's client says no-more-sessions and eow@openssh.com only to a version that begins with "OpenSSH"; without the
  * latter `ssh gate yes | head -1` would never end.  No number: nobody shall infer the bugs of a release from it.
