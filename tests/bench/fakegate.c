@@ -190,6 +190,7 @@ static void gate_message(struct conn *c, struct msg *m)
 {
 	struct gate_verdict v = { 0 };
 	struct gate_because b = { 0 };
+	static const struct gate_permit may = { .flags = GATE_MAY_PTY | GATE_MAY_FORWARD };
 
 	switch (m->type) {
 	case GATE_SIGN:
@@ -199,6 +200,8 @@ static void gate_message(struct conn *c, struct msg *m)
 	case GATE_VERIFY:
 		v.ok = m->type == GATE_PROBE ? (uint32_t)known(m->body)
 					     : (uint32_t)verify(c, m->body);
+		if (v.ok && m->type == GATE_VERIFY)
+			send_msg(c->gate, &gate_proto, GATE_PERMIT, &may, NULL, 0);
 		send_msg(c->gate, &gate_proto, GATE_VERDICT, &v, NULL, 0);
 		break;
 	case GATE_ATTACH:
