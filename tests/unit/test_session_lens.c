@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the lens makes of packets: each is exactly as long as it was, and libssh knows it or refuses it. */
+#include "../../sshd-gate/session/lens_rewrite.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define U32(n) "\0\0\0" n
+#define IDS    "\0\0\0\1\0\0\2\0\0\0\3\0"
+
+static struct lens_rewrite_modes modes;
+
+static void in(const char *from, size_t n, const char *to, size_t m)
+{
+	uint8_t p[512];
+
+	assert_int_equal(n, m);
+	memcpy(p, from, n);
+	p[n] = 0xa5;
+	lens_rewrite_in(p, n, &modes);
+	assert_memory_equal(p, to, n);
+	assert_int_equal(p[n], 0xa5);
+}
+#define IN(from, to) in(from, sizeof(from) - 1, to, sizeof(to) - 1)
+#define SAME(from)   IN(from, from)
+
+static void forwards(void **state)
+{
+	IN("P" U32("\x1f") "streamlocal-forward@openssh.com\1" U32("\x02") "/s",
+	   "P" U32("\x0d") "tcpip-forward\1" U32("\x10") LENS_REWRITE_UNIX "/s" U32("\1"));
+	IN("P" U32("\x26") "cancel-streamlocal-forward@openssh.com\1" U32("\x02") "/s",
+	   "P" U32("\x14") "cancel-tcpip-forward\1" U32("\x10") LENS_REWRITE_UNIX "/s" U32("\1"));
+	IN("Z" U32("\x1e") "direct-streamlocal@openssh.com" IDS U32("\2") "/s" U32("\1") "r" U32(
+		   "\7"),
+	   "Z" U32("\x0c") "direct-tcpip" IDS U32("\x10") LENS_REWRITE_UNIX "/s" U32("\1")
+		   U32("\1") "r" U32("\7"));
+	IN("P" U32("\x1c") "no-more-sessions@openssh.com\0",
+	   "P" U32("\x0d") "tcpip-forward\0" U32("\x07") LENS_REWRITE_NO_MORE U32("\1"));
+	IN("P" U32("\x15") "keepalive@openssh.com\1",
+	   "P" U32("\x0d") "tcpip-forward\1" U32("\0") U32("\1"));
+	SAME("P" U32("\x0d") "tcpip-forward\1" U32("\1") "h" U32("\x16"));
+}
+
+static void refusals(void **state)
+{
+	/* A path with a NUL, an empty one, bytes after it, one that is cut. */
+	IN("P" U32("\x1f") "streamlocal-forward@openssh.com\1" U32("\x02") "/\0",
+	   "P" U32("\x1f") "\xfftreamlocal-forward@openssh.com\1" U32("\x02") "/\0");
+	IN("P" U32("\x1f") "streamlocal-forward@openssh.com\1" U32("\0"),
+	   "P" U32("\x1f") "\xfftreamlocal-forward@openssh.com\1" U32("\0"));
+	IN("P" U32("\x1f") "streamlocal-forward@openssh.com\1" U32("\1") "/x",
+	   "P" U32("\x1f") "\xfftreamlocal-forward@openssh.com\1" U32("\1") "/x");
+	IN("P" U32("\x1f") "streamlocal-forward@openssh.com\1" U32("\3") "/x",
+	   "P" U32("\x1f") "\xfftreamlocal-forward@openssh.com\1" U32("\3") "/x");
+	/* The marks, and ports that libssh would cut. */
+	IN("P" U32("\x0d") "tcpip-forward\1" U32("\2") "\1x" U32("\1"),
+	   "P" U32("\x0d") "\xff"
+			   "cpip-forward\1" U32("\2") "\1x" U32("\1"));
+	IN("P" U32("\x0d") "tcpip-forward\1" U32("\1") "h\0\1\0\x16",
+	   "P" U32("\x0d") "\xff"
+			   "cpip-forward\1" U32("\1") "h\0\1\0\x16");
+	IN("P" U32("\x0d") "tcpip-forward\1" U32("\0") U32("\1"),
+	   "P" U32("\x0d") "\xff"
+			   "cpip-forward\1" U32("\0") U32("\1"));
+	IN("Z" U32("\x0c") "direct-tcpip" IDS U32("\2") "\1x" U32("\1") U32("\0") U32("\0"),
+	   "Z" U32("\x0c") "\xffirect-tcpip" IDS U32("\2") "\1x" U32("\1") U32("\0") U32("\0"));
+	/* NULs. */
+	IN("b" U32("\0") U32("\4") "exec\1" U32("\3") "a\0b",
+	   "b" U32("\0") U32("\4") "\xffxec\1" U32("\3") "a\0b");
+	IN("b" U32("\0") U32("\3") "env\1" U32("\1") "a" U32("\2") "b\0",
+	   "b" U32("\0") U32("\3") "\xffnv\1" U32("\1") "a" U32("\2") "b\0");
+	IN("b" U32("\0") U32("\5") "exec\0\1" U32("\1") "a",
+	   "b" U32("\0") U32("\5") "\xffxec\0\1" U32("\1") "a");
+	IN("2" U32("\3") "a\0b", "2" U32("\3") "a\1b");
+	SAME("b" U32("\0") U32("\4") "exec\1" U32("\3") "a b");
+	SAME("2" U32("\3") "abc");
+}
+
+static void terminals(void **state)
+{
+	static const char req[] = "b" U32("\0") U32("\7") "pty-req\1" U32("\2") "vt" U32("\x50")
+		U32("\x18") U32("\0") U32("\0") U32("\6") "\3\0\0\0\x08\0";
+	uint8_t p[sizeof(req)], out[LENS_REWRITE_MODES_MAX], *w = p + 1 + 4 + 11 + 1 + 6;
+	uint32_t width;
+
+	for (int i = 0; i < LENS_REWRITE_TICKETS + 1; i++) {
+		memcpy(p, req, sizeof(req));
+		lens_rewrite_in(p, sizeof(req) - 1, &modes);
+		width = (uint32_t)w[0] << 24 | (uint32_t)w[1] << 16 | (uint32_t)w[2] << 8 | w[3];
+		assert_int_equal(width >> 16, i + 1);
+		assert_int_equal(lens_rewrite_modes_of(&modes, &width, out), 6);
+		assert_int_equal(width, 80);
+		assert_memory_equal(out, "\3\0\0\0\x08\0", 6);
+	}
+	width = 1 << 16 | 80; /* long overwritten */
+	assert_int_equal(lens_rewrite_modes_of(&modes, &width, out), 0);
+	assert_int_equal(width, 80);
+	IN("b" U32("\5") U32("\x0f") "eow@openssh.com\0",
+	   "b" U32("\5") U32("\6") "signal\0" U32("\5") LENS_REWRITE_EOW);
+}
+
+static void out(const char *from, size_t n, const char *to, size_t m)
+{
+	uint8_t p[512];
+
+	assert_int_equal(n, m);
+	memcpy(p, from, n);
+	lens_rewrite_out(p, n);
+	assert_memory_equal(p, to, n);
+}
+#define OUT(from, to) out(from, sizeof(from) - 1, to, sizeof(to) - 1)
+
+static void to_client(void **state)
+{
+	OUT("Z" U32("\x0f") "forwarded-tcpip" IDS U32("\x0c") LENS_REWRITE_UNIX_OUT "/s" U32("\0")
+		    U32("\0") U32("\0"),
+	    "Z" U32("\x21") "forwarded-streamlocal@openssh.com" IDS U32("\2") "/s" U32("\0"));
+	OUT("Z" U32("\x0f") "forwarded-tcpip" IDS U32("\1") "h" U32("\1") U32("\0") U32("\0"),
+	    "Z" U32("\x0f") "forwarded-tcpip" IDS U32("\1") "h" U32("\1") U32("\0") U32("\0"));
+	OUT("b" U32("\5") U32("\x0b") "exit-status\0eow!",
+	    "b" U32("\5") U32("\x0f") "eow@openssh.com\0");
+	OUT("b" U32("\5") U32("\x0b") "exit-status\0\0\0\0\1",
+	    "b" U32("\5") U32("\x0b") "exit-status\0\0\0\0\1");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(forwards), cmocka_unit_test(refusals),
+					    cmocka_unit_test(terminals),
+					    cmocka_unit_test(to_client) };
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests_name("session lens", tests, NULL, NULL);
+}
