@@ -102,10 +102,10 @@ like "sftp-server among them has 0, 1 and 2" '^0 1 2 $' "$(inside 'p=$(pgrep -n 
 wait $open $sftp
 ssh-agent -k >/dev/null
 push='$c = "x"; $! = 0; print(ioctl(STDIN, 0x5412, $c) ? "granted" : "refused ".($!+0), "\n")'
-is "TIOCSTI from a terminal" "refused 1" "$(on -tt alice@gate "perl -e '$push'" </dev/null | tr -d '\r' | grep -E 'granted|refused')"
+is "TIOCSTI from a terminal" "refused 1" "$(on -tt alice@gate "perl -e '$push'" </dev/null | tr -d '\r' | grep -aoE '(granted|refused).*')"
 is "TIOCSTI from a command" "refused 1" "$(on alice@gate "perl -e '$push'" </dev/null)"
 is "TIOCSTI through sshbay enter" "refused 1" "$(bay enter alice -- perl -e "$push" </dev/null | tr -d '\r')"
-is "TIOCSTI through sshbay enter on a terminal" "refused 1" "$(script -qec "$BED/sshbay enter alice -- perl -e '$push'" /dev/null </dev/null | tr -d '\r' | grep -aE 'granted|refused')"
+is "TIOCSTI through sshbay enter on a terminal" "refused 1" "$(script -qec "$BED/sshbay enter alice -- perl -e '$push'" /dev/null </dev/null | tr -d '\r' | grep -aoE '(granted|refused).*')"
 
 # --- escapes in what an admin sees (D11) ---
 inside 'sudo hostname "$(printf "\033]0;x\007\033[2J")"' 2>/dev/null
