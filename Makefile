@@ -134,13 +134,13 @@ SUM     := $(B)/summary
 # Failure injection, and undefined behaviour as a crash: what the tests that kill things run.
 FAULTS  := -DSSHBAY_FAULTS -fsanitize=undefined -fsanitize-undefined-trap-on-error
 RUNTEST := tests/run -s $(SUM)
-E2E     := $(sort $(wildcard tests/e2e/*.sh))
+E2E     := $(sort $(wildcard tests/e2e/*.sh)) $(addprefix tests/e2e/clients/,matrix.sh regress.sh)
 NETNS   := $(sort $(wildcard tests/netns/test_*.sh)) $(filter $(B)/netns/test_%,$(NETNS_BIN))
 E2E_LONG := $(sort $(wildcard tests/e2e/long/*.sh))
 LAB     := $(sort $(wildcard tests/lab/*.sh))
 
 check: ## everything this machine can test: installs what is missing, ends with "N passed, N failed, N skipped"
-	@scripts/install-deps build run test
+	@scripts/install-deps build run test clients
 	@$(MAKE) --no-print-directory -j$$(nproc) EXTRA_CFLAGS="-Werror" all unit netns-bin fuzz-bin bench-bin
 	@$(MAKE) --no-print-directory -j$$(nproc) B=$(B)/faults EXTRA_CFLAGS="-Werror $(FAULTS)" all
 	@$(MAKE) --no-print-directory -j$$(nproc) B=$(B)/asan CFLAGS="-O1 -g" EXTRA_CFLAGS="-fsanitize=address,undefined -fno-omit-frame-pointer" \
