@@ -28,7 +28,7 @@ term() { script -qec "dbclient -y -y -q -i '$TMP/ed25519' -p $PORT -t $LOGIN@$HO
 has "pty" term
 nosub() { d -s "$LOGIN@$HOST" nonsense </dev/null; [ $? != 0 ]; }
 has "unknown subsystem refused" nosub
-alive() { same done "$(d -K 1 "$LOGIN@$HOST" 'sleep 3; echo done')"; }
+alive() { same "done" "$(d -K 1 "$LOGIN@$HOST" 'sleep 3; echo done')"; }
 has "keepalive" alive
 through() { printf '#!/bin/sh\nexec dbclient -y -y -q -i %s -p %s -s %s@%s sftp\n' "$TMP/ed25519" "$PORT" "$LOGIN" "$HOST" >"$TMP/db" && chmod +x "$TMP/db" &&
 	sftp -q -b - -S "$TMP/db" x >/dev/null <<<"put $TMP/20M $INFO/s

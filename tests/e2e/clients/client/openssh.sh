@@ -38,7 +38,7 @@ many() {
 	return $bad
 }
 has "many channels" many
-alive() { same done "$(s -o ServerAliveInterval=1 -o ServerAliveCountMax=1 "$LOGIN@gate" 'sleep 3; echo done')"; }
+alive() { same "done" "$(s -o ServerAliveInterval=1 -o ServerAliveCountMax=1 "$LOGIN@gate" 'sleep 3; echo done')"; }
 has "keepalive" alive
 s -O exit -o ControlPath="$TMP/mux" gate 2>/dev/null
 
