@@ -14,7 +14,7 @@ missing() {
 	dropbear) command -v dbclient >/dev/null || echo "dropbear-bin is not installed" ;;
 	putty) command -v plink >/dev/null || echo "putty-tools is not installed" ;;
 	asyncssh | paramiko) /usr/bin/python3 -W ignore -c "import $1" 2>/dev/null || echo "python3-$1 is not installed" ;;
-	ssh2) ssh2_home 2>&1 >/dev/null ;;
+	ssh2) { ssh2_home >/dev/null; } 2>&1 ;;
 	lftp | curl) command -v "$1" >/dev/null || echo "$1 is not installed" ;;
 	esac
 }

@@ -100,6 +100,7 @@ pids=
 for i in "${!LANES[@]}"; do lane $((4242 + 10 * i)) ${LANES[i]} & pids+=" $!"; done
 # shellcheck disable=SC2086
 wait $pids
+# shellcheck disable=SC2048 # words
 for s in ${LANES[*]}; do
 	read -r status took <"$WORK/$s.status"
 	echo "# $s: $took s"
