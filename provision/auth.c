@@ -290,6 +290,7 @@ static int by_principals(struct look *l, const struct file *f, struct err *e)
 	while (ret < 0 && keys_next_name(r)) {
 		if (!cert_names(&l->cert, r->name, NULL))
 			continue;
+		key_options_init(o);
 		if (r->options && key_options_parse(r->options, r->options_len, o, &why) < 0) {
 			refused_line(l, f->path, r->line, &why);
 			continue;

@@ -300,6 +300,11 @@ static void principals_files_decide(void **state)
 	refused("names-alice:1': option 'frob': not known");
 	put("names-alice", "frob dev\nops\n");
 	good();
+	/* Nothing of a line that was not understood stays. */
+	put("names-alice", "no-touch-required,command=\"x\",frob dev\nops\n");
+	good();
+	assert_true(grant.touch_required);
+	assert_string_equal(grant.permit.command, "");
 	put("names-alice", "expiry-time=\"20200101\" ops\nops\n");
 	refused("names-alice:1': option 'expiry-time'");
 	assert_int_equal(run("chmod g+w %s/names-alice", dir), 0);
