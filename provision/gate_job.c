@@ -84,6 +84,7 @@ static int start(struct gate_job *j)
 	int sv[2], ret;
 
 	j->fd = j->pidfd = -1;
+	j->active = false; /* one that has waited says that it is */
 	ret = msg_pair(sv, NULL);
 	if (ret < 0)
 		return ret;
