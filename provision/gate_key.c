@@ -10,7 +10,9 @@
 
 #include "base/clk.h"
 #include "cert.h"
+#include "keys.h"
 #include "keys_command.h"
+#include "wire.h"
 
 /* A request that waits for keys_command. */
 struct gate_key_try {
@@ -155,15 +157,13 @@ static void resume(void *ctx)
 
 static int ask_command(struct gate_conn *c, const struct gate_key *k, bool verify, struct err *e)
 {
-	const struct settings *s = registry_settings(c->g->reg);
-
 	c->key_try = calloc(1, sizeof(*c->key_try));
 	if (!c->key_try)
 		return err_set(e, ENOMEM, "ask keys_command: out of memory");
 	c->key_try->verify = verify;
 	c->key_try->key = *k;
 	c->key_try->command = (struct keys_command){
-		.auth = &s->auth,
+		.reg = c->g->reg,
 		.user = c->saved.info.user,
 		.key = &c->key_try->key,
 		.done = resume,
@@ -171,6 +171,19 @@ static int ask_command(struct gate_conn *c, const struct gate_key *k, bool verif
 	};
 	keys_command_run(&c->g->jobs, &c->job, &c->key_try->command);
 	return 0;
+}
+
+/* Of a type that there is: it becomes an argument of the command. */
+static bool type_known(const struct gate_key *k)
+{
+	struct wire blob = { k->key.data, k->key.len }, type;
+	char name[64];
+
+	if (!wire_str(&blob, &type) || type.n >= sizeof(name))
+		return false;
+	memcpy(name, type.p, type.n);
+	name[type.n] = '\0';
+	return strlen(name) == type.n && (keys_type(name) || cert_is(name));
 }
 
 static int examine(struct gate_conn *c, const struct gate_key *k, bool verify, struct err *e)
@@ -183,7 +196,7 @@ static int examine(struct gate_conn *c, const struct gate_key *k, bool verify, s
 	if (verify_fingerprint(k->key.data, k->key.len, c->fingerprint, e) < 0)
 		return -e->code;
 	/* For every user alike; but a name that cannot be one is not for others to see. */
-	if (s->auth.keys_command[0] && c->login_valid)
+	if (s->auth.keys_command[0] && c->login_valid && type_known(k))
 		return ask_command(c, k, verify, e);
 	return verify ? signed_by(c, k, e) : probed(c, k, e);
 }

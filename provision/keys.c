@@ -56,6 +56,11 @@ static const char *key_type(const char *p, const char *end)
 	return NULL;
 }
 
+bool keys_type(const char *name)
+{
+	return key_type(name, name + strlen(name)) != NULL;
+}
+
 /* Options end at a blank outside of double quotes; \" inside of them is no quote. */
 static const char *options_end(const char *p, const char *end)
 {

@@ -33,6 +33,9 @@ bool keys_next(struct keys_reader *r);
 /* The next line "[OPTIONS] NAME" of a principals file, into `name`. */
 bool keys_next_name(struct keys_reader *r);
 
+/* Is it the name of a type of keys (not of certificates)? */
+bool keys_type(const char *name);
+
 /*
  * Is the blob in a list of keys alone (authorities, revoked keys)? `r` is at the start of the text, `path` is for messages,
  * `blob` may be NULL: check the text alone. 1, 0, -EBADMSG (a line that is no key, or has options, which would not be

@@ -65,9 +65,10 @@ static int become(const struct passwd *pw)
 
 static _Noreturn void execute(const struct keys_command *k, const struct passwd *pw, int out)
 {
+	const struct settings_auth *auth = &registry_settings(k->reg)->auth;
 	/* Room for the padded text of the largest key. */
 	char text[(GATE_KEY_MAX + 2) / 3 * 4 + 1], type[64] = "";
-	char *argv[] = { (char *)k->auth->keys_command, (char *)k->user, type, text, NULL };
+	char *argv[] = { (char *)auth->keys_command, (char *)k->user, type, text, NULL };
 	char *env[] = { (char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LANG=C", NULL };
 	struct wire w = { k->key->key.data, k->key->key.len }, name;
 	int null = open("/dev/null", O_RDWR);
@@ -79,7 +80,7 @@ static _Noreturn void execute(const struct keys_command *k, const struct passwd 
 	if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || setsid() < 0 || become(pw) < 0 ||
 	    close_range(3, ~0U, 0) < 0)
 		_exit(126);
-	execve(k->auth->keys_command, argv, env);
+	execve(auth->keys_command, argv, env);
 	_exit(127);
 }
 
@@ -140,15 +141,16 @@ static int await(pid_t pid, uint64_t until, struct err *e)
 
 static int supervise(const struct keys_command *k, int fd, struct err *e)
 {
-	uint64_t until = clk_now_us() + k->auth->answer_time * UINT64_C(1000000);
+	const struct settings_auth *auth = &registry_settings(k->reg)->auth;
+	uint64_t until = clk_now_us() + auth->answer_time * UINT64_C(1000000);
 	struct passwd pw;
-	int file = trusted_open(k->auth->keys_command, e), fds[2], ret;
+	int file = trusted_open(auth->keys_command, e), fds[2], ret;
 	pid_t pid;
 
 	if (file < 0)
 		return file == -ENOENT ? err_set(e, ENOENT, "there is no such file") : file;
 	(void)close(file);
-	if (find_user(k->auth->keys_user, &pw, e) < 0)
+	if (find_user(auth->keys_user, &pw, e) < 0)
 		return -EINVAL;
 	if (pipe2(fds, O_CLOEXEC) < 0 || (pid = fork()) < 0)
 		return err_sys(e, "start it");
@@ -231,10 +233,11 @@ static void failed(struct gate_job *j, int ret)
 
 void keys_command_run(struct gate_jobs *jobs, struct gate_job *j, struct keys_command *k)
 {
+	const struct settings_auth *auth = &registry_settings(k->reg)->auth;
 	struct err e = { 0 };
 
 	*j = (struct gate_job){ .kind = GATE_JOB_KEYS,
-				.limit_us = k->auth->answer_time * UINT64_C(1000000) + SPARE_US,
+				.limit_us = auth->answer_time * UINT64_C(1000000) + SPARE_US,
 				.run = run,
 				.readable = readable,
 				.failed = failed,

@@ -6,13 +6,14 @@
 #pragma once
 #include "gate_job.h"
 #include "proto/gate_login.h"
-#include "settings_gate.h"
+#include "registry.h"
 #include <stddef.h>
 
 #define KEYS_COMMAND_MAX 1048576 /* bytes it may print */
 
 struct keys_command {
-	const struct settings_auth *auth; /* needed until it has begun, as are: */
+	const struct registry
+		*reg; /* whose settings count when it begins. Needed until then, as are: */
 	const char *user;
 	const struct gate_key *key;
 	void (*done)(void *ctx); /* once, from the event loop or from keys_command_run() */
