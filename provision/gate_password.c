@@ -29,9 +29,11 @@ struct gate_password_try {
 static bool same(const char *a, const char *b)
 {
 	size_t n = strlen(a);
-	unsigned char differ = n != strlen(b);
+	unsigned char differ = 0;
 
-	for (size_t i = 0; !differ && i < n; i++)
+	if (n != strlen(b))
+		return false;
+	for (size_t i = 0; i < n; i++)
 		differ |= (unsigned char)(a[i] ^ b[i]);
 	return !differ;
 }
