@@ -57,7 +57,8 @@ struct gate_conn {
 	bool login_fixed; /* the first login name of the connection is known */
 	bool login_valid; /* ... and names a user */
 	bool recheck;     /* is to be asked about again (gate_revoke.c) */
-	bool doomed;      /* was told to leave: nothing more is answered */
+	bool doomed,
+		sender_known; /* was told to leave: nothing more is answered; saved.info.pid is who speaks */
 	bool attaching, attached, want_progress, headline, created;
 	uint32_t signs, auth_messages, tries, attaches;
 	struct methods methods;           /* what the login needs, and has */

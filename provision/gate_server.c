@@ -32,9 +32,15 @@ static void conn_end(struct gate_conn *c, uint32_t signal, bool timeout);
 
 int gate_server_send(struct gate_conn *c, uint32_t type, const void *body, int fd, struct err *e)
 {
+	int ret;
+
 	if (c->fd < 0)
 		return 0;
-	return msg_send_fds(c->fd, &gate_proto, &(struct msg_out){ type, body, &fd, fd >= 0 }, e);
+	ret = msg_send_fds(c->fd, &gate_proto, &(struct msg_out){ type, body, &fd, fd >= 0 }, e);
+	/* Not to be taken for a socket that has nothing to read: a session that does not read wins nothing by it. */
+	return ret == -EAGAIN ? err_set(e, ENOBUFS, "answer session '%s': it does not read",
+					c->saved.info.id)
+			      : ret;
 }
 
 /* The listener counts what the log counts: no method of logging in can forget to tell it. Before any answer goes out. */
@@ -203,16 +209,28 @@ static int on_timer(sd_event_source *src, uint64_t usec, void *userdata)
 	return 0;
 }
 
-/* The kernel says who sends: the session's process, for `sshbay sessions`. */
-static void learn_pid(struct gate_conn *c, pid_t pid)
+/*
+ * The kernel says who sends. It is one process from the first message to the last, also across a restart of provisiond:
+ * whoever else has got hold of an end of the socket, the listener included, cannot speak in the name of a login.
+ */
+static int check_sender(struct gate_conn *c, pid_t pid, struct err *e)
 {
-	struct err e;
+	struct session_saved *s = &c->saved;
+	uint64_t start = 0;
 
-	if (pid <= 0 || c->saved.info.pid == (uint32_t)pid)
-		return;
-	c->saved.info.pid = (uint32_t)pid;
-	if (proc_start_time(pid, &c->saved.pid_start, &e) < 0)
-		c->saved.pid_start = 0;
+	if (pid <= 0 || (c->sender_known && s->info.pid == (uint32_t)pid))
+		return 0;
+	if (!c->sender_known && proc_start_time(pid, &start, NULL) < 0)
+		start = 0; /* as short-lived as that */
+	if (s->info.pid &&
+	    (s->info.pid != (uint32_t)pid || (start && s->pid_start && start != s->pid_start)))
+		return err_set(e, EPERM,
+			       "receive from session '%s': process %d speaks for process %u",
+			       s->info.id, pid, s->info.pid);
+	s->info.pid = (uint32_t)pid;
+	s->pid_start = start ? start : s->pid_start;
+	c->sender_known = true;
+	return 0;
 }
 
 static int receive(struct gate_conn *c, struct err *e)
@@ -252,8 +270,8 @@ static int receive(struct gate_conn *c, struct err *e)
 		return -ESHUTDOWN;
 	if (ret < 0)
 		return ret;
-	learn_pid(c, m.pid);
-	if (c->doomed)
+	ret = check_sender(c, m.pid, e);
+	if (ret < 0 || c->doomed)
 		msg_close_fds(&m);
 	else
 		ret = msg_dispatch(&table, &c->st, c, &m, e);
@@ -261,7 +279,7 @@ static int receive(struct gate_conn *c, struct err *e)
 		explicit_bzero(&body, sizeof(body));
 		msg_scrub();
 	}
-	return c->doomed && ret > 0 ? 0 : ret;
+	return ret;
 }
 
 /*
@@ -560,10 +578,13 @@ static void hear_last_words(struct gate_conn *c)
 		int ret = msg_recv_plain(c->fd, &gate_proto, &body, sizeof(body), &m, NULL);
 
 		if (ret <= 0)
-			return;
+			break;
 		(void)msg_dispatch(&table, &c->st, c, &m, NULL);
 		msg_close_fds(&m);
 	}
+	/* A password may have been among it. */
+	explicit_bzero(&body, sizeof(body));
+	msg_scrub();
 }
 
 void gate_server_closed(struct gate_server *g, const struct ctl_closed *m)

@@ -37,6 +37,7 @@ struct workspace {
 };
 
 static struct settings settings;
+static const struct settings *current = &settings; /* another one after a reload */
 static struct workspace the_workspace;
 static struct ip own_address; /* of the workspace */
 static struct record the_record;
@@ -50,7 +51,7 @@ static char listed_user[STR_NAME_MAX]; /* whose file holds our key */
 
 const struct settings *registry_settings(const struct registry *r)
 {
-	return &settings;
+	return current;
 }
 
 int workspace_choose(struct registry *r, const char *user, const char *wanted,
