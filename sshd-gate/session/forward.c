@@ -27,7 +27,6 @@
 
 #define HOST_MAX     255 /* RFC 1035; also any literal */
 #define PATH_LEN_MAX 107 /* sun_path of unix(7) */
-#define DENIALS_MAX  100 /* refusals of one connection that are told */
 
 /* Where a request leads: a host and a port, or a unix socket (port 0). */
 struct target {
@@ -67,15 +66,12 @@ static void describe(const struct target *t, char *out, size_t cap)
 				 t->host, t->port);
 }
 
-/* For the audit log. A client that is refused all day is not worth a line each time. */
+/* For the audit log. */
 static void denied(struct session *s, enum gate_channel_kind kind, const struct target *t,
 		   const char *why)
 {
 	char what[256], text[256];
 
-	if (s->denials >= DENIALS_MAX)
-		return;
-	s->denials++;
 	describe(t, what, sizeof(what));
 	(void)str_format(text, sizeof(text), "%.150s: %.100s", what, why);
 	rpc_denied(s, kind, text);

@@ -26,6 +26,7 @@
 #define REKEY_US     30000000 /* a restarting provisiond is waited for this long once logged in */
 #define BODY_MAX     8192
 #define DEFERRED_MAX 64
+#define DENIALS_MAX  100 /* a client that is refused all day is not worth a line each time */
 
 _Static_assert(sizeof(struct gate_welcome) <= BODY_MAX, "a welcome fits");
 
@@ -54,14 +55,10 @@ static void lost(struct session *s, const char *why)
 
 static int ask(struct session *s, uint32_t type, const void *body, struct err *e)
 {
-	int ret;
-
 	if (s->prov < 0)
 		return err_set(e, EPIPE, "ask 'provisiond': it is gone");
-	ret = msg_send(s->prov, &gate_proto, type, body, e);
-	if (ret == -EPIPE || ret == -ECONNRESET)
-		lost(s, "closed");
-	return ret;
+	/* Its end is noticed where it is read from (rpc_readable): here channels may be under way to their own end. */
+	return msg_send(s->prov, &gate_proto, type, body, e);
 }
 
 static int wait_readable(int fd, uint64_t until)
@@ -269,6 +266,9 @@ void rpc_denied(struct session *s, enum gate_channel_kind kind, const char *what
 	struct gate_channel n = { .kind = kind, .event = GATE_CHAN_DENIED };
 	struct err e;
 
+	if (s->denials >= DENIALS_MAX)
+		return;
+	s->denials++;
 	(void)str_copy(n.what, sizeof(n.what), what);
 	(void)ask(s, GATE_CHANNEL, &n, &e);
 }
