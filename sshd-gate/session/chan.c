@@ -146,10 +146,20 @@ struct chan *chan_new(struct session *s, enum chan_kind kind)
 	return c;
 }
 
-static void chan_free(struct session *s, uint32_t i)
+static void unlink_from(struct session *s, const struct chan *c)
 {
-	struct chan *c = s->chans[i];
+	uint32_t i = 0;
 
+	while (i < s->nchans && s->chans[i] != c)
+		i++;
+	if (i < s->nchans)
+		s->chans[i] = s->chans[--s->nchans];
+}
+
+void chan_drop(struct session *s, struct chan *c)
+{
+	/* First: nobody who looks through the table meanwhile shall find it, or change its place. */
+	unlink_from(s, c);
 	if (c->announced)
 		rpc_channel(s, c, false);
 	served_end(s, c);
@@ -167,17 +177,6 @@ static void chan_free(struct session *s, uint32_t i)
 	free(c->dial);
 	free(c->target);
 	free(c);
-	s->chans[i] = s->chans[--s->nchans];
-}
-
-void chan_drop(struct session *s, struct chan *c)
-{
-	for (uint32_t i = 0; i < s->nchans; i++) {
-		if (s->chans[i] == c) {
-			chan_free(s, i);
-			return;
-		}
-	}
 }
 
 void chan_open_request(struct session *s, struct ssh_message_struct *m)
@@ -200,7 +199,7 @@ void chan_open_request(struct session *s, struct ssh_message_struct *m)
 	if (!c || !c->ask) {
 		ssh_message_reply_default(m);
 		if (c)
-			chan_free(s, s->nchans - 1);
+			chan_drop(s, c);
 		ssh_message_free(m);
 		return;
 	}
@@ -468,7 +467,7 @@ void chan_settle(struct session *s, uint64_t now)
 		else if (c->ssh && c->state == CHAN_RUNNING)
 			settle_stream(s, c);
 		if (c->remote_closed && c->state == CHAN_CLOSING)
-			chan_free(s, i);
+			chan_drop(s, c);
 		else
 			i++;
 	}

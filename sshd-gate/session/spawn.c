@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,7 +53,10 @@ static void lost(struct session *s, const char *why)
 	served_lost(s);
 }
 
-/* 1 = sent, 0 = later. */
+/*
+ * 1 = sent, 0 = later, or never. A loss is not handled here, in the midst of who knows what: the socket, shut down, says it
+ * to spawn_readable, from the loop. Also when the other end only refuses to listen.
+ */
 static int tell(struct session *s, uint32_t type, const void *body)
 {
 	struct err e = { 0 };
@@ -64,7 +68,7 @@ static int tell(struct session *s, uint32_t type, const void *body)
 	if (ret == -EAGAIN)
 		return 0;
 	if (ret < 0)
-		lost(s, e.text);
+		(void)shutdown(s->init, SHUT_RDWR);
 	return ret == 0;
 }
 
@@ -179,6 +183,12 @@ static void exited(struct session *s, const struct init_exited *x)
 		chan_exited(s, c, x);
 }
 
+/* By us: a jump is provisiond's to answer, and nobody inside shall get in its way. */
+static bool asked_to_dial(const struct chan *c)
+{
+	return c->kind == CHAN_DIAL && c->state == CHAN_WAITING && c->sent && !c->jump_us;
+}
+
 static void opened(struct session *s, struct msg *m)
 {
 	const struct init_opened *a = m->body;
@@ -187,7 +197,7 @@ static void opened(struct session *s, struct msg *m)
 
 	if (!m->nfds || type_of(m->fds[0]) != S_IFSOCK)
 		return;
-	if (m->type == INIT_DIALED && c && c->kind == CHAN_DIAL && c->state == CHAN_WAITING)
+	if (m->type == INIT_DIALED && c && asked_to_dial(c))
 		forward_dialed(s, c, fd_take(&m->fds[0]));
 	else if (m->type == INIT_LISTENING && l && l->msg)
 		forward_listening(s, l, fd_take(&m->fds[0]), a->port);
@@ -206,7 +216,7 @@ static void failed(struct session *s, const struct init_failed *f)
 		attach_lost(s, text);
 	else if (c && c->kind == CHAN_SESSION && c->state == CHAN_WAITING)
 		chan_fail(s, c, text);
-	else if (c && c->kind == CHAN_DIAL && c->state == CHAN_WAITING)
+	else if (c && asked_to_dial(c))
 		forward_dial_failed(s, c);
 	else if (l && l->msg)
 		forward_listen_failed(s, l, text);
