@@ -117,8 +117,8 @@ int chan_adopt(struct session *s, struct chan *c, struct ssh_channel_struct *ssh
 	cb->channel_eof_function = on_eof;
 	cb->channel_close_function = on_close;
 	cb->channel_signal_function = on_signal;
-	/* libssh says yes wherever this is set, and no elsewhere. */
-	if (c->kind == CHAN_SESSION && permit_has(s, GATE_MAY_AGENT))
+	/* Without the lens libssh answers: yes wherever this is set, and no elsewhere. */
+	if (c->kind == CHAN_SESSION && !lens_is_on() && permit_has(s, GATE_MAY_AGENT))
 		cb->channel_auth_agent_req_function = on_agent;
 	ssh_callbacks_init(cb);
 	if (ssh_set_channel_callbacks(ssh, cb) != SSH_OK) {

@@ -273,9 +273,7 @@ static void check_strings(const struct text *name, struct cut c)
 	static const struct {
 		const char *name;
 		unsigned int before, strings; /* bytes before the first */
-	} rows[] = {
-		{ "exec", 0, 1 }, { "subsystem", 0, 1 }, { "env", 0, 2 }, { "x11-req", 1, 2 }
-	};
+	} rows[] = { { "exec", 0, 1 }, { "env", 0, 2 }, { "x11-req", 1, 2 } };
 	struct text t;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -291,7 +289,7 @@ static void check_strings(const struct text *name, struct cut c)
 
 static void channel_request(struct cut c, struct lens_rewrite_modes *m)
 {
-	struct text name, signal;
+	struct text name, text;
 	uint8_t *p = c.p + 4;
 
 	if (!skip(&c, 4) || !take(&c, &name) || !skip(&c, 1))
@@ -302,8 +300,17 @@ static void channel_request(struct cut c, struct lens_rewrite_modes *m)
 		p = put_text(p, "signal", LEN("signal"));
 		*p++ = 0;
 		(void)put_text(p, LENS_REWRITE_EOW, LEN(LENS_REWRITE_EOW));
+	} else if (is(&name, "auth-agent-req@openssh.com") && !c.left) {
+		uint8_t want = name.p[name.len];
+
+		p = put_text(p, "subsystem", LEN("subsystem"));
+		*p++ = want;
+		(void)put_text(p, LENS_REWRITE_AGENT, LEN(LENS_REWRITE_AGENT));
+	} else if (is(&name, "subsystem")) {
+		if (take(&c, &text) && is_foul(&text))
+			spoil(&name);
 	} else if (is(&name, "signal")) {
-		if (take(&c, &signal) && is_foul(&signal))
+		if (take(&c, &text) && is_foul(&text))
 			spoil(&name);
 	} else if (is(&name, "pty-req")) {
 		pty_request(&name, c, m);

@@ -20,6 +20,8 @@
 #define LENS_REWRITE_KEEPALIVE_PORT 1
 /* eow@openssh.com: a signal of this name. */
 #define LENS_REWRITE_EOW "\001eow\001"
+/* auth-agent-req@openssh.com, which libssh answers by itself: a subsystem of this name. */
+#define LENS_REWRITE_AGENT "\001sb-agent-req"
 /* To the client. A forwarded-tcpip open of this host and no originator: forwarded-streamlocal@openssh.com. */
 #define LENS_REWRITE_UNIX_OUT "\001sb-unix\001:" /* then the path */
 /* An exit-status of this value: eow@openssh.com. */

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "env.h"
 #include "lens.h"
+#include "lens_rewrite.h"
 #include "misbehave.h"
 #include "permit.h"
 #include "rpc.h"
@@ -174,6 +175,14 @@ static void start(struct session *s, struct chan *c)
 		attach_want(s, c->pty);
 }
 
+/* auth-agent-req, in the words of the lens. */
+static bool is_agent_request(ssh_message m)
+{
+	const char *name = ssh_message_channel_request_subsystem(m);
+
+	return lens_is_on() && name && strcmp(name, LENS_REWRITE_AGENT) == 0;
+}
+
 static bool accept_request(struct session *s, struct chan *c, ssh_message m)
 {
 	switch (ssh_message_subtype(m)) {
@@ -186,6 +195,8 @@ static bool accept_request(struct session *s, struct chan *c, ssh_message m)
 	case SSH_CHANNEL_REQUEST_EXEC:
 		return program(s, c, INIT_EXEC, ssh_message_channel_request_command(m));
 	case SSH_CHANNEL_REQUEST_SUBSYSTEM:
+		if (is_agent_request(m))
+			return served_agent_request(s);
 		return program(s, c, INIT_SUBSYSTEM, ssh_message_channel_request_subsystem(m));
 	case SSH_CHANNEL_REQUEST_WINDOW_CHANGE:
 		window_change(c, m);

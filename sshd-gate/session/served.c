@@ -57,6 +57,17 @@ static struct listen *ask(struct session *s, enum gate_channel_kind kind, const 
 	return l;
 }
 
+bool served_agent_request(struct session *s)
+{
+	bool may = permit_has(s, GATE_MAY_AGENT);
+
+	if (may)
+		s->agent_wanted = true;
+	else
+		rpc_denied(s, GATE_CHAN_AGENT, "not allowed");
+	return may;
+}
+
 void served_agent_wanted(struct session *s)
 {
 	s->agent_wanted = true;

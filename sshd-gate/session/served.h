@@ -7,7 +7,9 @@
 #pragma once
 #include "session.h"
 
-/* From a callback of libssh: the client wants its agent forwarded. Sets a flag. */
+/* The client wants its agent forwarded. True: accepted; the socket is on its way. */
+bool served_agent_request(struct session *s);
+/* The same from a callback of libssh, which has answered (without the lens). Sets a flag. */
 void served_agent_wanted(struct session *s);
 /* x11-req. True: accepted; the display is on its way. */
 bool served_x11_request(struct session *s, struct chan *c, struct ssh_message_struct *m);

@@ -44,6 +44,24 @@ static void forwards(void **state)
 	SAME("P" U32("\x0d") "tcpip-forward\1" U32("\1") "h" U32("\x16"));
 }
 
+static void agents(void **state)
+{
+	IN("b" U32("\7") U32("\x1a") "auth-agent-req@openssh.com\1",
+	   "b" U32("\7") U32("\x09") "subsystem\1" U32("\x0d") LENS_REWRITE_AGENT);
+	IN("b" U32("\7") U32("\x1a") "auth-agent-req@openssh.com\0",
+	   "b" U32("\7") U32("\x09") "subsystem\0" U32("\x0d") LENS_REWRITE_AGENT);
+	/* Bytes behind it: left to libssh. */
+	SAME("b" U32("\7") U32("\x1a") "auth-agent-req@openssh.com\1x");
+	/* Not out of a client's own mouth. */
+	IN("b" U32("\7") U32("\x09") "subsystem\1" U32("\x0d") LENS_REWRITE_AGENT,
+	   "b" U32("\7") U32("\x09") "\xff"
+				     "ubsystem\1" U32("\x0d") LENS_REWRITE_AGENT);
+	IN("b" U32("\7") U32("\x09") "subsystem\1" U32("\2") "a\0",
+	   "b" U32("\7") U32("\x09") "\xff"
+				     "ubsystem\1" U32("\2") "a\0");
+	SAME("b" U32("\7") U32("\x09") "subsystem\1" U32("\4") "sftp");
+}
+
 static void refusals(void **state)
 {
 	/* A path with a NUL, an empty one, bytes after it, one that is cut. */
@@ -128,8 +146,8 @@ static void to_client(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(forwards), cmocka_unit_test(refusals),
-					    cmocka_unit_test(terminals),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(forwards), cmocka_unit_test(agents),
+					    cmocka_unit_test(refusals), cmocka_unit_test(terminals),
 					    cmocka_unit_test(to_client) };
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
