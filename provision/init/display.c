@@ -89,7 +89,7 @@ static int listen_display(uint32_t *number)
 			return fd;
 		if (fd < 0)
 			continue;
-		/* Clients may try ::1 first: whoever listens there would get their cookie. */
+		/* $DISPLAY names 127.0.0.1; who says localhost all the same shall not meet somebody who was there before. */
 		other = bind_port(AF_INET6, port);
 		if (other == -EADDRINUSE)
 			continue;

@@ -11,7 +11,7 @@
 
 /*
  * The file's bytes for display `number` of `host`: one entry for that host (what `xauth list` shows, and what clients of
- * localhost:N look for), one for any address. Length, or -ENAMETOOLONG.
+ * 127.0.0.1:N look for), one for any address. Length, or -ENAMETOOLONG.
  */
 int display_authority(const char *host, uint32_t number, const struct x11_cookie *c,
 		      uint8_t out[DISPLAY_AUTHORITY_MAX]);

@@ -136,7 +136,8 @@ void served_environment(struct session *s, struct chan *c)
 		request_set(c, "SSH_AUTH_SOCK", agent->host);
 	if (!display)
 		return;
-	(void)str_format(text, sizeof(text), "localhost:%u.%u", display->port, display->screen);
+	/* Not localhost, as in sshd: whoever listens on this port of ::1 later would get clients that try ::1 first. */
+	(void)str_format(text, sizeof(text), "127.0.0.1:%u.%u", display->port, display->screen);
 	request_set(c, "DISPLAY", text);
 	request_set(c, "XAUTHORITY", display->host);
 }
