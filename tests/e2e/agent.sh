@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Agent forwarding and X11 forwarding with stock clients, what is left of them afterwards, and what runs at a login.
 . "$(dirname "$0")/../lib.sh"
-bed_up - <<'INI'
+echo 'A word of greeting.' >"$WORK/motd"
+bed_up - <<INI
 [gate]
 max_forwards = 8
+motd = $WORK/motd
 INI
 REAL=00112233445566778899aabbccddeeff
 AGENT=$WORK/agent.sock
@@ -77,7 +79,7 @@ xauth -f "$XAUTHORITY" add :99 . $REAL 2>/dev/null
 x11() { on -o XAuthLocation=/usr/bin/xauth "$@"; }
 # What an X client says first, with the cookie of the authority file: the last 16 bytes of it, or $1.
 cat >"$WORK/client" <<'SH'
-n=${DISPLAY#localhost:}; n=${n%.*}
+n=${DISPLAY#127.0.0.1:}; n=${n%.*}
 cookie=${1:-$(tail -c 16 "$XAUTHORITY" | od -An -tx1 | tr -d ' \n')}
 exec 3<>/dev/tcp/127.0.0.1/$((6000 + n)) || exit 9
 { printf 'l\0\013\0\0\0\022\0\020\0\0\0MIT-MAGIC-COOKIE-1\0\0'; printf "$(sed 's/../\\x&/g' <<<"$cookie")"; } >&3
@@ -89,7 +91,7 @@ if command -v xauth >/dev/null; then
 		is "a client inside reaches the display (ssh $how)" HELLO-FROM-X "$(x11 $how alice@gate bash -s <"$WORK/client")"
 		is "which sees its own cookie" "MIT-MAGIC-COOKIE-1 $REAL" "$(cat "$WORK/x.log")"
 	done
-	like "DISPLAY and XAUTHORITY" '^localhost:10\.0 /tmp/ssh-[A-Za-z0-9]{10}/Xauthority$' "$(x11 -Y alice@gate 'echo $DISPLAY $XAUTHORITY')"
+	like "DISPLAY and XAUTHORITY" '^127\.0\.0\.1:10\.0 /tmp/ssh-[A-Za-z0-9]{10}/Xauthority$' "$(x11 -Y alice@gate 'echo $DISPLAY $XAUTHORITY')"
 	is "the file is the user's alone" "600 alice" "$(x11 -Y alice@gate 'stat -c "%a %U" $XAUTHORITY')"
 	unlike "the real cookie is never inside" "$REAL" "$(x11 -Y alice@gate 'od -An -tx1 $XAUTHORITY | tr -d " \n"')"
 	x11 -Y alice@gate 'cat $XAUTHORITY' >"$WORK/inside"
@@ -100,12 +102,12 @@ if command -v xauth >/dev/null; then
 	is "several clients on one display" 3 "$(x11 -Y alice@gate "cat >~/c; for i in 1 2 3; do bash ~/c & done; wait" <"$WORK/client" | grep -o HELLO | wc -l)"
 	is "a terminal has it, too" 1 "$(x11 -tt -Y alice@gate 'bash ~/c' </dev/null 2>/dev/null | grep -c HELLO)"
 	x11 -Y alice@gate 'echo $DISPLAY; sleep 3' >"$WORK/d1" & first=$!
-	await 5 grep -q localhost "$WORK/d1"
-	is "a second connection has the next display" localhost:11.0 "$(x11 -Y alice@gate 'echo $DISPLAY')"
+	await 5 grep -q 127.0.0.1 "$WORK/d1"
+	is "a second connection has the next display" 127.0.0.1:11.0 "$(x11 -Y alice@gate 'echo $DISPLAY')"
 	wait $first
 	x11 -Y -N -f -M -S "$WORK/xmux" alice@gate
 	bad=0
-	for _ in 1 2 3 4 5 6; do [ "$(x11 -Y -S "$WORK/xmux" alice@gate 'echo $DISPLAY')" = localhost:10.0 ] || bad=$((bad + 1)); done
+	for _ in 1 2 3 4 5 6; do [ "$(x11 -Y -S "$WORK/xmux" alice@gate 'echo $DISPLAY')" = 127.0.0.1:10.0 ] || bad=$((bad + 1)); done
 	is "a display ends with its session: six in turn on one connection" 0 $bad
 	is "and its file" 0 "$(left alice)"
 	busy=()
@@ -136,12 +138,20 @@ is "sftp is not disturbed by it" 0 "$(echo ls | inbed sftp -q -F "$BED/ssh_confi
 on alice@gate 'rm ~/.ssh/rc' >/dev/null
 like "HOME, USER, LOGNAME, SHELL, MAIL, PATH" '^/home/alice alice alice /bin/bash /var/mail/alice /usr/local/bin:' \
 	"$(on alice@gate 'echo $HOME $USER $LOGNAME $SHELL $MAIL $PATH')"
+greeted() { on -tt "$@" alice@gate <<<exit 2>/dev/null | grep -c 'word of greeting'; }
+is "a terminal is greeted" 1 "$(greeted)"
+on alice@gate 'touch ~/.hushlogin'
+is "not with ~/.hushlogin" 0 "$(greeted)"
+on alice@gate 'rm ~/.hushlogin'
+is "nor is a command" 0 "$(on -tt alice@gate true </dev/null 2>/dev/null | grep -c greeting)"
+is "without the file again" 1 "$(greeted)"
 like "SSH_TTY on a terminal" '^/dev/pts/' "$(on -tt alice@gate 'echo $SSH_TTY' </dev/null 2>/dev/null)"
 is "a key's command sees what was asked for" "forced: id -u" "$(
 	printf 'command="echo forced: $SSH_ORIGINAL_COMMAND" %s\n' "$(cat "$BED/keys/carol.pub")" >"$BED/etc/keys/carol"
 	on carol@gate id -u)"
 printf 'no-agent-forwarding,no-X11-forwarding,no-user-rc %s\n' "$(cat "$BED/keys/carol.pub")" >"$BED/etc/keys/carol"
 is "a key may not have the agent" "" "$(with carol@gate 'echo $SSH_AUTH_SOCK')"
+like "which is in the audit log" '"kind":"agent","target":"not allowed"' "$(audit '"ev":"chan.forward.deny"')"
 like "nor X11" 'X11 forwarding request failed' "$(x11 -Y carol@gate true 2>&1)"
 on carol@gate 'mkdir -p ~/.ssh; echo "echo rc ran" >~/.ssh/rc'
 is "nor rc" cmd "$(on carol@gate echo cmd)"
@@ -183,7 +193,7 @@ print(out.decode().split(), len(came)); c.close()
 PY
 if /usr/bin/python3 -c 'import paramiko' 2>/dev/null; then
 	is "one connection of several is all that single_connection allows; bad requests are refused" \
-		"bad 4 ['localhost:10.3', 'open'] 1" "$(inbed timeout 20 /usr/bin/python3 "$WORK/px11.py" "$BED/keys/alice" 2>&1 | tr '\n' ' ' | sed 's/ $//')"
+		"bad 4 ['127.0.0.1:10.3', 'open'] 1" "$(inbed timeout 20 /usr/bin/python3 "$WORK/px11.py" "$BED/keys/alice" 2>&1 | tr '\n' ' ' | sed 's/ $//')"
 	like "paramiko forwards its agent" "$(fp alice)" "$(SSH_AUTH_SOCK=$AGENT inbed timeout 20 /usr/bin/python3 "$WORK/pforward.py" "$BED/keys/alice" 2>&1)"
 else
 	skip "paramiko forwards its agent, x11-req with odd values" "python3-paramiko is not installed"
