@@ -23,7 +23,7 @@ static int refuse(struct gate_conn *c, const char *text, struct err *e)
 {
 	struct gate_refused r = { 0 };
 
-	gate_server_audit_limited(c, "session.open", "refused", text);
+	gate_audit_limited(c, "session.open", "refused", text);
 	(void)str_copy(r.text, sizeof(r.text), text);
 	return gate_server_send(c, GATE_REFUSED, &r, -1, e);
 }
@@ -99,7 +99,7 @@ static int attached(struct gate_conn *c, struct workspace *ws, struct err *e)
 	c->attached = true;
 	remember_kills(c);
 	gate_server_store(c);
-	gate_server_audit_limited(c, "session.open", "accepted", NULL);
+	gate_audit_limited(c, "session.open", "accepted", NULL);
 	return gate_server_send(c, GATE_ATTACHED, &a, fd, e);
 }
 
@@ -179,7 +179,7 @@ void gate_attach_end(struct gate_conn *c)
 	if (ws)
 		workspace_count_session(ws, -1);
 	c->attached = false;
-	gate_server_audit(c, "session.close", "ended", NULL);
+	gate_audit_line(c, "session.close", "ended", NULL);
 }
 
 static void explain(struct gate_conn *c, uint64_t kills, char *text, size_t size)

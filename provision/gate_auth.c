@@ -68,7 +68,7 @@ int gate_auth_failed(struct gate_conn *c, const char *why, struct err *e)
 {
 	const struct settings *s = registry_settings(c->g->reg);
 
-	gate_server_audit_limited(c, "auth.fail", "refused", why);
+	gate_audit_limited(c, "auth.fail", "refused", why);
 	if (++c->tries < s->gate.max_auth_tries)
 		return verdict(c, &(struct gate_verdict){ 0 }, "", e);
 	return drop(c, "too many authentication failures", e);
@@ -92,7 +92,7 @@ static int accepted(struct gate_conn *c, struct err *e)
 				 "log in '%s': %u connections are open ([limits] %s)", info->user,
 				 s->limits.connections_per_user, "connections_per_user");
 		/* Not auth.fail: that would be a penalty for somebody who is who they say. */
-		gate_server_audit(c, "auth.limit", "refused", reason);
+		gate_audit_line(c, "auth.limit", "refused", reason);
 		return drop(c, reason, e);
 	}
 	auth_permit(s, &plain);
@@ -103,7 +103,7 @@ static int accepted(struct gate_conn *c, struct err *e)
 	info->since = clk_wall_s();
 	sessions_add(info);
 	gate_server_store(c);
-	gate_server_audit(c, "auth.ok", "accepted", NULL);
+	gate_audit_line(c, "auth.ok", "accepted", NULL);
 	gate_server_tell(c, CTL_AUTHENTICATED);
 	/* The grace time is over. */
 	sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
@@ -163,7 +163,7 @@ int gate_auth_completed(struct gate_conn *c, const struct gate_permit *permit, s
 			 c->method);
 	if (methods_complete(&c->methods, method))
 		return accepted(c, e);
-	gate_server_audit(c, "auth.partial", "accepted", NULL);
+	gate_audit_line(c, "auth.partial", "accepted", NULL);
 	return verdict(c, &(struct gate_verdict){ .partial = 1 }, "", e);
 }
 
@@ -192,7 +192,7 @@ static int abandon(struct gate_conn *c, struct err *e)
 			       c->saved.info.id);
 	gate_job_end(&c->job);
 	c->prompted = false;
-	gate_server_audit_limited(c, "auth.fail", "refused", "abandoned");
+	gate_audit_limited(c, "auth.fail", "refused", "abandoned");
 	return ++c->tries < s->gate.max_auth_tries ? 1
 						   : drop(c, "too many authentication failures", e);
 }
@@ -211,11 +211,11 @@ int gate_auth_begin(struct gate_conn *c, enum method method, const char *login, 
 	if (!c->login_fixed)
 		parse_login(c, login);
 	if (strcmp(c->saved.login, login) != 0) {
-		gate_server_audit(c, "auth.protocol_violation", "refused", "user name changed");
+		gate_audit_line(c, "auth.protocol_violation", "refused", "user name changed");
 		return drop(c, "the user name may not change on a connection", e);
 	}
 	if (++c->auth_messages > AUTH_MESSAGES_MAX) {
-		gate_server_audit(c, "auth.fail", "refused", "too many requests");
+		gate_audit_line(c, "auth.fail", "refused", "too many requests");
 		return drop(c, "too many authentication requests", e);
 	}
 	if (!methods_allow(&c->methods, method))
@@ -238,7 +238,7 @@ int gate_auth_violation(void *ctx, struct msg *m, struct err *e)
 	struct gate_conn *c = ctx;
 	const struct gate_violation *v = m->body;
 
-	gate_server_audit(c, "auth.protocol_violation", "dropped", v->text);
+	gate_audit_line(c, "auth.protocol_violation", "dropped", v->text);
 	gate_server_doom(c);
 	return 0;
 }

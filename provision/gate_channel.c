@@ -91,7 +91,7 @@ static void log_channel(struct gate_conn *c, const struct gate_channel *n, const
 		more[ev.nmore++] = (struct audit_field)AUDIT_TEXT("target", what);
 	if (n->event == GATE_CHAN_CLOSED && !is_forward(n->kind))
 		more[ev.nmore++] = (struct audit_field)AUDIT_NUM("status", n->status);
-	gate_server_audit_event(c, &ev);
+	gate_audit_event(c, &ev);
 }
 
 int gate_channel_notice(void *ctx, struct msg *m, struct err *e)

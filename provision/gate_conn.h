@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One SSH connection in provisiond, shared by the files that serve it: gate_server.c (life and events),
+ * One SSH connection in provisiond, shared by the files that serve it: gate_server.c (life and messages), gate_audit.c,
  * gate_auth.c (host signatures, who is authenticated) with gate_key.c, gate_password.c and gate_interactive.c,
  * gate_attach.c (workspace), gate_channel.c (what it does), gate_leave.c and gate_revoke.c (its end on request, and when it
  * is not permitted any more).
  */
 #pragma once
 #include "base/log.h"
+#include "gate_audit.h"
 #include "gate_auth.h"
 #include "gate_job.h"
 #include "gate_server.h"
@@ -17,8 +18,6 @@
 #include "sessions.h"
 
 #define GATE_CHANNELS_MAX 256 /* listed of one connection */
-
-struct audit_field;
 
 struct gate_server {
 	sd_event *loop;
@@ -54,11 +53,11 @@ struct gate_conn {
 		*key; /* what this connection shows from its first exchange to its last, owned */
 	char wanted[STR_NAME_MAX]; /* workspace of "user+workspace" */
 	uint64_t opened_us;
-	bool login_fixed; /* the first login name of the connection is known */
-	bool login_valid; /* ... and names a user */
-	bool recheck;     /* is to be asked about again (gate_revoke.c) */
-	bool doomed,
-		sender_known; /* was told to leave: nothing more is answered; saved.info.pid is who speaks */
+	bool login_fixed;  /* the first login name of the connection is known */
+	bool login_valid;  /* ... and names a user */
+	bool recheck;      /* is to be asked about again (gate_revoke.c) */
+	bool doomed;       /* was told to leave: nothing more is answered */
+	bool sender_known; /* saved.info.pid is who speaks */
 	bool attaching, attached, want_progress, headline, created;
 	uint32_t signs, auth_messages, tries, attaches;
 	struct methods methods;           /* what the login needs, and has */
@@ -86,19 +85,6 @@ struct gate_conn {
 
 /* gate_server.c */
 int gate_server_send(struct gate_conn *c, uint32_t type, const void *body, int fd, struct err *e);
-/* Audit line about this connection; reason NULL or "": none. */
-void gate_server_audit(struct gate_conn *c, const char *event, const char *result,
-		       const char *reason);
-/* As above for what a session can cause at any rate: beyond 100 per second it is only counted. */
-void gate_server_audit_limited(struct gate_conn *c, const char *event, const char *result,
-			       const char *reason);
-/* As above, with fields of its own. */
-struct gate_event {
-	const char *name, *result, *reason;
-	const struct audit_field *more;
-	unsigned int nmore;
-};
-void gate_server_audit_event(struct gate_conn *c, const struct gate_event *ev);
 void gate_server_tell(struct gate_conn *c, enum ctl_state_kind kind);
 /* The session was told to leave; end the connection when it does not. */
 void gate_server_doom(struct gate_conn *c);

@@ -68,9 +68,9 @@ int gate_jump_ask(void *ctx, struct msg *m, struct err *e)
 			(void)ip_text(&to, why.text, sizeof(why.text));
 	}
 	if (a.result != GATE_JUMP_INSIDE)
-		gate_server_audit_limited(c, "jump",
-					  a.result == GATE_JUMP_CONNECTED ? "accepted" : "refused",
-					  why.text);
+		gate_audit_limited(c, "jump",
+				   a.result == GATE_JUMP_CONNECTED ? "accepted" : "refused",
+				   why.text);
 	if (a.result == GATE_JUMP_REFUSED)
 		(void)str_copy(a.text, sizeof(a.text), why.text);
 	return gate_server_send(c, GATE_JUMPED, &a, fd, e);

@@ -42,7 +42,7 @@ void gate_leave(struct gate_conn *c, const char *event, const char *text)
 	struct err e = { 0 };
 
 	(void)str_copy(l.text, sizeof(l.text), text);
-	gate_server_audit(c, event, "dropped", text);
+	gate_audit_line(c, event, "dropped", text);
 	if (gate_server_send(c, GATE_LEAVE, &l, -1, &e) < 0)
 		log_warn("connection %s: %s", c->saved.info.id, e.text);
 	gate_server_doom(c);

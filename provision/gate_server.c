@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "audit.h"
 #include "base/clk.h"
 #include "base/fd.h"
 #include "base/path.h"
@@ -21,12 +20,10 @@
 #define MESSAGES_PER_TURN 4
 #define MESSAGES_PER_SPAN                                                                          \
 	100 /* ... and no more than these in SPAN_US; key exchanges alone cannot come faster */
-#define SPAN_US          100000
-#define LEAVE_US         2000000 /* a session that was told to leave has this long */
-#define LINGER_US        1000000 /* the listener says within this time how the process ended */
-#define GRACE_EXTRA_S    10 /* after login_grace the listener kills; this is for one that is gone */
-#define AUDIT_BURST      1000
-#define AUDIT_PER_SECOND 100
+#define SPAN_US       100000
+#define LEAVE_US      2000000 /* a session that was told to leave has this long */
+#define LINGER_US     1000000 /* the listener says within this time how the process ended */
+#define GRACE_EXTRA_S 10 /* after login_grace the listener kills; this is for one that is gone */
 
 static void conn_end(struct gate_conn *c, uint32_t signal, bool timeout);
 
@@ -41,99 +38,6 @@ int gate_server_send(struct gate_conn *c, uint32_t type, const void *body, int f
 	return ret == -EAGAIN ? err_set(e, ENOBUFS, "answer session '%s': it does not read",
 					c->saved.info.id)
 			      : ret;
-}
-
-/* The listener counts what the log counts: no method of logging in can forget to tell it. Before any answer goes out. */
-static void tell_penalty(struct gate_conn *c, const char *event)
-{
-	if (strcmp(event, "auth.fail") == 0)
-		gate_server_tell(c, CTL_AUTH_FAILED);
-	else if (strcmp(event, "auth.protocol_violation") == 0)
-		gate_server_tell(c, CTL_VIOLATED);
-}
-
-/* Failures tell what was tried; everything else what the login rests on. */
-static unsigned int method_fields(const struct gate_conn *c, const struct gate_event *ev,
-				  struct audit_field *f)
-{
-	const struct session_info *i = &c->saved.info;
-	bool fail = strcmp(ev->name, "auth.fail") == 0;
-	const char *fp = fail ? c->fingerprint : i->fingerprint;
-	const char *method = fail ? c->method : sessions_method(i);
-	unsigned int n = 0;
-
-	if (method && method[0])
-		f[n++] = (struct audit_field)AUDIT_TEXT("method", method);
-	if (fp[0])
-		f[n++] = (struct audit_field)AUDIT_TEXT("fp", fp);
-	if (c->by[0] && strcmp(ev->name, "auth.ok") == 0)
-		f[n++] = (struct audit_field)AUDIT_TEXT("by", c->by);
-	return n;
-}
-
-static void write_line(struct gate_conn *c, const struct gate_event *ev)
-{
-	const struct session_info *i = &c->saved.info;
-	char src[IP_TEXT_MAX], dst[IP_TEXT_MAX];
-	struct audit_field f[28];
-	unsigned int n = 0;
-
-	f[n++] = (struct audit_field)AUDIT_TEXT("conn", i->id);
-	f[n++] = (struct audit_field)AUDIT_TEXT("src", ip_text(&c->peer.addr, src, sizeof(src)));
-	f[n++] = (struct audit_field)AUDIT_NUM("sport", c->peer.port);
-	f[n++] = (struct audit_field)AUDIT_TEXT("dst", ip_text(&c->local.addr, dst, sizeof(dst)));
-	if (c->saved.login[0])
-		f[n++] = (struct audit_field)AUDIT_TEXT("user",
-							c->login_valid ? i->user : c->saved.login);
-	if (c->via[0])
-		f[n++] = (struct audit_field)AUDIT_TEXT("via", c->via);
-	if (i->workspace[0])
-		f[n++] = (struct audit_field)AUDIT_TEXT("ws", i->workspace);
-	n += method_fields(c, ev, f + n);
-	for (unsigned int k = 0; k < ev->nmore && k < 8; k++)
-		f[n++] = ev->more[k];
-	f[n++] = (struct audit_field)AUDIT_TEXT("result", ev->result);
-	if (ev->reason && ev->reason[0])
-		f[n++] = (struct audit_field)AUDIT_TEXT("reason", ev->reason);
-	if (i->pid)
-		f[n++] = (struct audit_field)AUDIT_NUM("session_pid", i->pid);
-	if (c->audit_lost)
-		f[n++] = (struct audit_field)AUDIT_NUM("suppressed", c->audit_lost);
-	c->audit_lost = 0;
-	f[n++] = (struct audit_field)AUDIT_NUM("dur_ms", (clk_now_us() - c->opened_us) / 1000);
-	audit_write(ev->name, f, n);
-}
-
-void gate_server_audit(struct gate_conn *c, const char *event, const char *result,
-		       const char *reason)
-{
-	tell_penalty(c, event);
-	write_line(c, &(struct gate_event){ event, result, reason, NULL, 0 });
-}
-
-void gate_server_audit_event(struct gate_conn *c, const struct gate_event *ev)
-{
-	uint64_t now = clk_now_us(), fresh = (now - c->audit_us) * AUDIT_PER_SECOND / 1000000;
-
-	tell_penalty(c, ev->name);
-	if (fresh) {
-		c->audit_us = now;
-		c->audit_tokens = fresh > AUDIT_BURST - c->audit_tokens
-					  ? AUDIT_BURST
-					  : c->audit_tokens + (uint32_t)fresh;
-	}
-	if (c->audit_tokens == 0) {
-		c->audit_lost++;
-		return;
-	}
-	c->audit_tokens--;
-	write_line(c, ev);
-}
-
-void gate_server_audit_limited(struct gate_conn *c, const char *event, const char *result,
-			       const char *reason)
-{
-	gate_server_audit_event(c, &(struct gate_event){ event, result, reason, NULL, 0 });
 }
 
 void gate_server_tell(struct gate_conn *c, enum ctl_state_kind kind)
@@ -169,7 +73,7 @@ void gate_server_doom(struct gate_conn *c)
 /* A rule was broken. The listener ends the process; nothing of it is listened to any more. */
 static void drop(struct gate_conn *c, const char *event, const char *reason)
 {
-	gate_server_audit(c, event, "dropped", reason);
+	gate_audit_line(c, event, "dropped", reason);
 	if (c->fd >= 0)
 		(void)shutdown(c->fd, SHUT_RDWR);
 	gate_server_tell(c, CTL_DROP);
@@ -338,8 +242,8 @@ static void conn_end(struct gate_conn *c, uint32_t signal, bool timeout)
 		(void)str_format(how, sizeof(how), "session process killed by signal %u", signal);
 		why = how;
 	}
-	gate_server_audit(c, "conn.close",
-			  c->st.phase == GATE_PHASE_OPEN ? "ended" : "unauthenticated", why);
+	gate_audit_line(c, "conn.close",
+			c->st.phase == GATE_PHASE_OPEN ? "ended" : "unauthenticated", why);
 	for (struct gate_conn **at = &g->conns; *at; at = &(*at)->next) {
 		if (*at == c) {
 			*at = c->next;
@@ -446,7 +350,7 @@ static int resume(struct gate_conn *c, struct err *e)
 	sessions_add(&c->saved.info);
 	gate_attach_restore(c);
 	discard_queue(c);
-	gate_server_audit(c, "conn.resume", "accepted", NULL);
+	gate_audit_line(c, "conn.resume", "accepted", NULL);
 	gate_server_tell(c, CTL_AUTHENTICATED);
 	gate_revoke_begin(c->g, c); /* the configuration may be another one */
 	return gate_server_send(c, GATE_RESUMED, NULL, -1, e);
@@ -504,8 +408,8 @@ static struct gate_conn *conn_new(struct gate_server *g, const struct ctl_conn *
 	c->st.phase = GATE_PHASE_AUTH;
 	/* Checked when it was loaded; what cannot be read lets nobody in. */
 	(void)methods_parse(registry_settings(g->reg)->auth.methods, &c->methods, NULL);
-	c->opened_us = c->audit_us = clk_now_us();
-	c->audit_tokens = AUDIT_BURST;
+	c->opened_us = clk_now_us();
+	gate_audit_begin(c);
 	memcpy(c->id, m->id.data, CTL_ID_LEN);
 	str_hex(c->id, CTL_ID_LEN, c->saved.info.id);
 	if (m->via.len)
@@ -548,7 +452,7 @@ int gate_server_add(struct gate_server *g, const struct ctl_conn *m, int fd, voi
 		if (ret == 0)
 			sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
 	} else if (ret == 0) {
-		gate_server_audit(c, "conn.open", "accepted", NULL);
+		gate_audit_line(c, "conn.open", "accepted", NULL);
 		ret = choose_key(c, e);
 		if (ret == 0)
 			ret = welcome(c, e);
