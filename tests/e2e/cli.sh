@@ -30,7 +30,7 @@ t "start" bay start web
 is "enter runs a command as root" "0 web" "$(bay enter web -- sh -c 'echo $(id -u) $(hostname)')"
 bay enter web -- sh -c 'exit 42'; is "enter passes the exit status" 42 $?
 bay enter web -- sh -c 'kill -9 $$'; is "and a signal as 128+n" 137 $?
-is "enter gives a terminal of the workspace" "/dev/pts/0" "$(script -qec "$BED/sshbay enter web -- tty" /dev/null </dev/null | tr -d '\r\0' | tail -n1)"
+is "enter gives a terminal of the workspace" "/dev/pts/0" "$(script -qec "$BED/sshbay enter web -- tty" /dev/null </dev/null | tr -d '\r\0' | sed 's/^\^@//' | tail -n1)"
 is "enter --user" alice "$(bay enter --user alice web -- id -un)"
 is "enter passes stdin and stdout" 300000 "$(head -c 300000 /dev/zero | bay enter web -- wc -c)"
 on alice@172.31.199.10 'sleep 5' & p=$!

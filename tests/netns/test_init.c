@@ -354,7 +354,8 @@ static void check_sftp(int fd)
 
 static int ask_address(int fd, uint32_t type_, uint32_t kind, const char *host, uint32_t port)
 {
-	struct init_address a = { .id = 77, .kind = kind, .port = port };
+	static uint32_t id = 77; /* what is listened on keeps its id */
+	struct init_address a = { .id = id++, .kind = kind, .port = port };
 
 	str_copy(a.host, sizeof(a.host), host);
 	ask(fd, type_, &a);
