@@ -105,7 +105,7 @@ void gate_channel_forget(struct gate_conn *c);
 void gate_leave(struct gate_conn *c, const char *event, const char *text);
 
 /* gate_revoke.c */
-/* Keep what authenticated this connection; `by` as of auth_key_accept. Before the connection is stored. */
-void gate_revoke_remember(struct gate_conn *c, const struct gate_key *k, const char *by);
+/* Keep a key that authenticated this connection; `by` as of auth_key_accept. Before the connection is stored. */
+int gate_revoke_remember(struct gate_conn *c, const struct gate_key *k, const char *by);
 /* With [gate] revoke_sessions: look at this living connection again, soon; NULL: at all. */
 void gate_revoke_begin(struct gate_server *g, struct gate_conn *only);

@@ -99,11 +99,12 @@ static int proven(struct gate_conn *c, const struct gate_key *k, const struct au
 		return ret;
 	if (was_used(c, fingerprint))
 		return gate_auth_failed(c, "this key was used already", e);
+	if (gate_revoke_remember(c, k, grant->by) < 0)
+		return gate_auth_failed(c, "the key cannot be remembered: out of memory", e);
 	if (c->nused < METHODS_CHAIN_MAX)
 		(void)str_copy(c->used[c->nused++], sizeof(c->used[0]), fingerprint);
 	memcpy(c->saved.info.fingerprint, c->fingerprint, sizeof(c->fingerprint));
 	(void)str_copy(c->by, sizeof(c->by), grant->by);
-	gate_revoke_remember(c, k, grant->by);
 	return gate_auth_completed(c, &grant->permit, e);
 }
 

@@ -9,47 +9,59 @@
 #include <string.h>
 
 #include "auth.h"
-#include "base/clk.h"
 
 #define PER_TURN 8
 /* What auth_key_accept says of a key that only the output of [auth] keys_command lists. */
 #define BY_COMMAND "keys_command"
 
-void gate_revoke_remember(struct gate_conn *c, const struct gate_key *k, const char *by)
+int gate_revoke_remember(struct gate_conn *c, const struct gate_key *k, const char *by)
 {
-	struct session_saved *s = &c->saved;
+	struct session_key key = {
+		.by_command = strncmp(by, BY_COMMAND, strlen(BY_COMMAND)) == 0,
+		.len = k->key.len,
+	};
 
-	s->by_command = strncmp(by, BY_COMMAND, strlen(BY_COMMAND)) == 0;
-	s->key_len = k->key.len <= sizeof(s->key) ? k->key.len : 0;
-	memcpy(s->key, k->key.data, s->key_len);
-	(void)str_copy(s->alg, sizeof(s->alg), k->alg);
+	(void)str_copy(key.alg, sizeof(key.alg), k->alg);
+	return sessions_add_key(&c->saved, &key, k->key.data);
 }
 
-/* False: `why` is what the client is told. What cannot be read decides nothing: it is in the log. */
-static bool key_accepted(struct gate_conn *c, char *why, size_t size)
+/*
+ * Would the login, made when it was made, be let in by what the files say now? What has expired since ends nothing, so
+ * that certificates may live for minutes. What cannot be read decides nothing: it is in the log.
+ */
+static bool key_accepted(struct gate_conn *c, const struct session_key *k)
 {
 	const struct session_saved *s = &c->saved;
 	const struct auth_query q = {
 		.settings = registry_settings(c->g->reg),
 		.user = s->info.user,
 		.exists = true,
-		.alg = s->alg,
-		.key = s->key,
-		.len = s->key_len,
+		.alg = k->alg,
+		.key = k->blob,
+		.len = k->len,
 		.peer = &c->peer.addr,
-		.now = clk_wall_s(),
+		.now = s->info.since,
 	};
 	struct auth_grant grant;
 	struct err e = { 0 };
-	int ret = s->key_len ? auth_key_accept(&q, &grant, &e) : 1;
+	int ret = auth_key_accept(&q, &grant, &e);
 
 	if (ret < 0)
 		log_warn("connection %s: %s", s->info.id, e.text);
 	/* The command is not run again here: only an explicit revocation ends what it let in. */
-	if (ret != 0 || (s->by_command && e.code != EKEYREVOKED))
-		return true;
-	(void)str_copy(why, size, "key revoked");
-	return false;
+	return ret != 0 || (k->by_command && e.code != EKEYREVOKED);
+}
+
+/* False: `why` is what the client is told. */
+static bool keys_accepted(struct gate_conn *c, char *why, size_t size)
+{
+	for (const struct session_key *k = c->saved.keys; k; k = k->next) {
+		if (key_accepted(c, k))
+			continue;
+		(void)str_copy(why, size, "key revoked");
+		return false;
+	}
+	return true;
 }
 
 static bool workspace_allowed(struct gate_conn *c, char *why, size_t size)
@@ -77,7 +89,7 @@ static bool look(struct gate_conn *c)
 	c->recheck = false;
 	if (c->fd < 0 || c->doomed || c->st.phase != GATE_PHASE_OPEN)
 		return false;
-	if (!key_accepted(c, why, sizeof(why)) || !workspace_allowed(c, why, sizeof(why)))
+	if (!keys_accepted(c, why, sizeof(why)) || !workspace_allowed(c, why, sizeof(why)))
 		gate_leave(c, "conn.revoke", why);
 	return true;
 }

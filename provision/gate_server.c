@@ -256,6 +256,7 @@ static void conn_end(struct gate_conn *c, uint32_t signal, bool timeout)
 	fd_close(&c->fd);
 	hostkey_free(c->key);
 	gate_channel_forget(c);
+	sessions_free_keys(&c->saved);
 	free(c);
 }
 
@@ -593,6 +594,7 @@ void gate_server_free(struct gate_server *g)
 		fd_close(&c->fd);
 		hostkey_free(c->key);
 		gate_channel_forget(c);
+		sessions_free_keys(&c->saved);
 		free(c);
 	}
 	sd_event_source_disable_unref(g->revoke);

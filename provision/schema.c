@@ -133,8 +133,8 @@ const struct schema_row schema_rows[] = {
 	  "Give each workspace a host key of its own, shown to those who dial its address. It is kept outside its files.",
 	  IN(gate.own_host_keys) },
 	{ "gate", "revoke_sessions", &schema_type_bool, 0, 0, "no",
-	  "After a reload, end the connections whose key is not accepted any more, or whose user may not enter the "
-	  "workspace any more.", IN(gate.revoke_sessions) },
+	  "After a reload, end the connections of which a key is not accepted any more, or whose user may not enter the "
+	  "workspace any more. What has merely expired since the login ends nothing.", IN(gate.revoke_sessions) },
 	{ "gate", "motd", &schema_type_path, 0, 0, "",
 	  "A text file of at most 2 KiB that terminals are shown after the login. Empty: none.",
 	  IN(gate.motd), .flags = SCHEMA_EMPTY },

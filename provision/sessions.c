@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,7 +20,8 @@
 #include "base/proc.h"
 #include "proto/gate.h"
 
-#define FILE_MAX (4096 + 2 * SESSIONS_KEY_MAX)
+#define KEY_LINE_MAX (2 * SESSIONS_KEY_MAX + 128)
+#define FILE_MAX     (4096 + SESSIONS_KEYS_MAX * KEY_LINE_MAX)
 
 /* The list is this file's only state; sessions_each has to find it without a handle. */
 static struct session_info *head;
@@ -108,30 +110,76 @@ static const struct {
 	TEXT("peer", info.peer),
 	TEXT("local", info.local),
 	TEXT("method", info.method),
-	TEXT("alg", alg),
 #undef TEXT
 };
 #define NTEXTS (sizeof(texts) / sizeof(texts[0]))
 
+int sessions_add_key(struct session_saved *s, const struct session_key *key, const uint8_t *blob)
+{
+	struct session_key **at = &s->keys, *k;
+	unsigned int n = 0;
+
+	for (; *at; at = &(*at)->next)
+		n++;
+	if (n >= SESSIONS_KEYS_MAX || key->len > SESSIONS_KEY_MAX)
+		return n >= SESSIONS_KEYS_MAX ? -E2BIG : -EMSGSIZE;
+	k = malloc(sizeof(*k) + key->len);
+	if (!k)
+		return -ENOMEM;
+	*k = *key;
+	k->next = NULL;
+	memcpy(k->blob, blob, key->len);
+	*at = k;
+	return 0;
+}
+
+void sessions_free_keys(struct session_saved *s)
+{
+	while (s->keys) {
+		struct session_key *k = s->keys;
+
+		s->keys = k->next;
+		free(k);
+	}
+}
+
+/* "key = WHERE ALGORITHM HEX". */
+static size_t put_key(char *to, size_t size, const struct session_key *k)
+{
+	size_t used = (size_t)snprintf(to, size, "key = %s %s ", k->by_command ? "command" : "file",
+				       k->alg);
+
+	if (used + 2 * (size_t)k->len + 2 > size)
+		return size;
+	str_hex(k->blob, k->len, to + used);
+	used += 2 * (size_t)k->len;
+	to[used++] = '\n';
+	return used;
+}
+
 int sessions_save(int dirfd, const struct session_saved *s, struct err *e)
 {
-	char buf[FILE_MAX], hash[2 * SESSIONS_HASH_MAX + 1], key[2 * SESSIONS_KEY_MAX + 1];
+	auto_free char *buf = malloc(FILE_MAX);
+	char hash[2 * SESSIONS_HASH_MAX + 1];
 	struct path_content c = { .buf = buf, .mode = 0600 };
 	size_t used = 0;
 
+	if (!buf)
+		return err_set(e, ENOMEM, "save session '%s': out of memory", s->info.id);
 	for (size_t i = 0; i < NTEXTS; i++)
-		used += (size_t)snprintf(buf + used, sizeof(buf) - used, "%s = %s\n", texts[i].key,
+		used += (size_t)snprintf(buf + used, FILE_MAX - used, "%s = %s\n", texts[i].key,
 					 (const char *)s + texts[i].offset);
+	for (const struct session_key *k = s->keys; k; k = k->next)
+		used += put_key(buf + used, FILE_MAX - used, k);
 	str_hex(s->hash, s->hash_len, hash);
-	str_hex(s->key, s->key_len, key);
-	used += (size_t)snprintf(buf + used, sizeof(buf) - used,
-				 "session_id = %s\nkey = %s\nby_command = %s\nsince = %llu\npid = "
-				 "%u\nstart = %llu\nend = yes\n",
-				 hash, key, s->by_command ? "yes" : "no",
-				 (unsigned long long)s->info.since, s->info.pid,
-				 (unsigned long long)s->pid_start);
+	if (used < FILE_MAX)
+		used += (size_t)snprintf(buf + used, FILE_MAX - used,
+					 "session_id = %s\nsince = %llu\npid = %u\nstart = "
+					 "%llu\nend = yes\n",
+					 hash, (unsigned long long)s->info.since, s->info.pid,
+					 (unsigned long long)s->pid_start);
 	/* The texts have fixed sizes that fit; this can only fail when somebody makes them larger. */
-	if (used >= sizeof(buf))
+	if (used >= FILE_MAX)
 		return err_set(e, ENAMETOOLONG, "save session '%s': too long", s->info.id);
 	c.len = used;
 	return path_write_atomic(dirfd, s->info.id, &c, e);
@@ -152,6 +200,24 @@ static bool take_bytes(const char *hex, uint8_t *out, size_t max, uint32_t *len)
 	return true;
 }
 
+static bool take_key(struct session_saved *s, const char *value)
+{
+	uint8_t blob[SESSIONS_KEY_MAX];
+	struct session_key k = { 0 };
+	size_t n = strcspn(value, " ");
+
+	k.by_command = n == 7 && memcmp(value, "command", n) == 0;
+	if (!k.by_command && (n != 4 || memcmp(value, "file", n) != 0))
+		return false;
+	value += n + (value[n] == ' ');
+	n = strcspn(value, " ");
+	if (n == 0 || n >= sizeof(k.alg) || value[n] != ' ')
+		return false;
+	memcpy(k.alg, value, n);
+	return take_bytes(value + n + 1, blob, sizeof(blob), &k.len) && k.len &&
+	       sessions_add_key(s, &k, blob) == 0;
+}
+
 /* One line; false when it is none of ours. */
 static bool take(struct session_saved *s, const char *key, const char *value, bool *end)
 {
@@ -163,7 +229,7 @@ static bool take(struct session_saved *s, const char *key, const char *value, bo
 	if (strcmp(key, "session_id") == 0)
 		return take_bytes(value, s->hash, sizeof(s->hash), &s->hash_len);
 	if (strcmp(key, "key") == 0)
-		return take_bytes(value, s->key, sizeof(s->key), &s->key_len);
+		return take_key(s, value);
 	if (strcmp(key, "since") == 0)
 		return take_number(value, UINT64_MAX, &s->info.since);
 	if (strcmp(key, "start") == 0)
@@ -172,10 +238,6 @@ static bool take(struct session_saved *s, const char *key, const char *value, bo
 		if (!take_number(value, INT32_MAX, &v))
 			return false;
 		s->info.pid = (uint32_t)v;
-		return true;
-	}
-	if (strcmp(key, "by_command") == 0) {
-		s->by_command = strcmp(value, "yes") == 0;
 		return true;
 	}
 	*end = strcmp(key, "end") == 0;
@@ -192,19 +254,11 @@ static bool plausible(const struct session_saved *s)
 	       (!s->host_key[0] || str_is_name(s->host_key, strlen(s->host_key)));
 }
 
-int sessions_load(int dirfd, const char *id, struct session_saved *s, struct err *e)
+static int parse(struct session_saved *s, char *text, struct err *e)
 {
-	char buf[FILE_MAX], *line, *rest = buf;
+	char *line, *rest = text;
 	bool end = false;
-	size_t len;
-	int ret;
 
-	memset(s, 0, sizeof(*s));
-	ret = path_read(dirfd, id, buf, sizeof(buf), &len, e);
-	if (ret < 0)
-		return ret;
-	if (strlen(buf) != len || str_copy(s->info.id, sizeof(s->info.id), id) < 0)
-		return err_set(e, EBADMSG, "load session '%s': not a session file", id);
 	while (!end && (line = strsep(&rest, "\n")) && rest) {
 		char *value = strstr(line, " = ");
 
@@ -213,11 +267,32 @@ int sessions_load(int dirfd, const char *id, struct session_saved *s, struct err
 			value += 3;
 		}
 		if (!value || !take(s, line, value, &end))
-			return err_set(e, EBADMSG, "load session '%s': not a session file", id);
+			return err_set(e, EBADMSG, "load session '%s': not a session file",
+				       s->info.id);
 	}
 	if (!end || !plausible(s))
-		return err_set(e, EBADMSG, "load session '%s': incomplete", id);
+		return err_set(e, EBADMSG, "load session '%s': incomplete", s->info.id);
 	return 0;
+}
+
+int sessions_load(int dirfd, const char *id, struct session_saved *s, struct err *e)
+{
+	auto_free char *buf = malloc(FILE_MAX);
+	size_t len;
+	int ret;
+
+	memset(s, 0, sizeof(*s));
+	if (!buf)
+		return err_set(e, ENOMEM, "load session '%s': out of memory", id);
+	ret = path_read(dirfd, id, buf, FILE_MAX, &len, e);
+	if (ret < 0)
+		return ret;
+	if (strlen(buf) != len || str_copy(s->info.id, sizeof(s->info.id), id) < 0)
+		return err_set(e, EBADMSG, "load session '%s': not a session file", id);
+	ret = parse(s, buf, e);
+	if (ret < 0)
+		sessions_free_keys(s);
+	return ret;
 }
 
 int sessions_forget(int dirfd, const char *id, struct err *e)
@@ -235,6 +310,7 @@ static bool gone(int dirfd, const char *id)
 
 	if (sessions_load(dirfd, id, &s, NULL) < 0)
 		return true;
+	sessions_free_keys(&s);
 	if (!s.info.pid)
 		return false;
 	pidfd = proc_open((pid_t)s.info.pid, s.pid_start, NULL);

@@ -13,6 +13,7 @@
 #define SESSIONS_ID_LEN   16 /* connection id, raw bytes (CTL_ID_LEN) */
 #define SESSIONS_HASH_MAX 64 /* SSH session id */
 #define SESSIONS_KEY_MAX  8192
+#define SESSIONS_KEYS_MAX 8 /* METHODS_CHAIN_MAX */
 
 /* enum gate_channel_kind, as sessions.c names it. */
 #define SESSIONS_KINDS 7
@@ -59,18 +60,27 @@ struct session_saved {
 	char host_key[STR_NAME_MAX]; /* the workspace whose host key it shows; empty: the gate's */
 	uint8_t hash[SESSIONS_HASH_MAX]; /* SSH session id */
 	uint32_t hash_len;
-	uint64_t pid_start; /* proc_start_time() of pid */
-	/* The key that logged in, to ask again after a reload; len 0: none. */
-	char alg[64];
-	uint8_t key[SESSIONS_KEY_MAX];
-	uint32_t key_len;
-	bool by_command; /* listed only by what [auth] keys_command printed */
+	uint64_t pid_start;       /* proc_start_time() of pid */
+	struct session_key *keys; /* that logged in, oldest first, to ask again after a reload */
 };
+
+/* One of a chain's keys. */
+struct session_key {
+	struct session_key *next;
+	char alg[64];    /* of its signature */
+	bool by_command; /* listed only by what [auth] keys_command printed */
+	uint32_t len;
+	uint8_t blob[];
+};
+/* A copy of `key` (its next aside) as the last one. -ENOMEM, -E2BIG, -EMSGSIZE: no more than SESSIONS_KEYS_MAX of
+ * SESSIONS_KEY_MAX bytes. */
+int sessions_add_key(struct session_saved *s, const struct session_key *key, const uint8_t *blob);
+void sessions_free_keys(struct session_saved *s);
 
 /* Open (make 0700) the directory run/sessions. fd or -errno. */
 int sessions_open_dir(const char *run, struct err *e);
 int sessions_save(int dirfd, const struct session_saved *s, struct err *e);
-/* -ENOENT when there is none, -EBADMSG when the file is not one of ours. */
+/* Overwrites s. -ENOENT when there is none, -EBADMSG when the file is not one of ours. */
 int sessions_load(int dirfd, const char *id, struct session_saved *s, struct err *e);
 /* A file that is not there is success. */
 int sessions_forget(int dirfd, const char *id, struct err *e);

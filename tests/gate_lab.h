@@ -136,13 +136,20 @@ int limits_oom_kills(const struct settings *s, const char *name, uint64_t *kills
 static int key_revoked, asked;
 static const char *granted_by = "authorized_keys line 1";
 static uint8_t key_blob[51];
-static char more_seen[256]; /* what keys_command printed, when it did */
+static uint8_t revoked_blob[sizeof(key_blob)]; /* a key that is listed no more, whatever user */
+static uint64_t asked_at;                      /* auth_query.now */
+static char more_seen[256];                    /* what keys_command printed, when it did */
 
 int auth_key_accept(const struct auth_query *q, struct auth_grant *out, struct err *e)
 {
 	memset(out, 0, sizeof(*out));
 	if (strcmp(q->user, "untrusted") == 0)
 		return err_set(e, EPERM, "read keys of 'untrusted': writable by others");
+	asked_at = q->now;
+	if (q->len == sizeof(key_blob) && memcmp(q->key, revoked_blob, sizeof(key_blob)) == 0) {
+		(void)err_set(e, ENOKEY, "accept key: not listed");
+		return 0;
+	}
 	/* The very key: also when it comes out of a file. */
 	if (q->len != sizeof(key_blob) || memcmp(q->key, key_blob, q->len) != 0 ||
 	    strcmp(q->alg, "ssh-ed25519") != 0)
@@ -381,11 +388,23 @@ static __attribute__((unused)) void hang_up(struct session *s, uint32_t signal)
 	assert_false(saved_file(s));
 }
 
-static int setup(void **state)
+/* Another key from now on. */
+static void make_key(void)
 {
 	struct wire_out o = { key_blob, 0, sizeof(key_blob), false };
 	uint8_t pub[32];
 	size_t n = sizeof(pub);
+
+	EVP_PKEY_free(key);
+	key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	assert_int_equal(EVP_PKEY_get_raw_public_key(key, pub, &n), 1);
+	wire_put_str(&o, "ssh-ed25519", 11);
+	wire_put_str(&o, pub, 32);
+	assert_int_equal(o.n, sizeof(key_blob));
+}
+
+static int setup(void **state)
+{
 	char path[128];
 	struct err e;
 
@@ -393,11 +412,7 @@ static int setup(void **state)
 	snprintf(path, sizeof(path), "%s/host_key", dir);
 	assert_int_equal(hostkey_load(path, &hostkey, &e), 0);
 	assert_true(sd_event_new(&loop) >= 0);
-	key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-	assert_int_equal(EVP_PKEY_get_raw_public_key(key, pub, &n), 1);
-	wire_put_str(&o, "ssh-ed25519", 11);
-	wire_put_str(&o, pub, 32);
-	assert_int_equal(o.n, sizeof(key_blob));
+	make_key();
 	(void)str_copy(settings.storage.run, sizeof(settings.storage.run), dir);
 	return 0;
 }

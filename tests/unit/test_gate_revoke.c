@@ -121,6 +121,52 @@ static void after_a_restart(void **state)
 	hang_up(&again, 0);
 }
 
+/* Each key of a chain has to stay, not the last one alone; a restart forgets none. */
+static void any_key_of_a_chain(void **state)
+{
+	uint8_t first[sizeof(key_blob)];
+	struct session s, again;
+
+	(void)str_copy(settings.auth.methods, sizeof(settings.auth.methods), "publickey,publickey");
+	for (int restart = 0; restart < 2; restart++) {
+		open_session(&s);
+		assert_int_equal(verify(&s, "alice", s.hash), GATE_VERDICT);
+		assert_true(got.verdict.partial);
+		memcpy(first, key_blob, sizeof(first));
+		make_key();
+		assert_int_equal(verify(&s, "alice", s.hash), GATE_VERDICT);
+		assert_true(got.verdict.ok);
+		again = s;
+		if (restart) {
+			settings.gate.revoke_sessions = false;
+			gate_server_free(server);
+			start();
+			fd_close(&s.fd);
+			connect_as(&again, 1, &s.conn);
+			assert_int_equal(next(&again), GATE_RESUMED);
+		}
+		memcpy(revoked_blob, first, sizeof(first));
+		reload(true);
+		told(&again, "key revoked");
+		memset(revoked_blob, 0, sizeof(revoked_blob));
+		hang_up(&again, 0);
+	}
+}
+
+/* A certificate that was valid for minutes has let somebody in, and that was that. */
+static void it_is_judged_as_of_the_login(void **state)
+{
+	struct session s;
+	uint64_t before = clk_wall_s();
+
+	log_in(&s, "alice");
+	usleep(2100000);
+	reload(true);
+	assert_int_equal(next(&s), -1);
+	assert_true(asked_at >= before && asked_at <= before + 1);
+	hang_up(&s, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh, finish)
@@ -130,6 +176,8 @@ int main(void)
 		T(keys_of_the_command),
 		T(a_user_who_may_not_enter_any_more),
 		T(after_a_restart),
+		T(any_key_of_a_chain),
+		T(it_is_judged_as_of_the_login),
 	};
 
 	log_setup("test", LOG_LEVEL_ERROR);
