@@ -209,8 +209,12 @@ static int critical_option(const struct wire *name, const struct wire *value, st
 	struct err why = { 0 };
 	int ret = 0;
 
-	if (wire_is(name, "force-command"))
-		return take_value(name, *value, o->permit.command, sizeof(o->permit.command), e);
+	if (wire_is(name, "force-command")) {
+		ret = take_value(name, *value, o->permit.command, sizeof(o->permit.command), e);
+		if (ret == 0 && key_options_check_command(o->permit.command) < 0)
+			ret = bad_option(name, KEY_OPTIONS_NO_FLAGS, e);
+		return ret;
+	}
 	if (wire_is(name, "source-address")) {
 		ret = take_value(name, *value, o->source, sizeof(o->source), e);
 		if (ret == 0 && match_source(NULL, o->source, &why) < 0)

@@ -85,6 +85,15 @@ static int set_expiry(struct scan *s, struct key_options *o, struct err *e)
 	return 0;
 }
 
+int key_options_check_command(const char *command)
+{
+	static const char name[] = "internal-sftp";
+	size_t n = strlen(name);
+
+	return strncmp(command, name, n) == 0 && (command[n] == ' ' || command[n] == '\t') ? -EINVAL
+											   : 0;
+}
+
 static int set_once(struct scan *s, char *to, size_t size, struct err *e)
 {
 	if (*to)
@@ -96,6 +105,8 @@ static int set_once(struct scan *s, char *to, size_t size, struct err *e)
 
 static int set_command(struct scan *s, struct key_options *o, struct err *e)
 {
+	if (key_options_check_command(s->value) < 0)
+		return bad(s, KEY_OPTIONS_NO_FLAGS, e);
 	return set_once(s, o->permit.command, sizeof(o->permit.command), e);
 }
 

@@ -28,6 +28,12 @@ struct key_options {
 	char principals[KEY_OPTIONS_LIST_MAX]; /* comma list; "" none given */
 };
 
+/*
+ * Can it be a forced command? -EINVAL: internal-sftp with flags. They are not enforced here, and one of them may be what
+ * makes it read-only.
+ */
+int key_options_check_command(const char *command);
+#define KEY_OPTIONS_NO_FLAGS "internal-sftp takes no flags here (name the workspace's sftp-server)"
 /* No options at all: everything permitted. */
 void key_options_init(struct key_options *o);
 /*

@@ -403,6 +403,8 @@ static void critical_options_are_enforced(void **state)
 	certify("ca", "user", "-n alice -O force-command=/bin/true " VALID);
 	good();
 	assert_string_equal(grant.permit.command, "/bin/true");
+	certify("ca", "user", "-n alice -O 'force-command=internal-sftp -R' " VALID);
+	refused("'force-command': internal-sftp takes no flags");
 	certify("ca", "user", "-n alice -O source-address=10.0.0.0/8,fd00::/8 " VALID);
 	good();
 	certify("ca", "user", "-n alice -O source-address=192.0.2.0/24 " VALID);

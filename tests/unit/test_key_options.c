@@ -84,6 +84,8 @@ static const struct {
 } value_lines[] = {
 	{ "command=\"id\"", "id", "", "", "", "", "" },
 	{ "COMMAND=\"echo \\\"hi, you\\\" # x\"", "echo \"hi, you\" # x", "", "", "", "", "" },
+	{ "command=\"internal-sftp\"", "internal-sftp", "", "", "", "", "" },
+	{ "command=\"internal-sftpd -R\"", "internal-sftpd -R", "", "", "", "", "" },
 	{ "command=\"a\\\\b \\n\"", "a\\\\b \\n", "", "", "", "", "" },
 	{ "environment=\"A=b c\"", "", "A=b c|", "", "", "", "" },
 	{ "environment=\"A=1\",environment=\"B=2\"", "", "A=1|B=2|", "", "", "", "" },
@@ -141,6 +143,8 @@ static void marks_are_kept(void **state)
 static const struct {
 	const char *text, *blamed, *why;
 } bad_lines[] = {
+	{ "command=\"internal-sftp -R\"", "command", "takes no flags" },
+	{ "command=\"internal-sftp\t-f AUTH\"", "command", "takes no flags" },
 	{ "frob", "frob", "not known" },
 	{ "restrict,frob", "frob", "not known" },
 	{ "frob=\"x\"", "frob", "not known" },
