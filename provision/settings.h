@@ -71,6 +71,8 @@ void settings_report_free(struct settings_report *r);
 void settings_spec(const struct settings *s, const char *name, struct spec *out);
 /* The configured workspace with this control address, or NULL. */
 const struct spec *settings_find_ip(const struct settings *s, const struct ip *ip);
+/* What is suspicious and yet loaded, into `text`; false: nothing is. */
+bool settings_suspicious(const struct settings *s, char *text, size_t size);
 bool settings_may_enter(const struct spec *spec, const char *user);
 /* Print the whole effective configuration as an INI that loads to the same settings (`sshbay dump`). */
 int settings_dump(const struct settings *s, int fd, struct err *e);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pwd.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/num.h"
@@ -53,6 +54,20 @@ static void check_list(struct settings_loader *l, const char *key, const char *p
 				   "'%s' does not exist: no key is accepted without it", path);
 	else if (ret < 0)
 		settings_report_at(l, place(l, key), "%s", e.text);
+}
+
+bool settings_suspicious(const struct settings *s, char *text, size_t size)
+{
+	const char *path = s->auth.ca_keys;
+
+	/* It may be put in place later; until then only certificates are refused. */
+	if (*path == '\0' || access(path, F_OK) == 0 || errno != ENOENT)
+		return false;
+	(void)str_format(text, size,
+			 "[auth] trusted_user_ca_keys: '%s' does not exist: no certificate is "
+			 "accepted without it",
+			 path);
+	return true;
 }
 
 static void check_pattern(struct settings_loader *l, const char *key, const char *pattern)

@@ -5,6 +5,7 @@
 #include "cli.h"
 
 #include <json-c/json.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,10 +31,18 @@ static void print_report(const struct settings_report *report)
 		fputs("sshbay: check configuration: out of memory\n", stderr);
 }
 
-static void print_json(const char *file, const struct settings *s,
-		       const struct settings_report *report)
+static void print_warning(const char *text)
 {
-	struct json_object *o = json_object_new_object(), *problems = json_object_new_array();
+	fputs("warning: ", stderr);
+	cli_print(stderr, text);
+	fputc('\n', stderr);
+}
+
+static void print_json(const char *file, const struct settings *s,
+		       const struct settings_report *report, const char *warning)
+{
+	struct json_object *o = json_object_new_object(), *problems = json_object_new_array(),
+			   *warnings = json_object_new_array();
 	const char *p = report->text ? report->text : "";
 
 	for (; *p; p += strcspn(p, "\n"), p += *p == '\n')
@@ -43,6 +52,9 @@ static void print_json(const char *file, const struct settings *s,
 	json_object_object_add(o, "ok", json_object_new_boolean(s != NULL));
 	json_object_object_add(o, "workspaces", json_object_new_int(s ? (int)s->nworkspaces : 0));
 	json_object_object_add(o, "problems", problems);
+	if (*warning)
+		json_object_array_add(warnings, json_object_new_string(warning));
+	json_object_object_add(o, "warnings", warnings);
 	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
 						       JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(o);
@@ -63,6 +75,7 @@ int cli_check(struct cli *c, int argc, char **argv)
 {
 	struct settings_report report;
 	struct settings *s;
+	char warning[PATH_MAX + 128] = "";
 	bool quiet = false;
 	const struct cli_option options[] = { { "-q", &quiet, NULL }, { NULL, NULL, NULL } };
 	int status = cli_options(&argc, argv, options, NULL);
@@ -72,8 +85,12 @@ int cli_check(struct cli *c, int argc, char **argv)
 	if (argc > 1)
 		return cli_usage(argv[0], "takes no operand (sshbay -c FILE check)");
 	(void)settings_load(c->config, &s, &report);
+	if (s)
+		(void)settings_suspicious(s, warning, sizeof(warning));
+	if (*warning && !c->json)
+		print_warning(warning);
 	if (c->json)
-		print_json(c->config, s, &report);
+		print_json(c->config, s, &report, warning);
 	else if (!s)
 		print_report(&report);
 	else if (!quiet)

@@ -81,6 +81,7 @@ void doctor_fail(struct doctor *d, const char *subject, const char *remedy, cons
 
 static struct settings *check_config(struct doctor *d, const char *file)
 {
+	char warning[PATH_MAX + 128];
 	struct settings_report report;
 	struct settings *s;
 
@@ -90,6 +91,9 @@ static struct settings *check_config(struct doctor *d, const char *file)
 		doctor_fail(d, "configuration", "sshbay check lists them", "%s: %u problem%s", file,
 			    report.count, report.count == 1 ? "" : "s");
 	settings_report_free(&report);
+	if (s && settings_suspicious(s, warning, sizeof(warning)))
+		doctor_warn(d, "configuration", "put the file in place, or empty the key", "%s",
+			    warning);
 	d->s = s;
 	return s;
 }

@@ -524,6 +524,20 @@ static void test_checked_in_manual(void **state)
 		     ".\\\" end generated\n");
 }
 
+/* Loaded, so that the file may come later, and yet told. */
+static void test_suspicious(void **state)
+{
+	char text[512];
+	struct settings *s = loaded("[auth]\ntrusted_user_ca_keys = /nonexistent/cas\n");
+
+	assert_true(settings_suspicious(s, text, sizeof(text)));
+	assert_non_null(strstr(text, "trusted_user_ca_keys: '/nonexistent/cas' does not exist"));
+	settings_free(s);
+	s = loaded("");
+	assert_false(settings_suspicious(s, text, sizeof(text)));
+	settings_free(s);
+}
+
 static void test_suggestions(void **state)
 {
 	char buf[96];
@@ -563,6 +577,7 @@ int main(void)
 		T(test_sample_is_standard),
 		T(test_checked_in_sample),
 		T(test_checked_in_manual),
+		T(test_suspicious),
 		T(test_suggestions),
 	};
 
