@@ -28,25 +28,38 @@ static bool is_busy(const struct session *s)
 	return false;
 }
 
-/* keepalive@openssh.com, in the words of the lens. Without it libssh answers by itself. */
-static bool is_keepalive(struct ssh_message_struct *m)
+/* Is this what the lens makes of a request? */
+static bool is_marked(struct ssh_message_struct *m, const char *mark)
 {
 	const char *host = ssh_message_global_request_address(m);
 
 	return lens_is_on() && ssh_message_subtype(m) == SSH_GLOBAL_REQUEST_TCPIP_FORWARD && host &&
-	       !*host && ssh_message_global_request_port(m) == LENS_REWRITE_KEEPALIVE_PORT;
+	       strcmp(host, mark) == 0;
+}
+
+static void answer(struct session *s, struct ssh_message_struct *m, bool success)
+{
+	if (success)
+		ssh_message_global_request_reply_success(m, 0);
+	else
+		ssh_message_reply_default(m);
+	ssh_message_free(m);
+	transport_note_writes(s);
 }
 
 static void handle(struct session *s, struct ssh_message_struct *m)
 {
-	if (is_keepalive(m)) {
-		ssh_message_global_request_reply_success(m, 0);
-		ssh_message_free(m);
-		transport_note_writes(s);
-		return;
+	if (is_marked(m, LENS_REWRITE_KEEPALIVE)) {
+		answer(s, m, true);
+	} else if (is_marked(m, LENS_REWRITE_REFUSED)) {
+		answer(s, m, false);
+	} else if (is_marked(m, LENS_REWRITE_NO_MORE)) {
+		s->no_more_sessions = true;
+		answer(s, m, true);
+	} else {
+		idle_used(s);
+		forward_global_request(s, m);
 	}
-	idle_used(s);
-	forward_global_request(s, m);
 }
 
 void global_run(struct session *s)

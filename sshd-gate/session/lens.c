@@ -77,11 +77,12 @@ static enum family family_of(const EVP_CIPHER_CTX *ctx)
 	}
 }
 
-/* `p`: padding length, payload, padding. */
+/* `p`: padding length, payload, padding. A payload may grow into its padding: libssh asks for no least size. */
 static void see_in(uint8_t *p, size_t len)
 {
 	if (len > 1 && p[0] < len - 1)
-		lens_rewrite_in(p + 1, len - 1 - p[0], &self.modes);
+		p[0] = (uint8_t)(len - 1 -
+				 lens_rewrite_in(p + 1, len - 1 - p[0], p[0], &self.modes));
 }
 
 /* libssh's buffer, which it passes on as const and sends from. */

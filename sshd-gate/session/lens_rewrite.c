@@ -114,78 +114,86 @@ static void user_request(struct cut c)
 		spoil(&method);
 }
 
-/* `p` is the packet behind its type; `name`, want_reply and the path are its content. */
-static void forward_unix(uint8_t *p, const struct text *name, struct cut c, const char *plain)
+/*
+ * A tcpip-forward of a host that only the lens may say. `c`: all behind the type. Returns how much that is then, 0: it
+ * does not fit.
+ */
+static size_t forward_mark(struct cut c, size_t room, uint8_t want, const char *host)
 {
-	uint8_t want = c.left ? c.p[0] : 0;
+	size_t len = 4 + LEN("tcpip-forward") + 1 + 4 + strlen(host) + 4;
+	uint8_t *p = c.p;
+
+	if (len > c.left + room)
+		return 0;
+	p = put_text(p, "tcpip-forward", LEN("tcpip-forward"));
+	*p++ = want;
+	p = put_text(p, host, strlen(host));
+	(void)put_u32(p, 1);
+	return len > c.left ? len : c.left;
+}
+
+/* `p` is the packet behind its type; `c` the path and what follows. False: malformed. */
+static bool forward_unix(uint8_t *p, uint8_t want, struct cut c, const char *plain)
+{
 	struct text path;
 
-	if (!skip(&c, 1) || !take(&c, &path) || c.left || !path.len || has_nul(&path)) {
-		spoil(name);
-		return;
-	}
+	if (!take(&c, &path) || c.left || !path.len || has_nul(&path))
+		return false;
 	memmove(p + 4 + strlen(plain) + 1 + 4 + LEN(LENS_REWRITE_UNIX), path.p, path.len);
 	p = put_text(p, plain, strlen(plain));
 	*p++ = want;
 	p = put_u32(p, (uint32_t)LEN(LENS_REWRITE_UNIX) + path.len);
 	memcpy(p, LENS_REWRITE_UNIX, LEN(LENS_REWRITE_UNIX));
 	(void)put_u32(p + LEN(LENS_REWRITE_UNIX) + path.len, 1);
+	return true;
 }
 
-static void no_more(uint8_t *p, const struct cut *c)
-{
-	uint8_t want = c->left ? c->p[0] : 0;
-
-	if (c->left != 1)
-		return;
-	p = put_text(p, "tcpip-forward", LEN("tcpip-forward"));
-	*p++ = want;
-	p = put_text(p, LENS_REWRITE_NO_MORE, LEN(LENS_REWRITE_NO_MORE));
-	(void)put_u32(p, 1);
-}
-
-static void keepalive(uint8_t *p, const struct cut *c)
-{
-	uint8_t want = c->left ? c->p[0] : 0;
-
-	if (c->left != 1)
-		return;
-	p = put_text(p, "tcpip-forward", LEN("tcpip-forward"));
-	*p++ = want;
-	p = put_text(p, "", 0);
-	(void)put_u32(p, LENS_REWRITE_KEEPALIVE_PORT);
-}
-
-/* `c`: a host and a port that only the lens, or nobody, may say. */
-static bool is_foul_target(struct cut c)
+/* `c`: a host and a port, such as a client may say. */
+static bool is_target(struct cut c)
 {
 	struct text host;
 
-	return take(&c, &host) &&
-	       (is_foul(&host) || (c.left >= 4 && u32(c.p) > PORT_MAX) ||
-		(!host.len && c.left >= 4 && u32(c.p) == LENS_REWRITE_KEEPALIVE_PORT));
+	return take(&c, &host) && !is_foul(&host) && c.left >= 4 && u32(c.p) <= PORT_MAX;
 }
 
-static void global_request(struct cut c)
+/* Is it one that libssh answers in its turn, or can it be made one? NULL, or as what it can. */
+static const char *mark_of(uint8_t *p, const struct text *name, uint8_t want, struct cut c)
 {
-	uint8_t *p = c.p;
-	struct text name;
+	bool good = false;
 
-	if (!take(&c, &name))
-		return;
-	if (has_nul(&name))
+	if (is(name, "keepalive@openssh.com"))
+		return LENS_REWRITE_KEEPALIVE;
+	if (is(name, "no-more-sessions@openssh.com"))
+		return c.left ? LENS_REWRITE_REFUSED : LENS_REWRITE_NO_MORE;
+	if (is(name, "streamlocal-forward@openssh.com"))
+		good = forward_unix(p, want, c, "tcpip-forward");
+	else if (is(name, "cancel-streamlocal-forward@openssh.com"))
+		good = forward_unix(p, want, c, "cancel-tcpip-forward");
+	else if (is(name, "tcpip-forward") || is(name, "cancel-tcpip-forward"))
+		good = is_target(c);
+	return good ? NULL : LENS_REWRITE_REFUSED;
+}
+
+/* Returns the length of `all`, as it is then. */
+static size_t global_request(struct cut all, size_t room)
+{
+	struct cut c = all;
+	struct text name;
+	const char *mark;
+	uint8_t want;
+	size_t len;
+
+	if (!take(&c, &name) || !c.left)
+		return all.left;
+	want = c.p[0];
+	(void)skip(&c, 1);
+	mark = mark_of(all.p, &name, want, c);
+	if (!mark)
+		return all.left;
+	len = forward_mark(all, room, want, mark);
+	if (!len)
 		spoil(&name);
-	else if (is(&name, "keepalive@openssh.com"))
-		keepalive(p, &c);
-	else if (is(&name, "streamlocal-forward@openssh.com"))
-		forward_unix(p, &name, c, "tcpip-forward");
-	else if (is(&name, "cancel-streamlocal-forward@openssh.com"))
-		forward_unix(p, &name, c, "cancel-tcpip-forward");
-	else if (is(&name, "no-more-sessions@openssh.com"))
-		no_more(p, &c);
-	else if (is(&name, "tcpip-forward") || is(&name, "cancel-tcpip-forward"))
-		if (skip(&c, 1) && is_foul_target(c))
-			spoil(&name);
+	return len ? len : all.left;
 }
 
 /* The originator and its port stay where they are. */
@@ -220,7 +228,7 @@ static void channel_open(struct cut c)
 	else if (is(&name, "direct-streamlocal@openssh.com"))
 		open_unix(p, &name, c);
 	else if (is(&name, "direct-tcpip"))
-		if (skip(&c, OPEN_IDS) && is_foul_target(c))
+		if (skip(&c, OPEN_IDS) && !is_target(c))
 			spoil(&name);
 }
 
@@ -319,19 +327,18 @@ static void channel_request(struct cut c, struct lens_rewrite_modes *m)
 	}
 }
 
-void lens_rewrite_in(uint8_t *p, size_t len, struct lens_rewrite_modes *modes)
+size_t lens_rewrite_in(uint8_t *p, size_t len, size_t room, struct lens_rewrite_modes *modes)
 {
 	struct cut c = { p + 1, len - 1 };
 
 	if (!len)
-		return;
+		return 0;
 	switch (p[0]) {
 	case MSG_USERAUTH_REQUEST:
 		user_request(c);
 		break;
 	case MSG_GLOBAL_REQUEST:
-		global_request(c);
-		break;
+		return 1 + global_request(c, room);
 	case MSG_CHANNEL_OPEN:
 		channel_open(c);
 		break;
@@ -341,6 +348,7 @@ void lens_rewrite_in(uint8_t *p, size_t len, struct lens_rewrite_modes *modes)
 	default:
 		break;
 	}
+	return len;
 }
 
 static void open_out(struct cut c)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What libssh 0.10 cannot parse, said in words that it can: decrypted packets are rewritten in place, their length
- * unchanged.  Pure; session process.  A name whose first byte becomes 0xff is unknown to libssh, and is refused as
+ * What libssh 0.10 cannot parse, said in words that it can: decrypted packets are rewritten in place, the length
+ * with the padding unchanged.  Pure; session process.  A name whose first byte becomes 0xff is unknown to libssh, and is refused as
  * such: so are strings with a NUL inside and ports over 65535, which libssh would cut, and a client's own use of the
  * marks below.
  */
@@ -11,13 +11,13 @@
 
 /* streamlocal-forward@, cancel-, direct-streamlocal@openssh.com: tcpip-forward, cancel-, direct-tcpip with this host. */
 #define LENS_REWRITE_UNIX "\001sshbay-unix\001:" /* then the path; the port is 1 */
-/* no-more-sessions@openssh.com: a tcpip-forward of this host. */
-#define LENS_REWRITE_NO_MORE "\001nomore"
 /*
- * keepalive@openssh.com: a tcpip-forward of no host and this port, so that its answer waits for its turn. Nobody can ask
- * for that port of every address any more.
+ * Requests that libssh would answer at once, before others that wait: a tcpip-forward of one of these hosts.  REFUSED is
+ * every global request that is unknown or malformed; names under 19 bytes may have no room for it.
  */
-#define LENS_REWRITE_KEEPALIVE_PORT 1
+#define LENS_REWRITE_NO_MORE   "\001nomore" /* no-more-sessions@openssh.com */
+#define LENS_REWRITE_KEEPALIVE "\001ka"     /* keepalive@openssh.com */
+#define LENS_REWRITE_REFUSED   "\001!"
 /* eow@openssh.com: a signal of this name. */
 #define LENS_REWRITE_EOW "\001eow\001"
 /* auth-agent-req@openssh.com, which libssh answers by itself: a subsystem of this name. */
@@ -40,8 +40,11 @@ struct lens_rewrite_modes {
 	} kept[LENS_REWRITE_TICKETS];
 };
 
-/* A payload from the client (the type is its first byte); whatever does not parse is left to libssh. */
-void lens_rewrite_in(uint8_t *p, size_t len, struct lens_rewrite_modes *modes);
+/*
+ * A payload from the client (the type is its first byte) with `room` bytes of padding behind it; whatever does not parse
+ * is left to libssh. Returns its length, which may have grown into the padding.
+ */
+size_t lens_rewrite_in(uint8_t *p, size_t len, size_t room, struct lens_rewrite_modes *modes);
 /* A payload for the client. */
 void lens_rewrite_out(uint8_t *p, size_t len);
 /*

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Fuzz target: packets through the lens, both ways.  Input: the payload of a packet, the type first.  Nothing beyond it may
- * be touched (AddressSanitizer looks on), and the type stays.
+ * Fuzz target: packets through the lens, both ways.  Input: the payload of a packet, the type first, and four bytes of
+ * padding.  Nothing beyond them may be touched (AddressSanitizer looks on), and the type stays.
  */
 #include "../../sshd-gate/session/lens_rewrite.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define PADDING 4 /* RFC 4253 section 6: at least */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 void fuzz_seeds(void (*emit)(const char *name, const void *data, size_t size));
@@ -16,13 +18,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct lens_rewrite_modes modes;
 	uint8_t out[LENS_REWRITE_MODES_MAX];
 	uint32_t width = (uint32_t)modes.last << 16 | 80;
-	uint8_t *p = malloc(size ? size : 1);
+	uint8_t *p = malloc(size + PADDING);
+	size_t len;
 
 	if (!p)
 		return 0;
 	memcpy(p, data, size);
-	lens_rewrite_in(p, size, &modes);
-	if (size && p[0] != data[0])
+	memset(p + size, 0, PADDING);
+	len = lens_rewrite_in(p, size, PADDING, &modes);
+	if (len < size || len > size + PADDING || (size && p[0] != data[0]))
 		abort();
 	if (lens_rewrite_modes_of(&modes, &width, out) > sizeof(out) || width != 80)
 		abort();
@@ -49,6 +53,9 @@ void fuzz_seeds(void (*emit)(const char *name, const void *data, size_t size))
 		"forwarded-tcpip\0\0\0\1\0\0\2\0\0\0\3\0\0\0\0\x0c" LENS_REWRITE_UNIX_OUT
 		"/s\0\0\0\0\0\0\0\0\0\0\0";
 
+	static const char alive[] = "P\0\0\0\x15keepalive@openssh.com\1";
+
+	emit("alive", alive, sizeof(alive) - 1);
 	emit("listen", listen, sizeof(listen) - 1);
 	emit("open", open, sizeof(open) - 1);
 	emit("pty", pty, sizeof(pty));

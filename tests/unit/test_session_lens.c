@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the lens makes of packets: each is exactly as long as it was, and libssh knows it or refuses it. */
+/*
+ * What the lens makes of packets: each is as long as it was, or has grown into its padding, and libssh knows it or refuses
+ * it.
+ */
 #include "../../sshd-gate/session/lens_rewrite.h"
 
 #include <setjmp.h>
@@ -13,19 +16,27 @@
 
 static struct lens_rewrite_modes modes;
 
-static void in(const char *from, size_t n, const char *to, size_t m)
+struct bytes {
+	const char *p;
+	size_t len;
+};
+#define BYTES(s) ((struct bytes){ s, sizeof(s) - 1 })
+
+static void in(struct bytes from, struct bytes to, size_t room)
 {
 	uint8_t p[512];
+	size_t all = from.len + room;
 
-	assert_int_equal(n, m);
-	memcpy(p, from, n);
-	p[n] = 0xa5;
-	lens_rewrite_in(p, n, &modes);
-	assert_memory_equal(p, to, n);
-	assert_int_equal(p[n], 0xa5);
+	memset(p, 0, sizeof(p));
+	memcpy(p, from.p, from.len);
+	p[all] = 0xa5;
+	assert_int_equal(lens_rewrite_in(p, from.len, room, &modes), to.len);
+	assert_memory_equal(p, to.p, to.len);
+	assert_int_equal(p[all], 0xa5);
 }
-#define IN(from, to) in(from, sizeof(from) - 1, to, sizeof(to) - 1)
-#define SAME(from)   IN(from, from)
+#define IN(from, to)         in(BYTES(from), BYTES(to), 0)
+#define IN_ROOM(n, from, to) in(BYTES(from), BYTES(to), n)
+#define SAME(from)           IN(from, from)
 
 static void forwards(void **state)
 {
@@ -39,9 +50,11 @@ static void forwards(void **state)
 		   U32("\1") "r" U32("\7"));
 	IN("P" U32("\x1c") "no-more-sessions@openssh.com\0",
 	   "P" U32("\x0d") "tcpip-forward\0" U32("\x07") LENS_REWRITE_NO_MORE U32("\1"));
-	IN("P" U32("\x15") "keepalive@openssh.com\1",
-	   "P" U32("\x0d") "tcpip-forward\1" U32("\0") U32("\1"));
+	IN_ROOM(4, "P" U32("\x15") "keepalive@openssh.com\1",
+		"P" U32("\x0d") "tcpip-forward\1" U32("\3") LENS_REWRITE_KEEPALIVE U32("\1"));
 	SAME("P" U32("\x0d") "tcpip-forward\1" U32("\1") "h" U32("\x16"));
+	SAME("P" U32("\x0d") "tcpip-forward\1" U32("\0") U32("\1"));
+	SAME("P" U32("\x14") "cancel-tcpip-forward\1" U32("\0") U32("\0"));
 }
 
 static void agents(void **state)
@@ -62,27 +75,47 @@ static void agents(void **state)
 	SAME("b" U32("\7") U32("\x09") "subsystem\1" U32("\4") "sftp");
 }
 
+/* A request of a mark that the session refuses, however long it was. */
+static void refused(struct bytes from, size_t room)
+{
+	static const char mark[] =
+		"P" U32("\x0d") "tcpip-forward\1" U32("\2") LENS_REWRITE_REFUSED U32("\1");
+	uint8_t p[512];
+	size_t len;
+
+	memset(p, 0, sizeof(p));
+	memcpy(p, from.p, from.len);
+	p[from.len + room] = 0xa5;
+	len = lens_rewrite_in(p, from.len, room, &modes);
+	assert_int_equal(len, from.len > sizeof(mark) - 1 ? from.len : sizeof(mark) - 1);
+	assert_memory_equal(p, mark, sizeof(mark) - 1);
+	assert_int_equal(p[from.len + room], 0xa5);
+}
+#define REFUSED(n, from) refused(BYTES(from), n)
+
 static void refusals(void **state)
 {
 	/* A path with a NUL, an empty one, bytes after it, one that is cut. */
-	IN("P" U32("\x1f") "streamlocal-forward@openssh.com\1" U32("\x02") "/\0",
-	   "P" U32("\x1f") "\xfftreamlocal-forward@openssh.com\1" U32("\x02") "/\0");
-	IN("P" U32("\x1f") "streamlocal-forward@openssh.com\1" U32("\0"),
-	   "P" U32("\x1f") "\xfftreamlocal-forward@openssh.com\1" U32("\0"));
-	IN("P" U32("\x1f") "streamlocal-forward@openssh.com\1" U32("\1") "/x",
-	   "P" U32("\x1f") "\xfftreamlocal-forward@openssh.com\1" U32("\1") "/x");
-	IN("P" U32("\x1f") "streamlocal-forward@openssh.com\1" U32("\3") "/x",
-	   "P" U32("\x1f") "\xfftreamlocal-forward@openssh.com\1" U32("\3") "/x");
-	/* The marks, and ports that libssh would cut. */
-	IN("P" U32("\x0d") "tcpip-forward\1" U32("\2") "\1x" U32("\1"),
-	   "P" U32("\x0d") "\xff"
-			   "cpip-forward\1" U32("\2") "\1x" U32("\1"));
-	IN("P" U32("\x0d") "tcpip-forward\1" U32("\1") "h\0\1\0\x16",
-	   "P" U32("\x0d") "\xff"
-			   "cpip-forward\1" U32("\1") "h\0\1\0\x16");
-	IN("P" U32("\x0d") "tcpip-forward\1" U32("\0") U32("\1"),
-	   "P" U32("\x0d") "\xff"
-			   "cpip-forward\1" U32("\0") U32("\1"));
+	REFUSED(0, "P" U32("\x1f") "streamlocal-forward@openssh.com\1" U32("\x02") "/\0");
+	REFUSED(0, "P" U32("\x1f") "streamlocal-forward@openssh.com\1" U32("\0"));
+	REFUSED(0, "P" U32("\x1f") "streamlocal-forward@openssh.com\1" U32("\1") "/x");
+	REFUSED(0, "P" U32("\x1f") "streamlocal-forward@openssh.com\1" U32("\3") "/x");
+	/* The marks, ports that libssh would cut, what does not parse. */
+	REFUSED(0, "P" U32("\x0d") "tcpip-forward\1" U32("\2") "\1x" U32("\1"));
+	REFUSED(0, "P" U32("\x0d") "tcpip-forward\1" U32("\3") LENS_REWRITE_KEEPALIVE U32("\1"));
+	REFUSED(0, "P" U32("\x0d") "tcpip-forward\1" U32("\7") LENS_REWRITE_NO_MORE U32("\1"));
+	REFUSED(1, "P" U32("\x0d") "tcpip-forward\1" U32("\1") "h\0\1\0\x16");
+	REFUSED(4, "P" U32("\x0d") "tcpip-forward\1" U32("\1") "h\0\0\0");
+	REFUSED(0, "P" U32("\x14") "cancel-tcpip-forward\1" U32("\1") "\1" U32("\1"));
+	/* Unknown ones; the last has no room, and libssh answers it at once. */
+	REFUSED(0, "P" U32("\x1c") "no-more-sessions@openssh.com\1x");
+	REFUSED(4, "P" U32("\x16") "keepalive@openssh.com\0\1");
+	REFUSED(0, "P" U32("\x1d") "hostkeys-prove-00@openssh.com\1" U32("\0"));
+	REFUSED(13, "P" U32("\x0a") "keep@alive\1");
+	IN_ROOM(12, "P" U32("\x0a") "keep@alive\1",
+		"P" U32("\x0a") "\xff"
+				"eep@alive\1");
+	SAME("P" U32("\x0a") "keep@alive");
 	IN("Z" U32("\x0c") "direct-tcpip" IDS U32("\2") "\1x" U32("\1") U32("\0") U32("\0"),
 	   "Z" U32("\x0c") "\xffirect-tcpip" IDS U32("\2") "\1x" U32("\1") U32("\0") U32("\0"));
 	/* NULs. */
@@ -106,7 +139,7 @@ static void terminals(void **state)
 
 	for (int i = 0; i < LENS_REWRITE_TICKETS + 1; i++) {
 		memcpy(p, req, sizeof(req));
-		lens_rewrite_in(p, sizeof(req) - 1, &modes);
+		(void)lens_rewrite_in(p, sizeof(req) - 1, 0, &modes);
 		width = (uint32_t)w[0] << 24 | (uint32_t)w[1] << 16 | (uint32_t)w[2] << 8 | w[3];
 		assert_int_equal(width >> 16, i + 1);
 		assert_int_equal(lens_rewrite_modes_of(&modes, &width, out), 6);
