@@ -38,7 +38,7 @@ void attach_lost(struct session *s, const char *why)
 		return;
 	reset(s);
 	chan_fail_waiting(s, why);
-	forward_fail_waiting(s);
+	forward_fail_waiting(s, why);
 }
 
 void attach_refused(struct session *s, const char *text)

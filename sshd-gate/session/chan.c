@@ -19,6 +19,7 @@
 #include "lens_rewrite.h"
 #include "permit.h"
 #include "pump.h"
+#include "refusal.h"
 #include "request.h"
 #include "rpc.h"
 #include "served.h"
@@ -288,6 +289,7 @@ void chan_running(struct session *s, struct chan *c)
 
 	c->state = CHAN_RUNNING;
 	s->channel_ran = true;
+	refusal_terminal(s, c);
 	if (!c->pty || c->what != GATE_CHAN_SHELL || c->hush || !motd[0])
 		return;
 	for (const char *p = motd; *p;) {

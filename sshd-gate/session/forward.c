@@ -20,6 +20,7 @@
 #include "lens_rewrite.h"
 #include "permit.h"
 #include "pump.h"
+#include "refusal.h"
 #include "remote.h"
 #include "rpc.h"
 #include "spawn.h"
@@ -27,6 +28,8 @@
 
 #define HOST_MAX     255 /* RFC 1035; also any literal */
 #define PATH_LEN_MAX 107 /* sun_path of unix(7) */
+
+#define TOO_MANY "too many listening sockets on this connection"
 
 /* Where a request leads: a host and a port, or a unix socket (port 0). */
 struct target {
@@ -66,15 +69,29 @@ static void describe(const struct target *t, char *out, size_t cap)
 				 t->host, t->port);
 }
 
-/* For the audit log. */
 static void denied(struct session *s, enum gate_channel_kind kind, const struct target *t,
 		   const char *why)
 {
-	char what[256], text[256];
+	char what[256];
 
 	describe(t, what, sizeof(what));
-	(void)str_format(text, sizeof(text), "%.150s: %.100s", what, why);
-	rpc_denied(s, kind, text);
+	refusal_tell(s, kind, what, why);
+}
+
+/* What stands behind the address, which is told anyway: "connect to 'host' port 1: reason". */
+static const char *reason_of(const char *text)
+{
+	const char *begin = strchr(text, '\''), *end = begin ? strchr(begin + 1, '\'') : NULL;
+	const char *colon = end ? strstr(end, ": ") : NULL;
+
+	return colon ? colon + 2 : text;
+}
+
+static const char *not_permitted(const struct session *s)
+{
+	return permit_has(s, GATE_MAY_FORWARD)
+		       ? "not permitted (the key leads to other addresses only)"
+		       : "not permitted (by the gate's settings, or an option of the key)";
 }
 
 /* Why there will be no such connection, NULL: there may be one. */
@@ -83,8 +100,8 @@ static const char *dial_refusal(const struct session *s, const struct target *t)
 	bool may = t->kind == INIT_UNIX ? permit_unix(s) : permit_open(s, t->host, t->port);
 
 	if (!may)
-		return "not permitted";
-	return remote_has_room(s) ? NULL : "too many forwarded connections";
+		return not_permitted(s);
+	return remote_has_room(s) ? NULL : "too many forwarded connections (max_forwards)";
 }
 
 static struct chan *new_dial(struct session *s, ssh_message m)
@@ -116,12 +133,21 @@ static struct chan *new_dial(struct session *s, ssh_message m)
 	return c;
 }
 
+/* A channel of a type that libssh does not know, or that the lens took from it. */
+static const char *unknown_kind(void)
+{
+	return lens_is_on() ? "neither a host and port nor a unix socket"
+			    : "not a host and port (this gate cannot forward unix sockets)";
+}
+
 void forward_open_request(struct session *s, struct ssh_message_struct *m)
 {
 	struct chan *c = NULL;
 
 	if (ssh_message_subtype(m) == SSH_CHANNEL_DIRECT_TCPIP)
 		c = new_dial(s, m);
+	else
+		refusal_tell(s, GATE_CHAN_DIAL, "(unknown)", unknown_kind());
 	if (!c) {
 		refuse(s, m);
 		return;
@@ -171,8 +197,11 @@ void forward_dialed(struct session *s, struct chan *c, int fd)
 	wire_up(s, c, fd);
 }
 
-void forward_dial_failed(struct session *s, struct chan *c)
+void forward_dial_failed(struct session *s, struct chan *c, const char *why)
 {
+	struct target t = { (enum init_address_kind)c->dial->kind, c->dial->host, c->dial->port };
+
+	denied(s, GATE_CHAN_DIAL, &t, reason_of(why));
 	refuse(s, c->open_msg);
 	c->open_msg = NULL;
 	chan_drop(s, c);
@@ -182,7 +211,7 @@ static const char *listen_refusal(const struct session *s, const struct target *
 {
 	bool may = t->kind == INIT_UNIX ? permit_unix(s) : permit_listen(s, t->host, t->port);
 
-	return may ? NULL : "not permitted";
+	return may ? NULL : not_permitted(s);
 }
 
 /* OpenSSH: "" and "*" mean every address, "localhost" the loopback ones. ws-init resolves the rest inside. */
@@ -206,7 +235,7 @@ static bool start_listen(struct session *s, ssh_message m, const struct target *
 
 	if (!l) {
 		free(ask);
-		denied(s, GATE_CHAN_LISTEN, t, why ? why : "too many listening sockets");
+		denied(s, GATE_CHAN_LISTEN, t, why ? why : TOO_MANY);
 		return false;
 	}
 	l->msg = m;
@@ -230,12 +259,6 @@ static bool stop_listen(struct session *s, const struct target *t)
 	return false;
 }
 
-/* no-more-sessions@openssh.com, in the words of the lens. */
-static bool is_no_more(const struct target *t)
-{
-	return lens_is_on() && strcmp(t->host, LENS_REWRITE_NO_MORE) == 0;
-}
-
 static void done(struct session *s, struct ssh_message_struct *m)
 {
 	ssh_message_global_request_reply_success(m, 0);
@@ -251,9 +274,6 @@ void forward_global_request(struct session *s, struct ssh_message_struct *m)
 	if (!target_of(&t, ssh_message_global_request_address(m),
 		       ssh_message_global_request_port(m))) {
 		refuse(s, m);
-	} else if (is_no_more(&t)) {
-		s->no_more_sessions = true;
-		done(s, m);
 	} else if (what == SSH_GLOBAL_REQUEST_CANCEL_TCPIP_FORWARD && stop_listen(s, &t)) {
 		done(s, m);
 	} else if (what != SSH_GLOBAL_REQUEST_TCPIP_FORWARD || !start_listen(s, m, &t)) {
@@ -276,19 +296,19 @@ void forward_listen_failed(struct session *s, struct listen *l, const char *why)
 {
 	struct target t = { (enum init_address_kind)l->address, l->host, l->port };
 
-	denied(s, GATE_CHAN_LISTEN, &t, why);
+	denied(s, GATE_CHAN_LISTEN, &t, reason_of(why));
 	refuse(s, l->msg);
 	l->msg = NULL;
 	remote_forget(s, l);
 }
 
-void forward_fail_waiting(struct session *s)
+void forward_fail_waiting(struct session *s, const char *why)
 {
 	for (uint32_t i = s->nchans; i-- > 0;)
 		if (s->chans[i]->kind == CHAN_DIAL && s->chans[i]->state == CHAN_WAITING &&
 		    !s->chans[i]->jump_us)
-			forward_dial_failed(s, s->chans[i]);
+			forward_dial_failed(s, s->chans[i], why);
 	for (size_t i = 0; i < SESSION_LISTENS_MAX; i++)
 		if (s->listens[i].msg)
-			forward_listen_failed(s, &s->listens[i], "no workspace");
+			forward_listen_failed(s, &s->listens[i], why);
 }

@@ -14,10 +14,10 @@ void forward_global_request(struct session *s, struct ssh_message_struct *m);
 /* Have ws-init dial for a channel that waits. */
 void forward_dial_inside(struct session *s, struct chan *c);
 
-void forward_fail_waiting(struct session *s);
+/* `why`: what the client and the audit log are told, without the address. */
+void forward_fail_waiting(struct session *s, const char *why);
 /* ws-init's answers. They own fd. */
 void forward_dialed(struct session *s, struct chan *c, int fd);
-void forward_dial_failed(struct session *s, struct chan *c);
+void forward_dial_failed(struct session *s, struct chan *c, const char *why);
 void forward_listening(struct session *s, struct listen *l, int fd, uint32_t port);
-/* `why` goes to the audit log. */
 void forward_listen_failed(struct session *s, struct listen *l, const char *why);

@@ -17,6 +17,7 @@
 #include "interpose.h"
 #include "kbdint.h"
 #include "readahead.h"
+#include "refusal.h"
 #include "rpc.h"
 #include "sandbox.h"
 #include "transport.h"
@@ -281,6 +282,7 @@ static void accepted(struct session *s)
 	}
 	ssh_message_auth_reply_success(s->auth_msg, 0);
 	s->stage = STAGE_OPEN;
+	refusal_login(s);
 	s->deadline_us = 0;
 	s->mute_us = 0;
 	login_answered(s);

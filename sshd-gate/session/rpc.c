@@ -26,7 +26,6 @@
 #define REKEY_US     30000000 /* a restarting provisiond is waited for this long once logged in */
 #define BODY_MAX     8192
 #define DEFERRED_MAX 64
-#define DENIALS_MAX  100 /* a client that is refused all day is not worth a line each time */
 
 _Static_assert(sizeof(struct gate_welcome) <= BODY_MAX, "a welcome fits");
 
@@ -266,9 +265,6 @@ void rpc_denied(struct session *s, enum gate_channel_kind kind, const char *what
 	struct gate_channel n = { .kind = kind, .event = GATE_CHAN_DENIED };
 	struct err e;
 
-	if (s->denials >= DENIALS_MAX)
-		return;
-	s->denials++;
 	(void)str_copy(n.what, sizeof(n.what), what);
 	(void)ask(s, GATE_CHANNEL, &n, &e);
 }

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "chan.h"
 #include "permit.h"
+#include "refusal.h"
 #include "remote.h"
 #include "request.h"
 #include "rpc.h"
@@ -64,7 +65,7 @@ bool served_agent_request(struct session *s)
 	if (may)
 		s->agent_wanted = true;
 	else
-		rpc_denied(s, GATE_CHAN_AGENT, "not allowed");
+		refusal_tell(s, GATE_CHAN_AGENT, "", "not allowed");
 	return may;
 }
 
@@ -79,7 +80,7 @@ void served_tick(struct session *s)
 		return;
 	s->agent_wanted = false;
 	if (!agent_of(s) && !ask(s, GATE_CHAN_AGENT, ""))
-		rpc_denied(s, GATE_CHAN_AGENT, "out of memory");
+		refusal_tell(s, GATE_CHAN_AGENT, "", "out of memory");
 }
 
 /* NULL, or why not. */
@@ -116,7 +117,7 @@ bool served_x11_request(struct session *s, struct chan *c, struct ssh_message_st
 	const char *why = x11_start(s, c, m);
 
 	if (why)
-		rpc_denied(s, GATE_CHAN_X11, why);
+		refusal_tell(s, GATE_CHAN_X11, "", why);
 	return !why;
 }
 
@@ -157,7 +158,7 @@ void served_failed(struct session *s, struct listen *l, const char *text)
 
 	(void)str_vis(text, strlen(text), vis, sizeof(vis));
 	(void)str_format(line, sizeof(line), "sshbay: %s: %s", what, vis);
-	rpc_denied(s, l->kind, vis);
+	refusal_tell(s, l->kind, "", text);
 	for (uint32_t i = 0; i < s->nchans; i++) {
 		struct chan *c = s->chans[i];
 

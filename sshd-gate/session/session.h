@@ -82,11 +82,11 @@ struct session {
 	struct chan *chans[SESSION_CHANNELS_MAX];
 	struct global_queue *globals;
 	struct listen listens[SESSION_LISTENS_MAX];
-	uint32_t round;        /* where the pump starts */
-	bool no_more_sessions; /* the client wants to be held to that */
-	uint32_t denials;      /* forwards refused so far, as far as they are told */
-	bool channel_ran;      /* the first one is running: delayed ACKs may rule again */
-	bool write_pending;    /* libssh could not send everything yet */
+	uint32_t round;            /* where the pump starts */
+	bool no_more_sessions;     /* the client wants to be held to that */
+	struct refusals *refusals; /* refusal.c's, NULL before the first */
+	bool channel_ran;          /* the first one is running: delayed ACKs may rule again */
+	bool write_pending;        /* libssh could not send everything yet */
 };
 
 /* The connection is over; the first reason stays. Safe to call from libssh callbacks. */

@@ -49,7 +49,7 @@ static void lost(struct session *s, const char *why)
 		else if (c->state == CHAN_RUNNING)
 			chan_exited(s, c, &killed);
 	}
-	forward_fail_waiting(s);
+	forward_fail_waiting(s, "the workspace was stopped");
 	served_lost(s);
 }
 
@@ -217,7 +217,7 @@ static void failed(struct session *s, const struct init_failed *f)
 	else if (c && c->kind == CHAN_SESSION && c->state == CHAN_WAITING)
 		chan_fail(s, c, text);
 	else if (c && asked_to_dial(c))
-		forward_dial_failed(s, c);
+		forward_dial_failed(s, c, text);
 	else if (l && l->msg)
 		forward_listen_failed(s, l, text);
 	else if (l && l->sent && l->kind != GATE_CHAN_LISTEN && l->fd < 0)
