@@ -156,41 +156,40 @@ static bool is_target(struct cut c)
 	return take(&c, &host) && !is_foul(&host) && c.left >= 4 && u32(c.p) <= PORT_MAX;
 }
 
-/* Is it one that libssh answers in its turn, or can it be made one? NULL, or as what it can. */
-static const char *mark_of(uint8_t *p, const struct text *name, uint8_t want, struct cut c)
+/* A request that says all libssh needs to queue it, or is made one. */
+static bool is_forward(struct cut all, const struct text *name, struct cut c)
 {
-	bool good = false;
+	uint8_t want = c.p[0];
 
-	if (is(name, "keepalive@openssh.com"))
-		return LENS_REWRITE_KEEPALIVE;
-	if (is(name, "no-more-sessions@openssh.com"))
-		return c.left ? LENS_REWRITE_REFUSED : LENS_REWRITE_NO_MORE;
+	(void)skip(&c, 1);
 	if (is(name, "streamlocal-forward@openssh.com"))
-		good = forward_unix(p, want, c, "tcpip-forward");
-	else if (is(name, "cancel-streamlocal-forward@openssh.com"))
-		good = forward_unix(p, want, c, "cancel-tcpip-forward");
-	else if (is(name, "tcpip-forward") || is(name, "cancel-tcpip-forward"))
-		good = is_target(c);
-	return good ? NULL : LENS_REWRITE_REFUSED;
+		return forward_unix(all.p, want, c, "tcpip-forward");
+	if (is(name, "cancel-streamlocal-forward@openssh.com"))
+		return forward_unix(all.p, want, c, "cancel-tcpip-forward");
+	return (is(name, "tcpip-forward") || is(name, "cancel-tcpip-forward")) && is_target(c);
 }
 
 /* Returns the length of `all`, as it is then. */
 static size_t global_request(struct cut all, size_t room)
 {
+	static const char refused[] = LENS_REWRITE_REFUSED;
+	const char *mark = refused;
 	struct cut c = all;
 	struct text name;
-	const char *mark;
 	uint8_t want;
 	size_t len;
 
 	if (!take(&c, &name) || !c.left)
 		return all.left;
 	want = c.p[0];
-	(void)skip(&c, 1);
-	mark = mark_of(all.p, &name, want, c);
-	if (!mark)
+	if (is_forward(all, &name, c))
 		return all.left;
-	len = forward_mark(all, room, want, mark);
+	if (is(&name, "keepalive@openssh.com"))
+		mark = LENS_REWRITE_KEEPALIVE;
+	else if (is(&name, "no-more-sessions@openssh.com") && c.left == 1)
+		mark = LENS_REWRITE_NO_MORE;
+	/* Nobody waits for an answer to anything else: unknown to libssh, it has none. */
+	len = want || mark != refused ? forward_mark(all, room, want, mark) : 0;
 	if (!len)
 		spoil(&name);
 	return len ? len : all.left;

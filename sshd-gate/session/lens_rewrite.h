@@ -13,7 +13,7 @@
 #define LENS_REWRITE_UNIX "\001sshbay-unix\001:" /* then the path; the port is 1 */
 /*
  * Requests that libssh would answer at once, before others that wait: a tcpip-forward of one of these hosts.  REFUSED is
- * every global request that is unknown or malformed; names under 19 bytes may have no room for it.
+ * every one that is unknown or malformed and wants an answer; names under 19 bytes may have no room for it.
  */
 #define LENS_REWRITE_NO_MORE   "\001nomore" /* no-more-sessions@openssh.com */
 #define LENS_REWRITE_KEEPALIVE "\001ka"     /* keepalive@openssh.com */

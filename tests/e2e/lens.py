@@ -76,6 +76,20 @@ def order():
         "unknown": ("sb", ("unknown@example.org", True), (FAILURE, 0)),
         "mute": ("sb", ("unknown@example.org", False), None),
     }
+    silent = (("sbsu", ("tcpip-forward", False, "nowhere.invalid", 7777)), ("sbsu", ("tcpip-forward", False, "\1!", 1)),
+              ("sbsu", ("cancel-tcpip-forward", False, "localhost", 7777)), ("sbsu", ("tcpip-forward", False, "h" * 300, 7777)),
+              ("sbs", ("cancel-streamlocal-forward@openssh.com", False, "/none")),
+              ("sbs", ("streamlocal-forward@openssh.com", False, "/none/s")), ("sbs", ("streamlocal-forward@openssh.com", False, "")))
+    c = Client("alice")
+    for fmt, args in silent:
+        c.send(GLOBAL, fmt, *args)
+        c.send(GLOBAL, "sb", "keepalive@openssh.com", True)
+        got = drain(c, 1)
+        check("%r to %r is refused without an answer" % (args[0], args[2][:20]), got == [(SUCCESS, 0)], got)
+    c.send(GLOBAL, "sbsu", "tcpip-forward", False, "localhost", 7778)
+    c.send(GLOBAL, "sbsu", "cancel-tcpip-forward", True, "localhost", 7778)
+    check("one that is served listens, also without an answer", drain(c, 1) == [(SUCCESS, 0)])
+    c.close()
     c = Client("alice")
     for n, names in enumerate(itertools.permutations(rows)):
         if n and n % 12 == 0:
@@ -92,7 +106,7 @@ def order():
     check("global requests in %d orders" % (n + 1), not wrong, wrong[:2])
     bad = (("sbsu", ("hostkeys-prove-00@openssh.com", True, b"", 0)), ("sbs", ("tcpip-forward", True, b"x")),
            ("sbs", ("streamlocal-forward@openssh.com", True, b"/a\0b")), ("sbs", ("streamlocal-forward@openssh.com", True, b"")),
-           ("sb", ("tcpip-forward\0", True)), ("sbs", ("no-more-sessions@openssh.com", True, b"x")), ("sb", ("keepalive@jcraft.com", True)))
+           ("sbsu", ("tcpip-forward\0", True, "localhost", 0)), ("sbs", ("no-more-sessions@openssh.com", True, b"x")), ("sb", ("keepalive@jcraft.com", True)))
     c.close()
     c = Client("alice")
     for fmt, args in bad:

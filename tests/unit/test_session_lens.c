@@ -109,7 +109,13 @@ static void refusals(void **state)
 	REFUSED(0, "P" U32("\x14") "cancel-tcpip-forward\1" U32("\1") "\1" U32("\1"));
 	/* Unknown ones; the last has no room, and libssh answers it at once. */
 	REFUSED(0, "P" U32("\x1c") "no-more-sessions@openssh.com\1x");
-	REFUSED(4, "P" U32("\x16") "keepalive@openssh.com\0\1");
+	REFUSED(1, "P" U32("\x16") "keepalive@openssh.com\0\1");
+	/* Who wants no answer gets none. */
+	IN_ROOM(4, "P" U32("\x1d") "hostkeys-prove-00@openssh.com\0",
+		"P" U32("\x1d") "\xffostkeys-prove-00@openssh.com\0");
+	IN_ROOM(4, "P" U32("\x0d") "tcpip-forward\0" U32("\2") "\1x" U32("\1"),
+		"P" U32("\x0d") "\xff"
+				"cpip-forward\0" U32("\2") "\1x" U32("\1"));
 	REFUSED(0, "P" U32("\x1d") "hostkeys-prove-00@openssh.com\1" U32("\0"));
 	REFUSED(13, "P" U32("\x0a") "keep@alive\1");
 	IN_ROOM(12, "P" U32("\x0a") "keep@alive\1",
