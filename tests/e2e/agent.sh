@@ -138,7 +138,7 @@ is "sftp is not disturbed by it" 0 "$(echo ls | inbed sftp -q -F "$BED/ssh_confi
 on alice@gate 'rm ~/.ssh/rc' >/dev/null
 like "HOME, USER, LOGNAME, SHELL, MAIL, PATH" '^/home/alice alice alice /bin/bash /var/mail/alice /usr/local/bin:' \
 	"$(on alice@gate 'echo $HOME $USER $LOGNAME $SHELL $MAIL $PATH')"
-greeted() { on -tt "$@" alice@gate <<<exit 2>/dev/null | grep -c 'word of greeting'; }
+greeted() { on -tt alice@gate <<<exit 2>/dev/null | grep -c 'word of greeting'; }
 is "a terminal is greeted" 1 "$(greeted)"
 on alice@gate 'touch ~/.hushlogin'
 is "not with ~/.hushlogin" 0 "$(greeted)"
