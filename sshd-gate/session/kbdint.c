@@ -6,6 +6,7 @@
 #include <libssh/server.h>
 #include <string.h>
 
+#include "lens.h"
 #include "login.h"
 
 /* The accessors of a queued message carry a deprecation mark; the callbacks cannot answer later. */
@@ -68,6 +69,7 @@ void kbdint_response(struct session *s)
 	else
 		login_ask(s, GATE_ANSWERS, &a);
 	explicit_bzero(&a, sizeof(a));
+	lens_forget();
 }
 
 void kbdint_prompt(struct session *s, const struct gate_prompt *p)

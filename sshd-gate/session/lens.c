@@ -18,6 +18,7 @@
 
 #define CHACHA_KEY 64 /* bytes that chacha20-poly1305 encrypts for the key of its MAC */
 #define BLOCK_MAX  16
+#define FORGET_MAX 32768 /* libssh's buffer never becomes smaller than twice this */
 
 enum family { OTHER, GCM, CHACHA, BLOCKS };
 
@@ -34,6 +35,8 @@ static struct {
 	struct span open;            /* decrypted, not authentic yet */
 	size_t whole;        /* encrypt-and-MAC: length of `open` when it is complete; 0 = none */
 	struct span checked; /* what the last MAC went over */
+	struct span longest; /* packet at the same place, since the last that was overwritten */
+	bool secret;         /* there was one in it */
 	struct lens_rewrite_modes modes;
 } self;
 
@@ -77,9 +80,25 @@ static enum family family_of(const EVP_CIPHER_CTX *ctx)
 	}
 }
 
+/*
+ * The packet at `p` has come where others were. Only now is it certain that the buffer, which libssh may have grown and
+ * moved, is still the same: it is at the same place.
+ */
+static void overwrite(uint8_t *p, size_t len)
+{
+	bool same = self.longest.p == p;
+
+	if (same && self.secret && self.longest.len > len)
+		explicit_bzero(p + len, self.longest.len - len);
+	if (!same || self.secret || self.longest.len < len)
+		self.longest = (struct span){ p, len < FORGET_MAX ? len : FORGET_MAX };
+	self.secret = false;
+}
+
 /* `p`: padding length, payload, padding. A payload may grow into its padding: libssh asks for no least size. */
 static void see_in(uint8_t *p, size_t len)
 {
+	overwrite(p, len);
 	if (len > 1 && p[0] < len - 1)
 		p[0] = (uint8_t)(len - 1 -
 				 lens_rewrite_in(p + 1, len - 1 - p[0], p[0], &self.modes));
@@ -90,6 +109,11 @@ static void see_out(const uint8_t *p, size_t len)
 {
 	if (len > 1 && p[0] < len - 1)
 		lens_rewrite_out((uint8_t *)(uintptr_t)p + 1, len - 1 - p[0]);
+}
+
+void lens_forget(void)
+{
+	self.secret = true;
 }
 
 static size_t whole_of(const uint8_t *p)

@@ -30,5 +30,8 @@ void lens_authentic(const EVP_CIPHER_CTX *ctx);
 void lens_digesting(const uint8_t *data, size_t len);
 void lens_digested(uint8_t *data, size_t len);
 
+/* A packet held a secret: when the next one takes its place in libssh's buffer, the rest of it is overwritten, too. */
+void lens_forget(void);
+
 /* The modes of a pty request: as lens_rewrite_modes_of(); 0 when off. */
 uint32_t lens_modes(uint32_t *width, uint8_t *out);

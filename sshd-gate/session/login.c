@@ -16,6 +16,7 @@
 #include "blob.h"
 #include "interpose.h"
 #include "kbdint.h"
+#include "lens.h"
 #include "readahead.h"
 #include "refusal.h"
 #include "rpc.h"
@@ -206,6 +207,7 @@ static void password(struct session *s)
 		memcpy(q.password, text, n);
 	if (text)
 		explicit_bzero((char *)(uintptr_t)text, n);
+	lens_forget();
 	login_ask(s, GATE_PASSWORD, &q);
 	explicit_bzero(&q, sizeof(q));
 }
