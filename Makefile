@@ -99,8 +99,8 @@ FUZZ_PROTOCOL_SRC := $(addprefix tests/fuzz/protocol/,main wire grammar peers ta
 DAEMON_LIBS = -Wl,--start-group $(call lib,daemon cli work auth record conf) -Wl,--end-group $(call lib,proto base)
 ALL_LIBS    = $(call pkg,$(PKGS_DAEMON) $(PKGS_CLI)) $(CGROUP) $(INIPARSER)
 # Libraries a test links instead of provisiond's, by the prefix of its name.
-test_libs = $(if $(findstring session,$(1)),$(call lib,session proto base),$(if $(findstring init,$(1)),\
-  $(call lib,init proto base),$(if $(filter test_admission% test_penalty% test_refuse% test_children% test_listener%,$(1)),\
+test_libs = $(if $(findstring session,$(1)),$(call lib,session proto base),$(if $(findstring init,$(1))$(findstring x11,$(1)),\
+  $(call lib,init proto base),$(if $(filter test_admission% test_penalty% test_refuse% test_children% test_listener% fuzz_penalty%,$(1)),\
   $(call lib,listener proto base),$(DAEMON_LIBS))))
 ALL_LIB_FILES = $(call lib,$(LIBNAMES))
 $(B)/unit/% $(B)/netns/% $(B)/bench/%: private TEST_PKGS = $(if $(findstring session,$*),$(PKGS_SESSION),libcrypto)

@@ -10,6 +10,7 @@
 
 #include "base/ip.h"
 #include "proto/admin.h"
+#include "proto/asker.h"
 #include "proto/ctl.h"
 #include "proto/gate.h"
 #include "proto/init.h"
@@ -19,7 +20,8 @@
 #define MSG_BODY_MAX MSG_BYTES_MAX
 
 static const struct msg_proto *const msg_protos[] = { &gate_proto, &ctl_proto,  &zygote_proto,
-						      &init_proto, &work_proto, &admin_proto };
+						      &init_proto, &work_proto, &admin_proto,
+						      &asker_proto };
 #define MSG_NPROTOS (sizeof(msg_protos) / sizeof(msg_protos[0]))
 
 enum msg_fill { FILL_LEAST, FILL_SOME, FILL_MOST };
