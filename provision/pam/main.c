@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * sshbay-pam: one keyboard-interactive login with PAM.  Started by provisiond as root with the "asker" conversation on
+ * sshbay-pam: one keyboard-interactive login with PAM.  Started by provisiond as root with the "pam" conversation on
  * descriptor 3; of no use by hand.  The only program of sshbay's that loads PAM modules, and it ends with the login.
  */
 #include <security/pam_appl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The table of the "asker" conversation: provisiond and the child that talks with PAM. */
+/* The table of the "pam" conversation: provisiond and the child that talks with PAM. */
 #include "proto/asker.h"
 #include "proto/table.h"
 
@@ -46,7 +46,7 @@ static const struct msg_row rows[] = {
 CHECK_ROWS(rows);
 
 const struct msg_proto asker_proto = {
-	.name = "asker",
+	.name = "pam", /* its first letter is what tells conversations apart, and "admin" has the other */
 	.version = 1,
 	.rows = rows,
 	.nrows = NROWS(rows),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * "asker": provisiond <-> sshbay-pam, the child in which one keyboard-interactive login talks with PAM.  Its result is
+ * "pam": provisiond <-> sshbay-pam, the child in which one keyboard-interactive login talks with PAM.  Its result is
  * the only word of it that decides anything; a child that ends without one has failed.
  */
 #pragma once
