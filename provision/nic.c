@@ -35,92 +35,6 @@
 	(IFF_UP | IFF_PROMISC | IFF_ALLMULTI | IFF_NOARP | IFF_MULTICAST | IFF_DEBUG |             \
 	 IFF_NOTRAILERS | IFF_DYNAMIC)
 
-/* ---- before the lease ---- */
-
-static int request(int fd, struct ifreq *ifr, const char *name, unsigned long what)
-{
-	memset(ifr, 0, sizeof(*ifr));
-	if (str_copy(ifr->ifr_name, sizeof(ifr->ifr_name), name)) {
-		errno = ENODEV;
-		return -1;
-	}
-	return ioctl(fd, what, ifr);
-}
-
-static int describe(int fd, const char *name, struct record *rec, struct err *e)
-{
-	struct ifreq ifr;
-
-	if (request(fd, &ifr, name, SIOCGIFINDEX))
-		return errno == ENODEV ? err_set(e, ENODEV, "lease '%s': no such interface", name)
-				       : err_sys(e, "lease '%s'", name);
-	rec->nic.ifindex = ifr.ifr_ifindex;
-	/* By number, the kernel tells the real name where an alternative one was given. */
-	if (ioctl(fd, SIOCGIFNAME, &ifr))
-		return err_sys(e, "lease '%s'", name);
-	(void)str_copy(rec->nic.name, sizeof(rec->nic.name), ifr.ifr_name);
-	if (request(fd, &ifr, rec->nic.name, SIOCGIFHWADDR))
-		return err_sys(e, "lease '%s'", name);
-	if (ifr.ifr_hwaddr.sa_family != ARPHRD_ETHER)
-		return err_set(e, EOPNOTSUPP, "lease '%s': not an Ethernet interface", name);
-	memcpy(rec->nic.mac, ifr.ifr_hwaddr.sa_data, 6);
-	if (request(fd, &ifr, rec->nic.name, SIOCGIFMTU))
-		return err_sys(e, "lease '%s'", name);
-	rec->nic.mtu = (uint32_t)ifr.ifr_mtu;
-	if (request(fd, &ifr, rec->nic.name, SIOCGIFFLAGS))
-		return err_sys(e, "lease '%s'", name);
-	rec->nic.flags = (uint16_t)ifr.ifr_flags;
-	return 0;
-}
-
-static int resolve(const struct spec *spec, char name[NIC_FIND_NAME], struct err *e)
-{
-	int ret;
-
-	if (strcmp(spec->nic, "auto") == 0)
-		return err_set(
-			e, EOPNOTSUPP,
-			"lease 'auto': choosing from the pool is not done yet (name an interface)");
-	if (strncmp(spec->nic, "pci:", 4) == 0)
-		ret = nic_find(NIC_FIND_PCI, spec->nic + 4, name, e);
-	else if (strncmp(spec->nic, "mac:", 4) == 0)
-		ret = nic_find(NIC_FIND_MAC, spec->nic + 4, name, e);
-	else
-		return str_copy(name, NIC_FIND_NAME, spec->nic)
-			       ? err_set(e, ENODEV, "lease '%s': no such interface", spec->nic)
-			       : 0;
-	return ret ? err_wrap(e, "lease '%s'", spec->nic) : 0;
-}
-
-int nic_identify(const struct spec *spec, struct record *rec, struct err *e)
-{
-	char name[NIC_FIND_NAME];
-	auto_fd int fd = -1;
-	int ret;
-
-	memset(&rec->nic, 0, sizeof(rec->nic));
-	if (!spec->nic[0] || strcmp(spec->nic, "none") == 0)
-		return 0;
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return err_sys(e, "lease '%s': open socket", spec->nic);
-	ret = resolve(spec, name, e);
-	if (ret == 0)
-		ret = describe(fd, name, rec, e);
-	if (ret == 0 && (rec->nic.flags & IFF_LOOPBACK))
-		ret = err_set(e, EBUSY, "lease '%s': it is the loopback interface", name);
-	else if (ret == 0 && strncmp(rec->nic.name, "sb-", 3) == 0)
-		ret = err_set(e, EBUSY, "lease '%s': it is the control plane of a workspace", name);
-	else if (ret == 0 && (rec->nic.flags & (IFF_SLAVE | IFF_MASTER)))
-		ret = err_set(e, EBUSY, "lease '%s': it belongs to a bond", name);
-	else if (ret == 0 && nic_find_default_route(rec->nic.name))
-		ret = err_set(e, EBUSY, "lease '%s': the host's default route goes through it",
-			      name);
-	if (ret)
-		memset(&rec->nic, 0, sizeof(rec->nic));
-	return ret;
-}
-
 /* ---- the way in ---- */
 
 struct trip {
@@ -169,13 +83,6 @@ static int trip_open(struct trip *t, const struct plan *p, struct err *e)
 	return 0;
 }
 
-static bool no_mac(const uint8_t mac[6])
-{
-	static const uint8_t none[6];
-
-	return memcmp(mac, none, 6) == 0;
-}
-
 /* By its number inside; the kind is compared because a tenant who moved it away can give the number to another one. */
 static bool is_inside(struct trip *t)
 {
@@ -191,8 +98,9 @@ static bool is_ours(const struct netif_link *l, const struct record *rec)
 }
 
 /* On the host: where it was, or renamed meanwhile. */
-static int find_on_host(struct trip *t, const struct record *rec, struct err *e)
+static int find_on_host(struct trip *t, const char *sysfs, const struct record *rec, struct err *e)
 {
+	struct nic_seen seen;
 	struct netif_dev dev = { .index = rec->nic.ifindex };
 	struct err why = { 0 };
 
@@ -203,10 +111,10 @@ static int find_on_host(struct trip *t, const struct record *rec, struct err *e)
 	dev.index = 0;
 	if (netif_get(t->host, &dev, &t->link, NULL) == 0 && is_ours(&t->link, rec))
 		return 0;
-	if (nic_find_mac(rec->nic.mac, dev.name, &why) == 0 ||
-	    (t->noted && !no_mac(t->note.perm_mac) &&
-	     nic_find_mac(t->note.perm_mac, dev.name, &why) == 0))
+	if (rec->nic.id[0] && nic_find(sysfs, rec->nic.id, &seen, &why) == 0) {
+		(void)str_copy(dev.name, sizeof(dev.name), seen.name);
 		return netif_get(t->host, &dev, &t->link, e);
+	}
 	return err_set(e, ENODEV, "find '%s': not on the host (unplugged?)", rec->nic.name);
 }
 
@@ -275,7 +183,7 @@ static int mend(struct trip *t, const struct record *rec, struct err *e)
 static int bring_in(struct trip *t, const struct plan *p, struct err *e)
 {
 	struct netif_dev dev = { .name = INSIDE };
-	int ret = find_on_host(t, p->rec, e);
+	int ret = find_on_host(t, p->settings->hardware.sysfs, p->rec, e);
 
 	if (ret)
 		return err_wrap(e, "move '%s' into workspace '%s'", p->rec->nic.name, p->rec->name);
@@ -472,15 +380,15 @@ static int verify(struct trip *t, const struct record *rec, struct err *e)
 }
 
 /* Not inside: hardware that the tenant moved further in comes home by itself, once that namespace has ended. */
-static int await_home(struct trip *t, const struct record *rec, struct err *e)
+static int await_home(struct trip *t, const char *sysfs, const struct record *rec, struct err *e)
 {
 	const struct timespec pause = { .tv_nsec = 20000000 };
 	uint64_t end = clk_now_us() + RETURN_WAIT_US;
-	int ret = find_on_host(t, rec, e);
+	int ret = find_on_host(t, sysfs, rec, e);
 
 	while (ret == -ENODEV && t->noted && !t->note.kind[0] && clk_now_us() < end) {
 		(void)nanosleep(&pause, NULL);
-		ret = find_on_host(t, rec, e);
+		ret = find_on_host(t, sysfs, rec, e);
 	}
 	return ret;
 }
@@ -496,7 +404,8 @@ int nic_down(struct plan *p, struct err *e)
 		return 0;
 	ret = trip_open(&t, p, e);
 	if (ret == 0)
-		ret = is_inside(&t) ? bring_home(&t, rec, e) : await_home(&t, rec, e);
+		ret = is_inside(&t) ? bring_home(&t, rec, e)
+				    : await_home(&t, p->settings->hardware.sysfs, rec, e);
 	/* A virtual link ends with its namespace: there is nothing left to give back. */
 	if (ret == -ENODEV && (!t.noted || t.note.kind[0])) {
 		gone = true;

@@ -6,7 +6,5 @@
 #pragma once
 #include "plan.h"
 
-/* Fill rec->nic from the host (ioctl only: runs in the daemon before anything moves). -ENODEV when it is not there. */
-int nic_identify(const struct spec *spec, struct record *rec, struct err *e);
 int nic_up(struct plan *p, struct err *e);
 int nic_down(struct plan *p, struct err *e);

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "allocate.h"
+#include "allocate_nic.h"
 #include "audit.h"
 #include "base/clk.h"
 #include "base/fd.h"
@@ -124,6 +125,7 @@ static int allocate(struct workspace *ws, struct job *job, struct record *rec, s
 	if (!rec->image[0])
 		str_copy(rec->image, sizeof(rec->image), job->spec.image);
 	str_copy(job->spec.image, sizeof(job->spec.image), rec->image);
+	rec->note[0] = '\0';
 	ret = allocate_address(r, ws, &job->spec, rec, e);
 	if (!ret)
 		ret = allocate_nic(r, ws, &job->spec, rec, e);
@@ -136,7 +138,7 @@ static bool outdated(const struct record *kept, const struct record *rec)
 	return kept->ns_net &&
 	       (memcmp(&kept->control_ip, &rec->control_ip, sizeof(rec->control_ip)) ||
 		memcmp(&kept->control_ip6, &rec->control_ip6, sizeof(rec->control_ip6)) ||
-		strcmp(kept->nic.name, rec->nic.name));
+		strcmp(kept->nic.id, rec->nic.id) || strcmp(kept->nic.name, rec->nic.name));
 }
 
 static void audit_up(struct workspace *ws, const struct record *before)
@@ -148,8 +150,8 @@ static void audit_up(struct workspace *ws, const struct record *before)
 		audit(ws, "ws.create.begin", NULL, 0);
 	if (!ip_equal(&before->control_ip, &rec->control_ip))
 		audit_lease(ws, "lease.take", "ip", ip_text(&rec->control_ip, text, sizeof(text)));
-	if (rec->nic.name[0] && strcmp(before->nic.name, rec->nic.name))
-		audit_lease(ws, "lease.take", "nic", rec->nic.name);
+	if (rec->nic.name[0] && strcmp(before->nic.id, rec->nic.id))
+		audit_lease(ws, "lease.take", "nic", rec->nic.id);
 }
 
 /* The directory and the hosts entry that the steps build upon. */
@@ -176,7 +178,7 @@ static int begin_up(struct workspace *ws, struct job *job, struct worker_order *
 		return ret;
 	job->kept = before;
 	rec.state = RECORD_CREATING;
-	rec.step[0] = rec.note[0] = '\0';
+	rec.step[0] = '\0';
 	str_copy(rec.boot_id, sizeof(rec.boot_id), r->boot_id);
 	ret = record_save(r->recordsfd, &rec, e);
 	if (ret)
@@ -194,8 +196,8 @@ static int begin_up(struct workspace *ws, struct job *job, struct worker_order *
 		.initfd = r->files.init,
 		.filterfd = r->files.filter,
 	};
-	if (o->kept && before.nic.name[0] && strcmp(before.nic.name, rec.nic.name))
-		audit_lease(ws, "lease.return", "nic", before.nic.name);
+	if (o->kept && before.nic.name[0] && strcmp(before.nic.id, rec.nic.id))
+		audit_lease(ws, "lease.return", "nic", before.nic.id);
 	/* Refused from here on means that the record says CREATING: task_refused settles that like a failed up. */
 	return prepare_run(ws, e);
 }

@@ -58,7 +58,7 @@ static bool salvage_value(const char *text, const char *key, char *value, size_t
 
 /*
  * Neither generation is valid, so nothing in them is believed; but what they name may be the workspace's, so it is kept
- * from others: id range and addresses.
+ * from others: id range, addresses and NIC.
  */
 static void salvage(struct workspace *ws)
 {
@@ -86,6 +86,10 @@ static void salvage(struct workspace *ws)
 		if (!rec->control_ip6.family &&
 		    salvage_value(text, "control_ip6", value, sizeof(value)))
 			ip_parse(value, &rec->control_ip6, NULL);
+		if (!rec->nic.id[0] && salvage_value(text, "id", value, sizeof(value)) &&
+		    value[0] == '"')
+			str_format(rec->nic.id, sizeof(rec->nic.id), "%.*s",
+				   (int)strcspn(value + 1, "\""), value + 1);
 	}
 }
 

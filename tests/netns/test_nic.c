@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The leased interface, in and home again, whatever the tenant does to it. One end of a veth stands for the hardware. */
 #include "nic.h"
+#include "nic_identify.h"
 
 #include <net/if.h>
 #include <sys/stat.h>
@@ -44,7 +45,7 @@ static void refuse(const char *nic, int code, const char *text)
 	struct err e = { 0 };
 
 	(void)snprintf(spec.nic, sizeof(spec.nic), "%s", nic);
-	ok(nic_identify(&spec, &none, &e) == -code && !none.nic.name[0], "nic = %s is refused",
+	ok(nic_identify(&set, spec.nic, &none, NULL, &e) == -code && !none.nic.name[0], "nic = %s is refused",
 	   nic);
 	same(e.text, text, "by name");
 }
@@ -71,15 +72,13 @@ static void test_identify(void)
 	refuse("sb-7", EBUSY, "lease 'sb-7': it is the control plane of a workspace");
 	need(sh(-1, "ip route del default; ip -6 route add default dev up0") == 0, "IPv6 uplink");
 	refuse("up0", EBUSY, "lease 'up0': the host's default route goes through it");
-	spec.nic[0] = '\0';
-	did(nic_identify(&spec, &rec, &e), &e, "no NIC is fine");
 	ok(!rec.nic.name[0] && nic_up(&plan, &e) == 0 && nic_down(&plan, &e) == 0,
 	   "and nothing to do");
 	(void)snprintf(spec.nic, sizeof(spec.nic), "mac:02:00:00:00:00:77");
-	did(nic_identify(&spec, &rec, &e), &e, "find it by MAC");
+	did(nic_identify(&set, spec.nic, &rec, NULL, &e), &e, "find it by MAC");
 	same(rec.nic.name, "cable0", "which has a name");
 	(void)snprintf(spec.nic, sizeof(spec.nic), "enp77s0");
-	did(nic_identify(&spec, &rec, &e), &e, "find it by alternative name");
+	did(nic_identify(&set, spec.nic, &rec, NULL, &e), &e, "find it by alternative name");
 	same(rec.nic.name, "cable0", "which has a first name");
 	ok(rec.nic.ifindex == 77 && rec.nic.mtu == 1400 && (rec.nic.flags & IFF_UP),
 	   "number, MTU, flags");
