@@ -15,6 +15,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "devices.h"
+#include "given.h"
 #include "limits.h"
 #include "net.h"
 #include "nic.h"
@@ -182,4 +183,6 @@ void plan_close(struct plan *p)
 	fd_close(&p->rootfd);
 	fd_close(&p->listenfd);
 	fd_close(&p->pidfd);
+	given_free(p->given);
+	p->given = NULL;
 }

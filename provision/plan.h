@@ -11,6 +11,8 @@
 #include <stdbool.h>
 
 /* Handles that live from one step to the next inside one worker. -1 = none. Owned by the plan. */
+struct given;
+
 struct plan {
 	const struct settings *settings;
 	const struct spec *spec;
@@ -24,7 +26,8 @@ struct plan {
 	int listenfd;         /* listening init.sock */
 	int pidfd;            /* of ws-init */
 	int report;           /* socket for WORK_* messages, or -1 */
-	char detail[128];     /* what the running step tells the user, e.g. an address */
+	struct given *given; /* devices and files of the host that it gets (given.h); NULL = none */
+	char detail[128];    /* what the running step tells the user, e.g. an address */
 };
 
 struct step {

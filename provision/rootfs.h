@@ -4,7 +4,7 @@
  * mounts on it from inside.  Nothing here resolves a path below the upper from the host's namespace.
  */
 #pragma once
-#include "plan.h"
+#include "given_enter.h"
 
 /* Read-only directory shown at /run/sshbay/sftp. Set by provisiond before its first worker; a missing one is left out. */
 extern const char *rootfs_bundle_path;
@@ -21,6 +21,7 @@ int rootfs_down(struct plan *p, struct err *e);
 struct rootfs_sources {
 	int dev[ROOTFS_DEVICES_MAX];
 	int hosts, bundle;
+	struct given_sources given;
 };
 
 /* The three calls of the way in, each by the process, and in the mount namespace, that it says: */
