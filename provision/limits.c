@@ -16,6 +16,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "limits_cpu.h"
+#include "limits_device.h"
 #include "limits_group.h"
 #include "limits_v2.h"
 
@@ -229,7 +230,7 @@ static int list_groups(const struct plan *p, const struct place *pl, struct limi
 {
 	const char *unified = limits_group_unified();
 	char base[PATH_MAX];
-	struct place ice;
+	struct place other;
 	int r = 0;
 
 	g->n = 0;
@@ -243,10 +244,14 @@ static int list_groups(const struct plan *p, const struct place *pl, struct limi
 		if (pl[i].there && !pl[i].v2 && (!cpuset || list))
 			r = list_add(p, g, controllers[i], pl[i].base, e);
 	}
+	if (r == 0)
+		r = find(LIMITS_DEVICE_CONTROLLER, &other, e);
+	if (r == 0 && other.there && !other.v2)
+		r = list_add(p, g, LIMITS_DEVICE_CONTROLLER, other.base, e);
 	if (r == 0 && !limits_group_find(g, LIMITS_UNIFIED)) {
-		r = find("freezer", &ice, e);
-		if (r == 0 && ice.there && !ice.v2)
-			r = list_add(p, g, "freezer", ice.base, e);
+		r = find("freezer", &other, e);
+		if (r == 0 && other.there && !other.v2)
+			r = list_add(p, g, "freezer", other.base, e);
 	}
 	return r;
 }
@@ -489,7 +494,8 @@ int limits_path(const struct settings *s, const char *name, char *buf, size_t si
 
 int limits_describe(char *buf, size_t size, struct err *e)
 {
-	static const char *const known[] = { "cpu", "cpuset", "memory", "pids", "freezer" };
+	static const char *const known[] = { "cpu",  "cpuset",  "memory",
+					     "pids", "freezer", LIMITS_DEVICE_CONTROLLER };
 	char text[2][160] = { "", "" };
 	int r = ready(e);
 

@@ -69,11 +69,16 @@ static int open_bundle(struct err *e)
 	return fd == -ENOENT ? -1 : fd;
 }
 
+int rootfs_gather(struct plan *p, struct rootfs_sources *src, struct err *e)
+{
+	memset(src, 0xff, sizeof(*src));
+	return given_enter_stage(p, &src->given, e);
+}
+
 int rootfs_stage(struct plan *p, struct rootfs_sources *src, struct err *e)
 {
 	int r;
 
-	memset(src, 0xff, sizeof(*src));
 	for (unsigned int i = 0; i < ROOTFS_DEVICES_MAX && devices_nodes[i].name; i++) {
 		if (devices_nodes[i].nesting && !p->spec->nesting)
 			continue;
@@ -82,9 +87,6 @@ int rootfs_stage(struct plan *p, struct rootfs_sources *src, struct err *e)
 			return r;
 		src->dev[i] = r < 0 ? -1 : r;
 	}
-	r = given_enter_stage(p, &src->given, e);
-	if (r < 0)
-		return r;
 	src->hosts = open_hosts(p, e);
 	if (src->hosts < -1)
 		return src->hosts;
