@@ -5,6 +5,7 @@
  */
 #include "nic_identify.h"
 
+#include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,10 @@ int nic_identify(const struct settings *s, const char *what, struct record *rec,
 
 	memset(&rec->nic, 0, sizeof(rec->nic));
 	ret = find(s, what, out, e);
+	if (ret == -ENODEV && !strstr(what, "/vf"))
+		return err_set(e, ENODEV, "lease '%s': no such interface", what);
+	if (ret == -EOPNOTSUPP)
+		return err_set(e, EOPNOTSUPP, "lease '%s': not an Ethernet interface", what);
 	if (ret == 0)
 		ret = check_free(s, out, macvlan, e);
 	if (ret)
