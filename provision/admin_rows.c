@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "admin_nic.h"
 #include "base/log.h"
 #include "limits.h"
 #include "net.h"
@@ -98,6 +99,7 @@ void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 	const struct record *rec = workspace_record(ws);
 	const struct ip *ips[] = { &rec->control_ip, &rec->control_ip6 };
 	struct admin_lease row = { .since = rec->created };
+	char place[32];
 
 	if (!workspace_exists(ws))
 		return;
@@ -118,9 +120,10 @@ void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 		return;
 	str_copy(row.kind, sizeof(row.kind), "nic");
 	str_copy(row.object, sizeof(row.object), rec->nic.name);
-	str_format(row.detail, sizeof(row.detail), "mac %02x:%02x:%02x:%02x:%02x:%02x mtu %u",
+	str_format(row.detail, sizeof(row.detail), "mac %02x:%02x:%02x:%02x:%02x:%02x mtu %u%s",
 		   rec->nic.mac[0], rec->nic.mac[1], rec->nic.mac[2], rec->nic.mac[3],
-		   rec->nic.mac[4], rec->nic.mac[5], rec->nic.mtu);
+		   rec->nic.mac[4], rec->nic.mac[5], rec->nic.mtu,
+		   admin_nic_place(registry_settings(reg), rec->nic.id, place, sizeof(place)));
 	row.since = workspace_leased(ws);
 	fn(ctx, &row);
 }

@@ -82,7 +82,9 @@ static void add_data(struct text *t, const struct motd *m)
 	char text[IP_TEXT_MAX];
 
 	if (!m->rec->nic.name[0]) {
-		add(t, "  data     none\n");
+		add(t, "  data     none%s%s\n",
+		    m->spec->nic_optional && m->rec->note[0] ? ", " : "",
+		    m->spec->nic_optional ? m->rec->note : "");
 		return;
 	}
 	add(t, "  data     data0 = %s", m->rec->nic.name);

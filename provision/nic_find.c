@@ -238,13 +238,14 @@ int nic_find_look(const char *sysfs, const char *name, struct nic_seen *out, str
 int nic_find_each(const char *sysfs, void (*fn)(void *ctx, const struct nic_seen *seen), void *ctx,
 		  struct err *e)
 {
-	auto_file FILE *f = fopen("/proc/net/dev", "re");
+	auto_file FILE *f = NULL;
 	auto_fd int fd = open_socket(e);
 	struct nic_seen seen;
 	char line[512], *at, *end;
 
 	if (fd < 0)
 		return fd;
+	f = fopen("/proc/net/dev", "re");
 	if (!f)
 		return err_sys(e, "look at interfaces: open '/proc/net/dev'");
 	while (fgets(line, sizeof(line), f)) {
@@ -253,7 +254,7 @@ int nic_find_each(const char *sysfs, void (*fn)(void *ctx, const struct nic_seen
 		if (!end)
 			continue; /* the table's head */
 		*end = '\0';
-		if (look(fd, sysfs, at, &seen, NULL) == 0)
+		if (strncmp(at, "sb-", 3) != 0 && look(fd, sysfs, at, &seen, NULL) == 0)
 			fn(ctx, &seen);
 	}
 	return 0;

@@ -30,7 +30,7 @@ struct nic_seen {
 int nic_find_look(const char *sysfs, const char *name, struct nic_seen *out, struct err *e);
 /* By "pci:..", "mac:.." (the present or the permanent one), "name:..", or a name. -ENODEV none, -ENOTUNIQ several. */
 int nic_find(const char *sysfs, const char *what, struct nic_seen *out, struct err *e);
-/* Call fn for every Ethernet interface. */
+/* Call fn for every Ethernet interface but the control planes of workspaces. */
 int nic_find_each(const char *sysfs, void (*fn)(void *ctx, const struct nic_seen *seen), void *ctx,
 		  struct err *e);
 /* PCI address of virtual function `vf` of the physical function `pf`. -ENODEV when it has no such one. */

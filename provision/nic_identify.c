@@ -78,7 +78,7 @@ int nic_identify(const struct settings *s, const char *what, struct record *rec,
 		 struct nic_seen *seen, struct err *e)
 {
 	bool macvlan = strncmp(what, NIC_IDENTIFY_MACVLAN, strlen(NIC_IDENTIFY_MACVLAN)) == 0;
-	struct nic_seen mine, *out = seen ? seen : &mine;
+	struct nic_seen mine = { 0 }, *out = seen ? seen : &mine;
 	int ret;
 
 	memset(&rec->nic, 0, sizeof(rec->nic));

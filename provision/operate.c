@@ -24,6 +24,7 @@
 #include "hostkeys.h"
 #include "jobs.h"
 #include "net.h"
+#include "operate_nic.h"
 #include "watch.h"
 
 #define STEP_PURGE "purge"
@@ -197,7 +198,7 @@ static int begin_up(struct workspace *ws, struct job *job, struct worker_order *
 		.filterfd = r->files.filter,
 	};
 	if (o->kept && before.nic.name[0] && strcmp(before.nic.id, rec.nic.id))
-		audit_lease(ws, "lease.return", "nic", before.nic.id);
+		operate_nic_returned(ws, before.nic.id);
 	/* Refused from here on means that the record says CREATING: task_refused settles that like a failed up. */
 	return prepare_run(ws, e);
 }
@@ -249,10 +250,10 @@ static void take_host_key(const struct workspace *ws)
 static int settle(struct workspace *ws, bool all, const char *why, struct err *e)
 {
 	enum target to = target(&ws->rec);
-	char nic[sizeof(ws->rec.nic.name)];
+	char nic[sizeof(ws->rec.nic.id)];
 	int ret = 0;
 
-	memcpy(nic, ws->rec.nic.name, sizeof(nic));
+	memcpy(nic, ws->rec.nic.id, sizeof(nic));
 	watch_stop(ws);
 	ws->dead = false;
 	if (to == TO_NOTHING) {
@@ -266,7 +267,7 @@ static int settle(struct workspace *ws, bool all, const char *why, struct err *e
 	}
 	forget_runtime(&ws->rec, all);
 	if (all && nic[0])
-		audit_lease(ws, "lease.return", "nic", nic);
+		operate_nic_returned(ws, nic);
 	if (to != TO_STOPPED) {
 		char text[IP_TEXT_MAX];
 
@@ -358,6 +359,8 @@ static void end_up(struct workspace *ws, struct job *job, struct worker_result *
 		return;
 	}
 	give_host_key(ws);
+	if (ws->rec.nic.id[0] && strcmp(ws->rec.nic.id, job->kept.nic.id))
+		audit_lease(ws, "lease.attach", "nic", ws->rec.nic.id);
 	audit(ws, first ? "ws.create.ok" : "ws.start", NULL, clk_now_us() - job->began);
 	job_finish(ws, job, 0, &e);
 }
@@ -457,6 +460,8 @@ static int task_begin(struct task *t, struct worker_order *o, struct err *e)
 
 	if (!job->began)
 		job->began = clk_now_us();
+	if (job->req.kind == JOB_ATTACH)
+		return operate_nic_begin(ws, job, o, e);
 	if (job->req.kind == JOB_UP && !job->undo)
 		return begin_up(ws, job, o, e);
 	begin_down(ws, job, o);
@@ -469,7 +474,9 @@ static void task_refused(struct task *t, const struct err *e)
 	struct job *job = ws->jobs;
 	struct err why = *e;
 
-	if (job->req.kind != JOB_UP || job->undo)
+	if (job->req.kind == JOB_ATTACH)
+		operate_nic_failed(ws, job, true, &why);
+	else if (job->req.kind != JOB_UP || job->undo)
 		down_failed(ws, job, &why);
 	else if (!job_unsettled(ws))
 		job_finish(ws, job, -why.code, &why); /* refused before anything was recorded */
@@ -498,7 +505,9 @@ static void task_end(struct task *t, struct worker_result *res)
 	struct workspace *ws = t->ctx;
 	struct job *job = ws->jobs;
 
-	if (job->req.kind == JOB_UP && !job->undo)
+	if (job->req.kind == JOB_ATTACH)
+		operate_nic_end(ws, job, res);
+	else if (job->req.kind == JOB_UP && !job->undo)
 		end_up(ws, job, res);
 	else
 		end_down(ws, job, res);

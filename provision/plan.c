@@ -136,6 +136,31 @@ int plan_down(struct plan *p, bool all, struct err *e)
 	return undo(p, plan_nsteps, all, e);
 }
 
+int plan_attach(struct plan *p, bool *clean, struct err *e)
+{
+	struct err later = { 0 };
+	char path[PATH_MAX];
+	int ret;
+
+	if (str_format(path, sizeof(path), "%s/net", p->dir))
+		return err_set(e, ENAMETOOLONG, "open '%s/net': name too long", p->dir);
+	p->netns = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (p->netns < 0)
+		return err_sys(e, "open '%s'", path);
+	for (unsigned int i = 0; i < plan_nsteps; i++) {
+		const struct step *s = &plan_steps[i];
+
+		if (strcmp(s->name, "nic") != 0)
+			continue;
+		ret = run(p, s, true, e);
+		if (ret == 0)
+			return 0;
+		*clean = run(p, s, false, &later) == 0;
+		return ret;
+	}
+	return err_set(e, ENOENT, "run step 'nic': there is none");
+}
+
 int plan_purge(struct plan *p, struct err *e)
 {
 	char parent[PATH_MAX];

@@ -45,6 +45,8 @@ extern const unsigned int plan_nsteps;
 int plan_up(struct plan *p, struct err *e);
 /* Run downs in reverse: all of them (`all`), or only those that a stop takes down. Goes on after a failure. */
 int plan_down(struct plan *p, bool all, struct err *e);
+/* Run the step `nic` alone in a running workspace; *clean: a failure left the NIC on the host. */
+int plan_attach(struct plan *p, bool *clean, struct err *e);
 /* Remove the workspace's files (upper, work). Only after plan_down(all). */
 int plan_purge(struct plan *p, struct err *e);
 void plan_init(struct plan *p, const struct settings *s, const struct spec *spec,

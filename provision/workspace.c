@@ -285,6 +285,7 @@ void workspace_operate(struct registry *r, const char *name, const struct worksp
 		[WORKSPACE_START] = { .kind = JOB_UP, .want = WANT_PRESENT },
 		[WORKSPACE_STOP] = { .kind = JOB_STOP },
 		[WORKSPACE_DESTROY] = { .kind = JOB_DESTROY },
+		[WORKSPACE_ATTACH] = { .kind = JOB_ATTACH },
 	};
 	struct workspace *ws = get_or_fail(r, name, w);
 	struct job_request job = jobs[req->op];

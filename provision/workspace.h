@@ -13,7 +13,13 @@
 struct registry;
 struct workspace;
 
-enum workspace_op { WORKSPACE_CREATE, WORKSPACE_START, WORKSPACE_STOP, WORKSPACE_DESTROY };
+enum workspace_op {
+	WORKSPACE_CREATE,
+	WORKSPACE_START,
+	WORKSPACE_STOP,
+	WORKSPACE_DESTROY,
+	WORKSPACE_ATTACH /* move the NIC into a running one */
+};
 struct workspace_request {
 	enum workspace_op op;
 	bool purge;             /* DESTROY: the files, the id range and the record too */

@@ -37,6 +37,8 @@ int cli_create(struct cli *c, int argc, char **argv);
 int cli_start(struct cli *c, int argc, char **argv);
 int cli_stop(struct cli *c, int argc, char **argv);
 int cli_destroy(struct cli *c, int argc, char **argv);
+/* nic.c */
+int cli_nic(struct cli *c, int argc, char **argv);
 /* enter.c */
 int cli_enter(struct cli *c, int argc, char **argv);
 /* check.c: need no daemon */

@@ -43,6 +43,8 @@ static const struct verb verbs[] = {
 	{ "sessions", "[NAME]", "who is in from where, and what they do", cli_sessions, JSON },
 	{ "kick", "ID | USER | WORKSPACE [--message TEXT]", "end connections", cli_kick, 0 },
 	{ "leases", "[NAME]", "who holds which address, ids and interface", cli_leases, JSON },
+	{ "nic", "list | recover NIC [--force] | attach NAME",
+	  "NICs: who has them; mend one in quarantine; move one in late", cli_nic, JSON },
 	{ "events", "[NAME] [--follow]", "recent audit lines (JSON); --follow: and new ones",
 	  cli_events, JSON },
 	{ "explain", "LOGIN [--address IP] [--from IP]",

@@ -51,7 +51,7 @@ struct fake_ws {
 	unsigned int built; /* bit per step that is up */
 	bool files;
 	pid_t init;
-	unsigned int ups, downs, purges;
+	unsigned int ups, downs, purges, attaches;
 };
 
 static struct fake_shared {
@@ -62,6 +62,8 @@ static struct fake_shared {
 	int die_step, hang_step;   /* the worker is killed, or sleeps, there */
 	int fail_downs, die_downs; /* that many plan_downs fail, or die */
 	unsigned int pause_ms;     /* plan_up takes that long */
+	int fail_attach;           /* 1: plan_attach fails and is clean, 2: and is not */
+	int die_attach;
 } * fake;
 
 static struct {
@@ -192,6 +194,20 @@ int plan_up(struct plan *p, struct err *e)
 	if (ret)
 		plan_down(p, true, NULL);
 	return ret;
+}
+
+int plan_attach(struct plan *p, bool *clean, struct err *e)
+{
+	struct fake_ws *f = fake_of(p->rec->name);
+
+	if (fake->fail_attach) {
+		*clean = fake->fail_attach == 1;
+		return err_set(e, EIO, "run step 'nic'");
+	}
+	if (fake->die_attach)
+		raise(SIGKILL);
+	f->attaches++;
+	return 0;
 }
 
 int plan_purge(struct plan *p, struct err *e)
