@@ -261,16 +261,5 @@ int allocate_possible(const char *name, const struct spec *spec, struct err *e)
 			       "start workspace '%s': disk = %s: file space cannot be limited yet "
 			       "(set disk = unlimited)",
 			       name, num_size_text(spec->disk, size, sizeof(size)));
-	if (spec->gpu[0] && strcmp(spec->gpu, "none") != 0)
-		return err_set(e, EOPNOTSUPP,
-			       "start workspace '%s': gpu = %s: GPUs cannot be given yet (set gpu "
-			       "= none)",
-			       name, spec->gpu);
-	if (strcmp(spec->cpus, "auto:nic") == 0)
-		return err_set(
-			e, EOPNOTSUPP,
-			"start workspace '%s': cpus = auto:nic: the NIC's cpus are not looked "
-			"up yet (list them)",
-			name);
 	return 0;
 }

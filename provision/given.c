@@ -250,8 +250,3 @@ const struct given_node *given_find(const struct plan *p, mode_t type, dev_t rde
 			return &g->nodes[i];
 	return NULL;
 }
-
-void given_free(struct given *g)
-{
-	free(g);
-}

@@ -67,4 +67,3 @@ int given_add_env(struct plan *p, const char *entry, struct err *e);
 int given_look(struct given_node *n, struct err *e);
 /* The node that has this device number, or NULL. */
 const struct given_node *given_find(const struct plan *p, mode_t type, dev_t rdev);
-void given_free(struct given *g);

@@ -19,6 +19,7 @@
 #include "limits_device.h"
 #include "limits_group.h"
 #include "limits_v2.h"
+#include "numa.h"
 
 #define CREATE_TRIES 5 /* another worker may remove the empty parent between two of our mkdirs */
 #define REMOVE_MS    3000
@@ -163,11 +164,17 @@ static int memory_values(const struct plan *p, const struct place *pl, struct va
 	return 0;
 }
 
+/* As configured, or those near a device that were chosen for it. */
+static const char *cpus_of(const struct plan *p)
+{
+	return p->rec->cpus[0] ? p->rec->cpus : p->spec->cpus;
+}
+
 static int cpu_values(const struct plan *p, const struct place *cpu, const struct place *set,
 		      struct values *vs, struct err *e)
 {
 	struct limits_cpu c;
-	int r = limits_cpu_parse(p->spec->cpus, &c, e);
+	int r = limits_cpu_parse(cpus_of(p), &c, e);
 
 	if (r < 0)
 		return err_wrap(e, "limit cpus of '%s'", p->rec->name);
@@ -191,7 +198,11 @@ static int cpu_values(const struct plan *p, const struct place *cpu, const struc
 		if (!set->v2 && limits_cpu_inherit(set->base, p->settings->limits.cgroup, mems,
 						   sizeof(mems), e) < 0)
 			return err_wrap(e, "limit cpus of '%s'", p->rec->name);
-		if (!set->v2)
+		/* Chosen near a device: its memory too, where the host says which that is. */
+		if (p->rec->cpus[0] && numa_node_of(p->settings->hardware.sysfs, c.list) >= 0)
+			add(vs, "cpuset", "cpuset.mems", "%d",
+			    numa_node_of(p->settings->hardware.sysfs, c.list));
+		else if (!set->v2)
 			add(vs, "cpuset", "cpuset.mems", "%s", mems);
 	}
 	return 0;
@@ -238,7 +249,7 @@ static int list_groups(const struct plan *p, const struct place *pl, struct limi
 		r = list_add(p, g, LIMITS_UNIFIED, base, e);
 	for (unsigned int i = 0; i < NCONTROLLERS && r == 0; i++) {
 		bool cpuset = !strcmp(controllers[i], "cpuset");
-		bool list = strpbrk(p->spec->cpus, "-,") != NULL;
+		bool list = strpbrk(cpus_of(p), "-,") != NULL;
 
 		/* An empty v1 cpuset takes no process; without a list the workspace stays in ours. */
 		if (pl[i].there && !pl[i].v2 && (!cpuset || list))

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "allocate.h"
+#include "allocate_gpu.h"
 #include "allocate_nic.h"
 #include "audit.h"
 #include "base/clk.h"
@@ -130,6 +131,10 @@ static int allocate(struct workspace *ws, struct job *job, struct record *rec, s
 	ret = allocate_address(r, ws, &job->spec, rec, e);
 	if (!ret)
 		ret = allocate_nic(r, ws, &job->spec, rec, e);
+	if (!ret)
+		ret = allocate_gpu(r, ws, &job->spec, rec, e);
+	if (!ret)
+		ret = allocate_cpus(r, ws, &job->spec, rec, e);
 	return ret;
 }
 
@@ -139,7 +144,8 @@ static bool outdated(const struct record *kept, const struct record *rec)
 	return kept->ns_net &&
 	       (memcmp(&kept->control_ip, &rec->control_ip, sizeof(rec->control_ip)) ||
 		memcmp(&kept->control_ip6, &rec->control_ip6, sizeof(rec->control_ip6)) ||
-		strcmp(kept->nic.id, rec->nic.id) || strcmp(kept->nic.name, rec->nic.name));
+		strcmp(kept->gpus, rec->gpus) || strcmp(kept->nic.id, rec->nic.id) ||
+		strcmp(kept->nic.name, rec->nic.name));
 }
 
 static void audit_up(struct workspace *ws, const struct record *before)
@@ -153,6 +159,10 @@ static void audit_up(struct workspace *ws, const struct record *before)
 		audit_lease(ws, "lease.take", "ip", ip_text(&rec->control_ip, text, sizeof(text)));
 	if (rec->nic.name[0] && strcmp(before->nic.id, rec->nic.id))
 		audit_lease(ws, "lease.take", "nic", rec->nic.id);
+	if (rec->gpus[0] && strcmp(before->gpus, rec->gpus))
+		audit_lease(ws, "lease.take", "gpu", rec->gpus);
+	if (before->gpus[0] && strcmp(before->gpus, rec->gpus))
+		audit_lease(ws, "lease.return", "gpu", before->gpus);
 }
 
 /* The directory and the hosts entry that the steps build upon. */
@@ -211,6 +221,7 @@ static void forget_runtime(struct record *rec, bool all)
 		return;
 	rec->ns_user = rec->ns_net = 0;
 	memset(&rec->nic, 0, sizeof(rec->nic));
+	rec->gpus[0] = rec->cpus[0] = '\0';
 }
 
 static void note(struct workspace *ws, const char *text)
@@ -250,10 +261,11 @@ static void take_host_key(const struct workspace *ws)
 static int settle(struct workspace *ws, bool all, const char *why, struct err *e)
 {
 	enum target to = target(&ws->rec);
-	char nic[sizeof(ws->rec.nic.id)];
+	char nic[sizeof(ws->rec.nic.id)], gpus[sizeof(ws->rec.gpus)];
 	int ret = 0;
 
 	memcpy(nic, ws->rec.nic.id, sizeof(nic));
+	memcpy(gpus, ws->rec.gpus, sizeof(gpus));
 	watch_stop(ws);
 	ws->dead = false;
 	if (to == TO_NOTHING) {
@@ -268,6 +280,8 @@ static int settle(struct workspace *ws, bool all, const char *why, struct err *e
 	forget_runtime(&ws->rec, all);
 	if (all && nic[0])
 		operate_nic_returned(ws, nic);
+	if (all && gpus[0])
+		audit_lease(ws, "lease.return", "gpu", gpus);
 	if (to != TO_STOPPED) {
 		char text[IP_TEXT_MAX];
 

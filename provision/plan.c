@@ -6,6 +6,7 @@
 #include "plan.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,7 +16,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "devices.h"
-#include "given.h"
+#include "gpu_lease.h"
 #include "limits.h"
 #include "net.h"
 #include "nic.h"
@@ -37,6 +38,7 @@ static int nothing_down(struct plan *p, struct err *e)
 
 const struct step plan_steps[] = {
 	{ "lease", lease_up, nothing_down, true },
+	{ "gpu", gpu_lease_up, gpu_lease_down, true },
 	{ "limits", limits_up, limits_down, false },
 	{ "namespaces", ns_up, ns_down, true },
 	{ "net", net_up, net_down, true },
@@ -208,6 +210,6 @@ void plan_close(struct plan *p)
 	fd_close(&p->rootfd);
 	fd_close(&p->listenfd);
 	fd_close(&p->pidfd);
-	given_free(p->given);
+	free(p->given);
 	p->given = NULL;
 }

@@ -128,6 +128,7 @@ static void forget_boot(struct workspace *ws)
 	rec->init_pid = 0;
 	rec->init_start = rec->ns_user = rec->ns_net = rec->ns_mnt = 0;
 	memset(&rec->nic, 0, sizeof(rec->nic));
+	rec->gpus[0] = rec->cpus[0] = '\0';
 	if (rec->state != RECORD_RUNNING && rec->state != RECORD_STOPPING)
 		return;
 	rec->state = RECORD_STOPPED;
@@ -151,7 +152,7 @@ static void adopt(struct workspace *ws)
 	struct err e = { 0 };
 	auto_fd int pidfd = proc_open((pid_t)ws->rec.init_pid, ws->rec.init_start, &e);
 
-	ws->leased = ws->rec.started;
+	ws->leased = ws->leased_gpu = ws->rec.started;
 	if (pidfd >= 0 && same_namespaces(&ws->rec) && watch_start(ws, fd_take(&pidfd), &e) == 0)
 		return;
 	ws->dead = true;

@@ -46,7 +46,7 @@ struct workspace {
 	sd_event_source *watch;
 	int exit_code, exit_status; /* si_code and si_status of ws-init; code 0 = unknown */
 	unsigned int sessions;
-	uint64_t leased; /* NIC since; seconds since the epoch */
+	uint64_t leased, leased_gpu; /* NIC and GPU since; seconds since the epoch */
 };
 
 struct registry {

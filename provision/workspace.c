@@ -92,6 +92,11 @@ void workspace_spec(struct registry *r, const struct workspace *ws, struct spec 
 	settings_spec(r->settings, ws->name, out);
 }
 
+uint64_t workspace_leased_gpu(const struct workspace *ws)
+{
+	return ws->leased_gpu;
+}
+
 unsigned int workspace_sessions(const struct workspace *ws)
 {
 	return ws->sessions;

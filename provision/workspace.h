@@ -83,6 +83,7 @@ bool workspace_exists(const struct workspace *ws);
 const char *workspace_name(const struct workspace *ws);
 const char *workspace_state(const struct workspace *ws); /* record_state_text(), or "damaged" */
 uint64_t workspace_leased(const struct workspace *ws);   /* NIC since, seconds since the epoch */
+uint64_t workspace_leased_gpu(const struct workspace *ws);
 /* Iterate: NULL starts; returns NULL at the end. Ordered by name. Includes configured, not yet created ones. */
 struct workspace *workspace_next(struct registry *r, struct workspace *after);
 void workspace_spec(struct registry *r, const struct workspace *ws, struct spec *out);

@@ -39,6 +39,8 @@ int cli_stop(struct cli *c, int argc, char **argv);
 int cli_destroy(struct cli *c, int argc, char **argv);
 /* nic.c */
 int cli_nic(struct cli *c, int argc, char **argv);
+/* gpu.c */
+int cli_gpu(struct cli *c, int argc, char **argv);
 /* enter.c */
 int cli_enter(struct cli *c, int argc, char **argv);
 /* check.c: need no daemon */

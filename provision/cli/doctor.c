@@ -191,6 +191,7 @@ int cli_doctor(struct cli *c, int argc, char **argv)
 	doctor_sysctls(&d);
 	check_cgroups(&d);
 	doctor_host(&d);
+	doctor_gpu(&d);
 	check_daemon(&d);
 	if (c->json)
 		print_list(&d);

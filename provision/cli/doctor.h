@@ -21,5 +21,7 @@ void doctor_fail(struct doctor *d, const char *subject, const char *remedy, cons
 /* doctor_kernel.c: what the kernel can do, tried out; its settings. Leaves nothing behind. */
 void doctor_kernel(struct doctor *d);
 void doctor_sysctls(struct doctor *d);
+/* doctor_gpu.c: GPUs, CDI specifications. */
+void doctor_gpu(struct doctor *d);
 /* doctor_host.c: ids, directories, devices, versions. */
 void doctor_host(struct doctor *d);

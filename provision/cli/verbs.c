@@ -45,6 +45,8 @@ static const struct verb verbs[] = {
 	{ "leases", "[NAME]", "who holds which address, ids and interface", cli_leases, JSON },
 	{ "nic", "list | recover NIC [--force] | attach NAME",
 	  "NICs: who has them; mend one in quarantine; move one in late", cli_nic, JSON },
+	{ "gpu", "list | recover GPU", "GPUs of this host and who has them; out of quarantine",
+	  cli_gpu, JSON },
 	{ "events", "[NAME] [--follow]", "recent audit lines (JSON); --follow: and new ones",
 	  cli_events, JSON },
 	{ "explain", "LOGIN [--address IP] [--from IP]",

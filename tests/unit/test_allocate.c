@@ -363,12 +363,6 @@ static void test_keys_without_a_step(void **state)
 	spec->disk = 50ULL << 30;
 	refused_key("start workspace 'alice': disk = 50G: ");
 	*spec = plain;
-	strcpy(spec->gpu, "auto");
-	refused_key("start workspace 'alice': gpu = auto: ");
-	*spec = plain;
-	strcpy(spec->cpus, "auto:nic");
-	refused_key("start workspace 'alice': cpus = auto:nic: ");
-	*spec = plain;
 	registry_set_settings(bench.reg, &bench.settings);
 	assert_int_equal(login("alice"), 0);
 	/* One that runs goes on when the key comes later. */
