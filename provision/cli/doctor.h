@@ -2,12 +2,12 @@
 /* `sshbay doctor`: findings, and the groups of checks that make them. */
 #pragma once
 #include "cli.h"
+#include "finding.h"
 #include "settings.h"
 
 struct doctor {
 	const struct settings *s; /* NULL: the configuration does not load */
-	struct json_object *list; /* with --json, else NULL */
-	unsigned int warnings, failures;
+	struct findings findings;
 };
 
 /* One finding: "OK    subject: fact", "WARN  subject: fact (remedy)". */
