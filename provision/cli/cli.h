@@ -43,6 +43,9 @@ int cli_nic(struct cli *c, int argc, char **argv);
 int cli_gpu(struct cli *c, int argc, char **argv);
 /* enter.c */
 int cli_enter(struct cli *c, int argc, char **argv);
+/* pair.c, bench.c */
+int cli_pair(struct cli *c, int argc, char **argv);
+int cli_bench(struct cli *c, int argc, char **argv);
 /* check.c: need no daemon */
 int cli_check(struct cli *c, int argc, char **argv);
 int cli_dump(struct cli *c, int argc, char **argv);
