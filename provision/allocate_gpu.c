@@ -99,9 +99,15 @@ static bool in_pool(const struct settings *s, const struct gpu_list *l, const st
 	if (!strcmp(s->pool.gpus, "all"))
 		return true;
 	for (const char *at = s->pool.gpus; *at; at += strcspn(at, ",")) {
+		size_t n;
+
 		at += strspn(at, ", ");
-		if (*at && str_format(word, sizeof(word), "%.*s", (int)strcspn(at, ","), at) == 0 &&
-		    identify(s, l, word, ids, &ignored) == 0 && gpu_clash(ids, g->id))
+		n = strcspn(at, ",");
+		if (n == 0 || n >= sizeof(word))
+			continue;
+		memcpy(word, at, n);
+		word[n] = '\0';
+		if (identify(s, l, word, ids, &ignored) == 0 && gpu_clash(ids, g->id))
 			return true;
 	}
 	return false;

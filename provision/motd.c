@@ -124,7 +124,9 @@ const char *motd_write(const struct motd *m, char *buf, size_t size)
 	add_head(&t, m);
 	add_addresses(&t, m->rec);
 	add_data(&t, m);
-	add(&t, "  gpu      %s\n", gpu ? m->spec->gpu : "none");
+	add(&t, "  gpu      %s\n", m->rec->gpus[0] ? m->rec->gpus : gpu ? m->spec->gpu : "none");
+	if (m->note && m->note[0])
+		add(&t, "  note     %s\n", m->note);
 	add_limits(&t, m->spec);
 	add(&t, "  help     ssh %s@%s leads here too (also with -J); questions: root of %s\n",
 	    m->user, ip_text(&m->rec->control_ip, ip, sizeof(ip)), m->host);

@@ -311,7 +311,8 @@ const struct schema_row schema_rows[] = {
 	{ "workspace", "hugepages_1g", &schema_type_number, 1, 1 << 12, "0",
 	  "Huge pages of 1 GiB, mounted at /dev/hugepages1G.", OF(hugepages_1g), .flags = SCHEMA_ZERO },
 	{ "workspace", "gpu", &schema_type_gpu, 0, 0, "none",
-	  "The GPU that it may use.", OF(gpu) },
+	  "The GPU that it may use, for itself alone: auto takes the first free one of [pool] gpus; 0, GPU-UUID, a PCI address, "
+	  "one of these with /giN/ciN for a MIG instance, or the name of a CDI device (nvidia.com/gpu=0).", OF(gpu) },
 	{ "workspace", "cpus", &schema_type_cpus, 0, 0, "",
 	  "Cpus it may use: how many, or which ones (a list as in cpuset(7); the single cpu 5 is 5-5), or auto:nic or auto:gpu, "
 	  "those near its device, exclusively. Empty: all.", OF(cpus), .flags = SCHEMA_EMPTY },

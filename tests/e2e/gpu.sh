@@ -82,26 +82,26 @@ is "and no others" "0" "$(on alice@gate "sed -n 's/^Cpus_allowed_list:[[:space:]
 
 # --- no other device opens, even where a node is at hand ---
 probe() { # WORKSPACE NUMBER: open a node of the host's in the workspace's groups
-	local path pid
+	local g kind path pid
 	rm -f "$WORK/node"
 	mknod "$WORK/node" c "${2%:*}" "${2#*:}"
 	pid=$(bay show "$1" --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["init_pid"])')
-	(
-		while IFS=: read -r _ _ path; do
-			for g in /sys/fs/cgroup/devices /sys/fs/cgroup/unified /sys/fs/cgroup; do
-				[ "$path" = / ] || [ ! -e "$g$path/cgroup.procs" ] || echo "$BASHPID" >"$g$path/cgroup.procs"
-			done
-		done < <(grep -E '^0:|:devices:' "/proc/$pid/cgroup")
-		python3 -c 'import os,sys
+	while IFS=: read -r kind _ path; do # each mechanism by itself
+		for g in $([ "$kind" = 0 ] && echo /sys/fs/cgroup/unified /sys/fs/cgroup || echo /sys/fs/cgroup/devices); do
+			[ "$path" != / ] && [ -e "$g$path/cgroup.procs" ] || continue
+			( echo "$BASHPID" >"$g$path/cgroup.procs"
+			python3 -c 'import os,sys
 try: os.open(sys.argv[1], os.O_RDONLY); print("opened")
-except OSError as e: print(e.strerror)' "$WORK/node"
-	)
+except OSError as e: print(e.strerror)' "$WORK/node" )
+		done
+	done < <(grep -E '^0:|:devices:' "/proc/$pid/cgroup") | sort | uniq -c | sed 's/^ *//' | tr '\n' ' '
 }
-is "the GPU of the lease opens" "opened" "$(probe alice 10:229)"
-is "the other GPU does not" "Operation not permitted" "$(probe alice 10:237)"
-is "the kernel's log does not" "Operation not permitted" "$(probe alice 1:11)"
-is "null does" "opened" "$(probe alice 1:3)"
-is "without a lease the GPU does not" "Operation not permitted" "$(probe mallory 10:229)"
+hows=$(grep -cE '^0:|:devices:' /proc/self/cgroup)
+is "the GPU of the lease opens" "$hows opened " "$(probe alice 10:229)"
+is "the other GPU does not" "$hows Operation not permitted " "$(probe alice 10:237)"
+is "the kernel's log does not" "$hows Operation not permitted " "$(probe alice 1:11)"
+is "null does" "$hows opened " "$(probe alice 1:3)"
+is "without a lease the GPU does not" "$hows Operation not permitted " "$(probe mallory 10:229)"
 
 # --- exclusive ---
 like "a second workspace is told who has it" "carol.*leased by 'alice' since .*sshbay leases" "$(bay create carol 2>&1)"
@@ -119,6 +119,7 @@ like "a stopped one keeps its lease" "leased by 'alice'" "$(bay create carol 2>&
 t "start" bay start alice
 is "the node is there again" "nvidia0" "$(on alice@gate 'cd /dev; echo nvidia0')"
 echo 'NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Sat' >"$hw/proc/driver/nvidia/version"
+like "also at a login" "note .*driver is 550" "$(on -tt alice@gate </dev/null 2>&1 | head -20)"
 like "another driver on the host is told" "driver is 550.54.14 now, .* 535.104.05" "$(bay show alice)"
 t "destroy" bay destroy alice --purge
 like "free again" "$A .*free" "$(bay gpu list)"
