@@ -108,6 +108,9 @@ static void test_facts_hostile(void **state)
 	assert_int_equal(facts(big, &f, &e), -EBADMSG);
 	memcpy(big, "@driver ", 8);
 	assert_int_equal(facts(big, &f, &e), -EBADMSG);
+	/* A tool that is not known is no error, a line that is cut is. */
+	memcpy(big, "@tool xx", 8);
+	assert_int_equal(facts(big, &f, &e), -EBADMSG);
 	for (size_t i = 0; i + 12 < sizeof(big); i += 12)
 		memcpy(big + i, "@offload ab\n", 12);
 	assert_int_equal(facts(big, &f, &e), -EBADMSG); /* more than there is room for */
