@@ -22,16 +22,27 @@ Q = $(if $(V),,@)
 # --- sources, by library (arrows of ARCHITECTURE.md: each may use only what stands above it) ---
 BASE_SRC     := err fd log num ip str path path_remove trusted clk proc fault
 PROTO_SRC    := msg msg_io msg_doc gate asker ctl init work admin x11
-CONF_SRC     := match key_options keys krl conf schema schema_type schema_word schema_net schema_device schema_doc methods settings settings_check settings_auth settings_dump
+CONF_SRC     := match key_options keys krl conf schema schema_type schema_word schema_net schema_device schema_dataplane \
+                schema_doc methods settings settings_check settings_auth settings_dump
 RECORD_SRC   := record
 AUTH_SRC     := auth hostkey hostkeys verify auth_permit cert
-WORK_SRC     := plan devices ns ns_child ns_init ns_talk rootfs rootfs_enter rootfs_mask limits limits_cpu limits_group limits_v2 filter \
-                net net_host net_nft net_hosts net_listen netif netif_msg nic nic_find nic_note
-DAEMON_SRC   := main daemon teardown hostnet harden helper statedir registry workspace allocate jobs operate watch worker recover recover_init gate_server gate_audit gate_auth gate_key gate_password gate_interactive gate_job keys_command gate_attach gate_channel gate_leave gate_revoke gate_jump jump motd ctl_server admin_server admin_client admin_rows admin_explain admin_hosts login_name admin_sessions audit sessions
-CLI_SRC      := main verbs talk fields grid list explain ssh_config sessions operate enter proxy check doctor doctor_kernel doctor_host
-INIT_SRC     := main agent conn job passwd etc user home become spawn env pty modes login dial listen private_dir agent_sock display served rc resolve setup
+WORK_SRC     := plan devices ns ns_child ns_init ns_talk rootfs rootfs_enter rootfs_mask limits limits_cpu limits_group \
+                limits_v2 filter net net_host net_nft net_hosts net_listen netif netif_msg netif_raw netif_vf ethtool nic \
+                nic_setup nic_home nic_identify nic_find nic_note quarantine given given_enter rootfs_place limits_device \
+                gpu gpu_nvidia gpu_drm gpu_cdi gpu_busy gpu_give gpu_lease cdi cdi_yaml cdi_load numa
+DAEMON_SRC   := main daemon teardown hostnet harden helper statedir registry workspace allocate allocate_nic jobs operate \
+                operate_nic reconcile watch worker recover recover_init gate_server gate_auth gate_key gate_password \
+                gate_interactive gate_job keys_command gate_attach gate_channel gate_leave gate_revoke gate_jump jump \
+                motd ctl_server admin_server admin_client admin_rows admin_explain admin_hosts admin_nic login_name \
+                admin_sessions audit sessions allocate_gpu gate_audit
+CLI_SRC      := main verbs talk fields grid list nic explain ssh_config sessions operate enter inside finding pair \
+                pair_facts pair_judge bench bench_result bench_print manifest proxy check doctor doctor_kernel \
+                doctor_host gpu doctor_gpu
+INIT_SRC     := main agent conn job passwd etc user home become spawn env pty modes login dial listen private_dir \
+                agent_sock display served rc resolve setup
 LISTENER_SRC := main accept admission penalty judge children control zygote refuse sandbox
-SESSION_SRC  := main zygote sandbox selftest interpose lens lens_rewrite readahead blob loop idle transport rpc login kbdint permit attach chan request misbehave env spawn forward refusal global jump remote served pump
+SESSION_SRC  := main zygote sandbox selftest interpose lens lens_rewrite readahead blob loop idle transport rpc login \
+                kbdint permit attach chan request misbehave env spawn forward refusal global jump remote served pump
 
 # --- what is built ---
 BIN   := $(B)/bin
@@ -57,7 +68,7 @@ lib    = $(addprefix $(B)/lib/libsb,$(addsuffix .a,$(1)))
 pkg    = $(shell pkg-config --libs $(1))
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS_SESSION) $(PKGS_DAEMON) $(PKGS_CLI) 2>/dev/null)
 INIPARSER  := -liniparser -lcrypt
-CGROUP     := -lcgroup
+CGROUP     := -lcgroup -lyaml
 
 .DEFAULT_GOAL := all
 .PHONY: all

@@ -6,6 +6,7 @@
 
 struct queued;
 struct operation;
+struct admin_recovery;
 struct admin_server;
 
 struct admin_client {
@@ -19,6 +20,7 @@ struct admin_client {
 	size_t queued;
 	struct operation *operations;
 	unsigned int noperations;
+	struct admin_recovery *recoveries; /* admin_nic.c */
 	bool follow, failed;
 	uint32_t follow_tag;
 	char follow_name[STR_NAME_MAX];

@@ -7,9 +7,12 @@
 
 #include <string.h>
 
+#include "admin_nic.h"
 #include "base/log.h"
+#include "gpu_lease.h"
 #include "limits.h"
 #include "net.h"
+#include "numa.h"
 
 static void join_users(const struct spec *spec, char *buf, size_t size)
 {
@@ -46,6 +49,22 @@ static void from_spec(const struct settings *s, const struct spec *spec,
 		   row->name);
 }
 
+/* Which cpus were chosen, for what, and with which memory. */
+static void explain_cpus(const struct settings *s, const struct record *rec,
+			 struct admin_workspace *row)
+{
+	char why[16];
+	int node = numa_node_of(s->hardware.sysfs, rec->cpus);
+
+	str_copy(why, sizeof(why), row->cpus);
+	if (node >= 0)
+		str_format(row->cpus, sizeof(row->cpus), "%s (%s: near its device, memory node %d)",
+			   rec->cpus, why, node);
+	else
+		str_format(row->cpus, sizeof(row->cpus), "%s (%s: near its device)", rec->cpus,
+			   why);
+}
+
 static void from_record(const struct settings *s, const struct record *rec,
 			struct admin_workspace *row)
 {
@@ -57,6 +76,10 @@ static void from_record(const struct settings *s, const struct record *rec,
 		ip_text(&rec->control_ip6, row->control_ip6, sizeof(row->control_ip6));
 	if (rec->nic.name[0])
 		str_copy(row->nic, sizeof(row->nic), rec->nic.name);
+	if (rec->gpus[0])
+		str_copy(row->gpu, sizeof(row->gpu), rec->gpus);
+	if (rec->cpus[0])
+		explain_cpus(s, rec, row);
 	row->id_base = rec->id_base;
 	row->id_count = rec->id_count;
 	row->init_pid = rec->state == RECORD_RUNNING ? rec->init_pid : 0;
@@ -86,7 +109,9 @@ void admin_rows_workspace(struct registry *reg, const struct workspace *ws,
 		from_record(s, rec, row);
 	row->sessions = workspace_sessions(ws);
 	str_copy(row->note, sizeof(row->note), rec->note);
-	if (!rec->note[0] && rec->image[0] && strcmp(rec->image, spec.image))
+	if (!rec->note[0] && rec->gpus[0] && rec->state == RECORD_RUNNING)
+		gpu_lease_driver(s, row->name, row->note, sizeof(row->note));
+	if (!row->note[0] && rec->image[0] && strcmp(rec->image, spec.image))
 		str_format(row->note, sizeof(row->note),
 			   "made from image '%s', configured is '%s' (destroy --purge to change)",
 			   rec->image, spec.image);
@@ -98,6 +123,7 @@ void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 	const struct record *rec = workspace_record(ws);
 	const struct ip *ips[] = { &rec->control_ip, &rec->control_ip6 };
 	struct admin_lease row = { .since = rec->created };
+	char place[32];
 
 	if (!workspace_exists(ws))
 		return;
@@ -114,13 +140,20 @@ void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 		ip_text(ips[i], row.object, sizeof(row.object));
 		fn(ctx, &row);
 	}
+	str_copy(row.kind, sizeof(row.kind), "gpu");
+	row.since = workspace_leased_gpu(ws);
+	for (const char *id = rec->gpus; *id; id += strcspn(id, ","), id += *id == ',') {
+		str_format(row.object, sizeof(row.object), "%.*s", (int)strcspn(id, ","), id);
+		fn(ctx, &row);
+	}
 	if (!rec->nic.name[0])
 		return;
 	str_copy(row.kind, sizeof(row.kind), "nic");
 	str_copy(row.object, sizeof(row.object), rec->nic.name);
-	str_format(row.detail, sizeof(row.detail), "mac %02x:%02x:%02x:%02x:%02x:%02x mtu %u",
+	str_format(row.detail, sizeof(row.detail), "mac %02x:%02x:%02x:%02x:%02x:%02x mtu %u%s",
 		   rec->nic.mac[0], rec->nic.mac[1], rec->nic.mac[2], rec->nic.mac[3],
-		   rec->nic.mac[4], rec->nic.mac[5], rec->nic.mtu);
+		   rec->nic.mac[4], rec->nic.mac[5], rec->nic.mtu,
+		   admin_nic_place(registry_settings(reg), rec->nic.id, place, sizeof(place)));
 	row.since = workspace_leased(ws);
 	fn(ctx, &row);
 }

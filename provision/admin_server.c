@@ -12,6 +12,7 @@
 #include "admin_client.h"
 #include "admin_explain.h"
 #include "admin_hosts.h"
+#include "admin_nic.h"
 #include "admin_rows.h"
 #include "admin_sessions.h"
 #include "audit.h"
@@ -47,6 +48,7 @@ union admin_body {
 	struct admin_name name;
 	struct admin_operate operate;
 	struct admin_kick kick;
+	struct admin_nics nics;
 	struct admin_explain explain;
 };
 
@@ -107,10 +109,8 @@ static void operation_progress(struct waiter *w, const char *step, const char *d
 }
 
 static const char *const past[] = {
-	[ADMIN_CREATE] = "created",
-	[ADMIN_START] = "started",
-	[ADMIN_STOP] = "stopped",
-	[ADMIN_DESTROY] = "destroyed",
+	[ADMIN_CREATE] = "created",    [ADMIN_START] = "started",      [ADMIN_STOP] = "stopped",
+	[ADMIN_DESTROY] = "destroyed", [ADMIN_ATTACH] = "has its NIC",
 };
 
 static void forget_operation(struct operation *op)
@@ -149,17 +149,16 @@ static void operation_done(struct waiter *w, struct workspace *ws, int ret, cons
 static int answer_operate(void *ctx, struct msg *m, struct err *e)
 {
 	static const enum workspace_op ops[] = {
-		[ADMIN_CREATE] = WORKSPACE_CREATE,
-		[ADMIN_START] = WORKSPACE_START,
-		[ADMIN_STOP] = WORKSPACE_STOP,
-		[ADMIN_DESTROY] = WORKSPACE_DESTROY,
+		[ADMIN_CREATE] = WORKSPACE_CREATE, [ADMIN_START] = WORKSPACE_START,
+		[ADMIN_STOP] = WORKSPACE_STOP,     [ADMIN_DESTROY] = WORKSPACE_DESTROY,
+		[ADMIN_ATTACH] = WORKSPACE_ATTACH,
 	};
 	const struct admin_operate *req = m->body;
 	struct workspace_request todo;
 	struct admin_client *c = ctx;
 	struct operation *op;
 
-	if (req->operation > ADMIN_DESTROY)
+	if (req->operation > ADMIN_ATTACH)
 		return err_set(e, EPROTO, "operate on '%s': unknown operation %u", req->name,
 			       req->operation);
 	op = c->noperations < OPERATIONS_MAX ? calloc(1, sizeof(*op)) : NULL;
@@ -269,6 +268,7 @@ static int answer_leases(void *ctx, struct msg *m, struct err *e)
 	} else {
 		while ((ws = workspace_next(reg, ws)))
 			admin_rows_leases(reg, ws, send_lease, &r);
+		admin_nic_leases(reg, send_lease, &r);
 	}
 	admin_client_done(r.client, r.req->tag, "");
 	return 0;
@@ -361,13 +361,21 @@ static int answer_hosts(void *ctx, struct msg *m, struct err *e)
 	return 0;
 }
 
+static int answer_nics(void *ctx, struct msg *m, struct err *e)
+{
+	struct admin_client *c = ctx;
+
+	admin_nic_answer(c, c->server->reg, m->body);
+	return 0;
+}
+
 static const struct msg_route routes[] = {
 	{ ADMIN_LIST, answer_list },       { ADMIN_OPERATE, answer_operate },
 	{ ADMIN_ENTER, answer_enter },     { ADMIN_SESSIONS, answer_sessions },
 	{ ADMIN_LEASES, answer_leases },   { ADMIN_EVENTS, answer_events },
 	{ ADMIN_RELOAD, answer_reload },   { ADMIN_STATUS, answer_status },
 	{ ADMIN_EXPLAIN, answer_explain }, { ADMIN_HOSTS, answer_hosts },
-	{ ADMIN_KICK, answer_kick },
+	{ ADMIN_KICK, answer_kick },       { ADMIN_NICS, answer_nics },
 };
 static const struct msg_table table = { &admin_proto, routes, sizeof(routes) / sizeof(routes[0]) };
 
@@ -382,6 +390,7 @@ static void client_free(struct admin_client *c)
 		c->operations = op->next;
 		free(op);
 	}
+	admin_nic_forget(c);
 	admin_client_close(c);
 	c->server->nclients--;
 	free(c);

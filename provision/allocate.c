@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Allocation in provisiond's main process.  There is no free list to keep in step with the records: each call marks in
- * a bitmap what the records hold and takes the lowest bit that is left.  It touches the host only through nic_identify.
+ * a bitmap what the records hold and takes the lowest bit that is left.  Leases of hardware: allocate_nic.c.
  */
 #include "allocate.h"
 
@@ -11,7 +11,6 @@
 #include "base/clk.h"
 #include "base/fd.h"
 #include "base/num.h"
-#include "nic.h"
 
 static void mark(uint8_t *bits, uint64_t nbits, uint64_t bit)
 {
@@ -253,48 +252,6 @@ int allocate_address(struct registry *r, struct workspace *ws, const struct spec
 			   host == UINT64_MAX ? 0 : host, &rec->control_ip6, e);
 }
 
-/* The same device under whichever name: permanent MAC when both have one, else the name. */
-static bool same_nic(const struct record *a, const struct record *b)
-{
-	return a->nic.name[0] && !strcmp(a->nic.name, b->nic.name);
-}
-
-int allocate_nic(struct registry *r, struct workspace *ws, const struct spec *spec,
-		 struct record *rec, struct err *e)
-{
-	struct record want = *rec;
-	char since[32];
-	int ret;
-
-	memset(&want.nic, 0, sizeof(want.nic));
-	if (!spec->nic[0] || !strcmp(spec->nic, "none")) {
-		rec->nic = want.nic;
-		return 0;
-	}
-	str_copy(want.nic.name, sizeof(want.nic.name), spec->nic);
-	for (unsigned int i = 0; i < r->nlist; i++) {
-		const struct workspace *o = r->list[i];
-
-		if (o != ws && holds(o) && same_nic(&o->rec, &want))
-			return err_set(e, EBUSY,
-				       "move '%s' into workspace '%s': leased by '%s' since %s "
-				       "(sshbay leases)",
-				       spec->nic, ws->name, o->name,
-				       clk_text(o->leased, since, sizeof(since)));
-	}
-	/* Moved in already and kept by a stop: the host's namespace no longer has it to look at. */
-	if (rec->nic.name[0] && !strcmp(rec->nic.name, spec->nic) && rec->ns_net &&
-	    !strcmp(rec->boot_id, r->boot_id))
-		return 0;
-	memset(&want.nic, 0, sizeof(want.nic));
-	ret = nic_identify(spec, &want, e);
-	if (ret)
-		return ret;
-	rec->nic = want.nic;
-	ws->leased = clk_wall_s();
-	return 0;
-}
-
 int allocate_possible(const char *name, const struct spec *spec, struct err *e)
 {
 	char size[32];
@@ -304,22 +261,5 @@ int allocate_possible(const char *name, const struct spec *spec, struct err *e)
 			       "start workspace '%s': disk = %s: file space cannot be limited yet "
 			       "(set disk = unlimited)",
 			       name, num_size_text(spec->disk, size, sizeof(size)));
-	if (spec->gpu[0] && strcmp(spec->gpu, "none") != 0)
-		return err_set(e, EOPNOTSUPP,
-			       "start workspace '%s': gpu = %s: GPUs cannot be given yet (set gpu "
-			       "= none)",
-			       name, spec->gpu);
-	if (strcmp(spec->nic, "auto") == 0)
-		return err_set(
-			e, EOPNOTSUPP,
-			"start workspace '%s': nic = auto: choosing from the pool is not done "
-			"yet (name an interface, pci: or mac:)",
-			name);
-	if (strcmp(spec->cpus, "auto:nic") == 0)
-		return err_set(
-			e, EOPNOTSUPP,
-			"start workspace '%s': cpus = auto:nic: the NIC's cpus are not looked "
-			"up yet (list them)",
-			name);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a workspace gets for itself alone: an id range (slot), control addresses, the lease of a NIC.  Each call is one
+ * What a workspace gets for itself alone: an id range (slot), control addresses; leases: allocate_nic.h.  Each call is one
  * scan over the records in memory; the record that is then saved is the allocation.
  */
 #pragma once
@@ -22,6 +22,3 @@ int allocate_address(struct registry *r, struct workspace *ws, const struct spec
 		     struct record *rec, struct err *e);
 /* -EOPNOTSUPP, with the name of the key, when the configuration asks for what no step gives: better than to ignore it. */
 int allocate_possible(const char *name, const struct spec *spec, struct err *e);
-/* rec->nic for spec->nic ("none" clears it): identified on the host, refused when another record holds it. */
-int allocate_nic(struct registry *r, struct workspace *ws, const struct spec *spec,
-		 struct record *rec, struct err *e);

@@ -17,6 +17,9 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "given.h"
+
+#define DEPTH_MAX 4 /* folders below /dev */
 
 /* Documentation/admin-guide/devices.txt */
 const struct devices_node devices_nodes[] = {
@@ -57,16 +60,68 @@ static int check_node(int dev, const struct devices_node *n, struct err *e)
 	return 0;
 }
 
-static bool known(dev_t rdev)
+/* What rootfs_enter was told to show: there, the device that was meant, and the workspace's own. */
+static int check_given(const struct plan *p, int dev, const struct given_node *n, struct err *e)
 {
+	auto_fd int fd =
+		path_open_in_root(dev, n->path + strlen("/dev/"), O_PATH, RESOLVE_NO_SYMLINKS, e);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "look at '%s'", n->path);
+	if (st.st_rdev != makedev(n->major, n->minor) || n->block != S_ISBLK(st.st_mode) ||
+	    (!n->block && !S_ISCHR(st.st_mode)))
+		return err_set(e, ENODEV, "look at '%s': not device %u:%u", n->path, n->major,
+			       n->minor);
+	if (st.st_uid != p->rec->id_base + n->uid || st.st_gid != p->rec->id_base + n->gid)
+		return err_set(e, EPERM, "look at '%s': not the workspace's own", n->path);
+	return 0;
+}
+
+static bool known(const struct plan *p, mode_t type, dev_t rdev)
+{
+	if (given_find(p, type, rdev))
+		return true;
+	if (!S_ISCHR(type))
+		return false;
 	for (const struct devices_node *n = devices_nodes; n->name; n++)
 		if (rdev == makedev(n->major, n->minor))
 			return true;
 	return false;
 }
 
-/* No device in this directory but those of the table. */
-static int check_others(int dirfd, const char *where, struct err *e)
+static int check_others(const struct plan *p, int dirfd, const char *where, int depth,
+			struct err *e);
+
+/* One name. Directories are looked into; what is mounted on one of them (pts, shm, mqueue) is not part of /dev. */
+static int check_other(const struct plan *p, int dirfd, const char *name, const char *where,
+		       int depth, struct err *e)
+{
+	char vis[64], below[128];
+	struct stat st, up;
+	auto_fd int sub = -1;
+
+	if (!strcmp(name, ".") || !strcmp(name, "..") ||
+	    fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	str_vis(name, strlen(name), vis, sizeof(vis));
+	if ((S_ISBLK(st.st_mode) || S_ISCHR(st.st_mode)) && !known(p, st.st_mode, st.st_rdev))
+		return err_set(e, ENODEV, "look at '%s/%s': a device that was not given", where,
+			       vis);
+	if (!S_ISDIR(st.st_mode) || fstat(dirfd, &up) < 0 || up.st_dev != st.st_dev)
+		return 0;
+	(void)str_format(below, sizeof(below), "%s/%s", where, vis);
+	if (depth == 0)
+		return err_set(e, ELOOP, "look at '%s': too deep", below);
+	sub = path_open_in_root(dirfd, name, O_RDONLY | O_DIRECTORY, RESOLVE_NO_SYMLINKS, e);
+	return sub < 0 ? sub : check_others(p, sub, below, depth - 1, e);
+}
+
+/* No device in this directory but those of the tables. */
+static int check_others(const struct plan *p, int dirfd, const char *where, int depth,
+			struct err *e)
 {
 	auto_dir DIR *dir = NULL;
 	auto_fd int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -75,15 +130,10 @@ static int check_others(int dirfd, const char *where, struct err *e)
 		return err_sys(e, "list '%s'", where);
 	(void)fd_take(&fd);
 	for (struct dirent *d; (d = readdir(dir));) {
-		char vis[64];
-		struct stat st;
+		int r = check_other(p, dirfd, d->d_name, where, depth, e);
 
-		if (fstatat(dirfd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		if (S_ISBLK(st.st_mode) || (S_ISCHR(st.st_mode) && !known(st.st_rdev)))
-			return err_set(e, ENODEV, "look at '%s/%s': a device that was not given",
-				       where,
-				       str_vis(d->d_name, strlen(d->d_name), vis, sizeof(vis)));
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -102,21 +152,17 @@ static int check_pts(int dev, struct err *e)
 
 int devices_up(struct plan *p, struct err *e)
 {
-	auto_fd int dev = open_dev(p, e), net = -1;
-	struct err ignored;
+	auto_fd int dev = open_dev(p, e);
 	int r = dev < 0 ? dev : 0;
 
 	for (const struct devices_node *n = devices_nodes; n->name && r == 0; n++)
 		r = check_node(dev, n, e);
+	for (unsigned int i = 0; p->given && i < p->given->nnodes && r == 0; i++)
+		r = check_given(p, dev, &p->given->nodes[i], e);
 	if (r == 0)
 		r = check_pts(dev, e);
 	if (r == 0)
-		r = check_others(dev, "/dev", e);
-	if (r == 0)
-		net = path_open_in_root(dev, "net", O_RDONLY | O_DIRECTORY, RESOLVE_NO_SYMLINKS,
-					&ignored);
-	if (net >= 0)
-		r = check_others(net, "/dev/net", e);
+		r = check_others(p, dev, "/dev", DEPTH_MAX, e);
 	return r < 0 ? err_wrap(e, "check the devices of '%s'", p->rec->name) : 0;
 }
 

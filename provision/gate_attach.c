@@ -13,6 +13,7 @@
 #include "base/clk.h"
 #include "base/fd.h"
 #include "base/num.h"
+#include "gpu_lease.h"
 #include "limits.h"
 #include "motd.h"
 
@@ -66,7 +67,7 @@ static void remember_kills(struct gate_conn *c)
 static void tell_where(const struct gate_conn *c, const struct workspace *ws, char *buf,
 		       size_t size)
 {
-	char host[HOST_NAME_MAX + 1] = "";
+	char host[HOST_NAME_MAX + 1] = "", note[160] = "";
 	struct spec spec;
 	struct motd m = {
 		.rec = workspace_record(ws),
@@ -76,10 +77,14 @@ static void tell_where(const struct gate_conn *c, const struct workspace *ws, ch
 		.created = c->created,
 		.now = clk_wall_s(),
 		.text = c->g->motd,
+		.note = note,
 	};
 
 	workspace_spec(c->g->reg, ws, &spec);
 	(void)gethostname(host, sizeof(host) - 1);
+	if (m.rec->gpus[0])
+		gpu_lease_driver(registry_settings(c->g->reg), workspace_name(ws), note,
+				 sizeof(note));
 	motd_write(&m, buf, size);
 }
 

@@ -86,6 +86,13 @@ static bool needless(const struct workspace *ws, const struct job *job, int *ret
 	else if (job->req.kind == JOB_DESTROY && !ws->has_record)
 		*ret = err_set(e, ENOENT, "destroy workspace '%s': no such workspace (sshbay list)",
 			       ws->name);
+	else if (job->req.kind == JOB_ATTACH &&
+		 (!here || ws->rec.state != RECORD_RUNNING || ws->dead))
+		*ret = err_set(e, ENOTCONN,
+			       "attach the NIC of workspace '%s': it is %s (sshbay start %s)",
+			       ws->name, ws->has_record ? state : "absent", ws->name);
+	else if (job->req.kind == JOB_ATTACH)
+		return false;
 	else if (job->req.kind == JOB_UP)
 		return here && ws->rec.state == RECORD_RUNNING && !ws->dead;
 	else if (job->req.kind == JOB_STOP)

@@ -16,8 +16,10 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "limits_cpu.h"
+#include "limits_device.h"
 #include "limits_group.h"
 #include "limits_v2.h"
+#include "numa.h"
 
 #define CREATE_TRIES 5 /* another worker may remove the empty parent between two of our mkdirs */
 #define REMOVE_MS    3000
@@ -162,11 +164,17 @@ static int memory_values(const struct plan *p, const struct place *pl, struct va
 	return 0;
 }
 
+/* As configured, or those near a device that were chosen for it. */
+static const char *cpus_of(const struct plan *p)
+{
+	return p->rec->cpus[0] ? p->rec->cpus : p->spec->cpus;
+}
+
 static int cpu_values(const struct plan *p, const struct place *cpu, const struct place *set,
 		      struct values *vs, struct err *e)
 {
 	struct limits_cpu c;
-	int r = limits_cpu_parse(p->spec->cpus, &c, e);
+	int r = limits_cpu_parse(cpus_of(p), &c, e);
 
 	if (r < 0)
 		return err_wrap(e, "limit cpus of '%s'", p->rec->name);
@@ -190,7 +198,11 @@ static int cpu_values(const struct plan *p, const struct place *cpu, const struc
 		if (!set->v2 && limits_cpu_inherit(set->base, p->settings->limits.cgroup, mems,
 						   sizeof(mems), e) < 0)
 			return err_wrap(e, "limit cpus of '%s'", p->rec->name);
-		if (!set->v2)
+		/* Chosen near a device: its memory too, where the host says which that is. */
+		if (p->rec->cpus[0] && numa_node_of(p->settings->hardware.sysfs, c.list) >= 0)
+			add(vs, "cpuset", "cpuset.mems", "%d",
+			    numa_node_of(p->settings->hardware.sysfs, c.list));
+		else if (!set->v2)
 			add(vs, "cpuset", "cpuset.mems", "%s", mems);
 	}
 	return 0;
@@ -229,7 +241,7 @@ static int list_groups(const struct plan *p, const struct place *pl, struct limi
 {
 	const char *unified = limits_group_unified();
 	char base[PATH_MAX];
-	struct place ice;
+	struct place other;
 	int r = 0;
 
 	g->n = 0;
@@ -237,16 +249,20 @@ static int list_groups(const struct plan *p, const struct place *pl, struct limi
 		r = list_add(p, g, LIMITS_UNIFIED, base, e);
 	for (unsigned int i = 0; i < NCONTROLLERS && r == 0; i++) {
 		bool cpuset = !strcmp(controllers[i], "cpuset");
-		bool list = strpbrk(p->spec->cpus, "-,") != NULL;
+		bool list = strpbrk(cpus_of(p), "-,") != NULL;
 
 		/* An empty v1 cpuset takes no process; without a list the workspace stays in ours. */
 		if (pl[i].there && !pl[i].v2 && (!cpuset || list))
 			r = list_add(p, g, controllers[i], pl[i].base, e);
 	}
+	if (r == 0)
+		r = find(LIMITS_DEVICE_CONTROLLER, &other, e);
+	if (r == 0 && other.there && !other.v2)
+		r = list_add(p, g, LIMITS_DEVICE_CONTROLLER, other.base, e);
 	if (r == 0 && !limits_group_find(g, LIMITS_UNIFIED)) {
-		r = find("freezer", &ice, e);
-		if (r == 0 && ice.there && !ice.v2)
-			r = list_add(p, g, "freezer", ice.base, e);
+		r = find("freezer", &other, e);
+		if (r == 0 && other.there && !other.v2)
+			r = list_add(p, g, "freezer", other.base, e);
 	}
 	return r;
 }
@@ -489,7 +505,8 @@ int limits_path(const struct settings *s, const char *name, char *buf, size_t si
 
 int limits_describe(char *buf, size_t size, struct err *e)
 {
-	static const char *const known[] = { "cpu", "cpuset", "memory", "pids", "freezer" };
+	static const char *const known[] = { "cpu",  "cpuset",  "memory",
+					     "pids", "freezer", LIMITS_DEVICE_CONTROLLER };
 	char text[2][160] = { "", "" };
 	int r = ready(e);
 

@@ -82,7 +82,9 @@ static void add_data(struct text *t, const struct motd *m)
 	char text[IP_TEXT_MAX];
 
 	if (!m->rec->nic.name[0]) {
-		add(t, "  data     none\n");
+		add(t, "  data     none%s%s\n",
+		    m->spec->nic_optional && m->rec->note[0] ? ", " : "",
+		    m->spec->nic_optional ? m->rec->note : "");
 		return;
 	}
 	add(t, "  data     data0 = %s", m->rec->nic.name);
@@ -122,7 +124,9 @@ const char *motd_write(const struct motd *m, char *buf, size_t size)
 	add_head(&t, m);
 	add_addresses(&t, m->rec);
 	add_data(&t, m);
-	add(&t, "  gpu      %s\n", gpu ? m->spec->gpu : "none");
+	add(&t, "  gpu      %s\n", m->rec->gpus[0] ? m->rec->gpus : gpu ? m->spec->gpu : "none");
+	if (m->note && m->note[0])
+		add(&t, "  note     %s\n", m->note);
 	add_limits(&t, m->spec);
 	add(&t, "  help     ssh %s@%s leads here too (also with -J); questions: root of %s\n",
 	    m->user, ip_text(&m->rec->control_ip, ip, sizeof(ip)), m->host);

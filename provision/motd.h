@@ -15,7 +15,8 @@ struct motd {
 	bool created;            /* by this login */
 	uint64_t now;            /* seconds since the epoch */
 	const char *text;        /* of the administrator, may be empty */
+	const char *note;        /* what the user should know of this workspace, or NULL */
 };
 
-/* Lines that end in \n, at most seven of them, then the text. Cut to fit. Returns buf. */
+/* Lines that end in \n, at most eight of them, then the text. Cut to fit. Returns buf. */
 const char *motd_write(const struct motd *m, char *buf, size_t size);

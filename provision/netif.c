@@ -6,6 +6,7 @@
 #include "netif.h"
 
 #include <fcntl.h>
+#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/attr.h>
@@ -297,6 +298,14 @@ static void take_mac(uint8_t mac[6], const struct nlattr *attr)
 		memcpy(mac, nla_data(attr), 6);
 }
 
+static bool has_xdp(struct nlattr *xdp)
+{
+	struct nlattr *attr;
+
+	attr = xdp ? nla_find(nla_data(xdp), nla_len(xdp), IFLA_XDP_ATTACHED) : NULL;
+	return attr && nla_get_u8(attr) != XDP_ATTACHED_NONE;
+}
+
 static int take_link(struct netif_link *out, struct nlmsghdr *h)
 {
 	static const struct nla_policy policy[IFLA_MAX + 1] = {
@@ -304,6 +313,7 @@ static int take_link(struct netif_link *out, struct nlmsghdr *h)
 		[IFLA_MTU] = { .type = NLA_U32 },
 		[IFLA_MASTER] = { .type = NLA_U32 },
 		[IFLA_LINK] = { .type = NLA_U32 },
+		[IFLA_TXQLEN] = { .type = NLA_U32 },
 	};
 	const struct ifinfomsg *ifi = nlmsg_data(h);
 	struct nlattr *tb[IFLA_MAX + 1], *kind;
@@ -315,6 +325,8 @@ static int take_link(struct netif_link *out, struct nlmsghdr *h)
 	out->flags = ifi->ifi_flags;
 	nla_strlcpy(out->dev.name, tb[IFLA_IFNAME], sizeof(out->dev.name));
 	out->mtu = tb[IFLA_MTU] ? nla_get_u32(tb[IFLA_MTU]) : 0;
+	out->txqlen = tb[IFLA_TXQLEN] ? nla_get_u32(tb[IFLA_TXQLEN]) : 0;
+	out->xdp = has_xdp(tb[IFLA_XDP]);
 	out->master = tb[IFLA_MASTER] ? (int)nla_get_u32(tb[IFLA_MASTER]) : 0;
 	out->peer = tb[IFLA_LINK] ? (int)nla_get_u32(tb[IFLA_LINK]) : 0;
 	if (tb[IFLA_IFALIAS])
@@ -379,6 +391,37 @@ int netif_get(struct netif *n, const struct netif_dev *dev, struct netif_link *o
 	}
 	n->seq++;
 	return ret ? err_ret(e, ret, "look up '%s'", dev->name) : 0;
+}
+
+int netif_walk(struct netif *n, struct nl_msg *msg, void (*fn)(void *ctx, struct nlmsghdr *h),
+	       void *ctx, struct err *e)
+{
+	struct nlmsghdr *h = nlmsg_hdr(msg);
+	int left, ret = 0;
+	bool more = true;
+
+	h->nlmsg_seq = n->seq;
+	h->nlmsg_pid = nl_socket_get_local_port(n->sock);
+	if (send(nl_socket_get_fd(n->sock), h, h->nlmsg_len, 0) < 0)
+		ret = -errno;
+	nlmsg_free(msg);
+	while (more && ret == 0) {
+		left = (int)receive(n, n->buf, sizeof(n->buf));
+		if (left <= 0)
+			ret = left < 0 ? -errno : -EBADMSG;
+		for (h = (struct nlmsghdr *)(void *)n->buf; ret == 0 && more && nlmsg_ok(h, left);
+		     h = nlmsg_next(h, &left)) {
+			if (h->nlmsg_seq != n->seq)
+				continue;
+			more = h->nlmsg_type != NLMSG_DONE;
+			if (h->nlmsg_type == NLMSG_ERROR)
+				ret = ((const struct nlmsgerr *)nlmsg_data(h))->error;
+			else if (more)
+				fn(ctx, h);
+		}
+	}
+	n->seq++;
+	return ret ? err_ret(e, ret, "list from 'netlink'") : 0;
 }
 
 int netif_index(struct netif *n, struct netif_dev *dev, struct err *e)

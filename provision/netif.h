@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * rtnetlink through libnl, as batches: requests are queued, sent in one sendmsg(2) and answered together.  Worker
- * processes only: libnl aborts on misuse.  Nothing here dumps a table, so the cost does not grow with the host.
+ * processes only: libnl aborts on misuse.  Only
+ * netif_raw.h dumps tables; nothing else grows with the host.
  *
  * A request that cannot be built is remembered; netif_commit reports the first failure of the whole batch, names the
  * interface, and quotes the kernel's own words when it gives some.  Requests after a failed one are still carried out.
@@ -26,6 +27,8 @@ struct netif_link { /* what netif_get found */
 	struct netif_dev dev;
 	uint8_t mac[6], perm_mac[6]; /* perm_mac all zero: the driver has none */
 	uint32_t mtu, flags;         /* flags: IFF_* of <linux/if.h> */
+	uint32_t txqlen;
+	bool xdp; /* a program is attached */
 	int master,
 		peer; /* index of the bridge or bond; IFLA_LINK, which for a veth is its peer's */
 	bool peer_elsewhere;       /* the peer is in another namespace */
@@ -48,13 +51,14 @@ struct netif_route {
 	bool exclusive;     /* fail with EEXIST instead of replacing another route to dst */
 };
 struct netif_change {
-	uint32_t flags, mask; /* IFF_* bits, and which of them to set */
-	uint32_t mtu;         /* 0: leave */
-	const uint8_t *mac;   /* NULL: leave */
-	const char *new_name; /* NULL: leave */
-	const char *alias;    /* free text that `ip link` shows; NULL: leave */
-	int netns;            /* -1: stay; otherwise move there in the same request */
-	int new_index;        /* 0: leave; otherwise its number there (with netns; kernel 5.13) */
+	uint32_t flags, mask;   /* IFF_* bits, and which of them to set */
+	uint32_t mtu;           /* 0: leave */
+	const uint32_t *txqlen; /* NULL: leave */
+	const uint8_t *mac;     /* NULL: leave */
+	const char *new_name;   /* NULL: leave */
+	const char *alias;      /* free text that `ip link` shows; NULL: leave */
+	int netns;              /* -1: stay; otherwise move there in the same request */
+	int new_index;          /* 0: leave; otherwise its number there (with netns; kernel 5.13) */
 };
 
 /* Open a socket in the namespace `netnsfd` (-1: the caller's own); the calling thread is back in its own on return. */
@@ -85,13 +89,20 @@ void netif_set(struct netif *n, const struct netif_dev *dev, const struct netif_
 void netif_no_autoconf6(
 	struct netif *n,
 	const struct netif_dev *dev); /* no IPv6 link-local address when it comes up */
+/* In whichever of its three modes one is attached; queues requests that may fail. */
 void netif_no_xdp(struct netif *n, const struct netif_dev *dev);
+/* Remove what tc(8) attached: root, ingress and clsact, with their filters. */
+void netif_no_tc(struct netif *n, const struct netif_dev *dev);
+/* Make a macvlan of `parent` (bridge mode) directly in namespace `netnsfd`; mac NULL: the kernel's choice. */
+void netif_macvlan(struct netif *n, const struct netif_dev *parent, const struct netif_change *c);
 void netif_altname(struct netif *n, const struct netif_dev *dev, const char *name, bool add);
 void netif_addr(struct netif *n, const struct netif_dev *dev, const struct ipnet *a, int scope,
 		bool add);
 void netif_route(struct netif *n, const struct netif_dev *dev, const struct netif_route *r,
 		 bool add);
 void netif_rule(struct netif *n, int family, uint32_t mark, uint32_t table, bool add);
+/* Packets from `from` are routed by `table`. */
+void netif_rule_from(struct netif *n, const struct ip *from, uint32_t table, bool add);
 /* Permanent neighbour entry; mac NULL: a proxy entry (NTF_PROXY), which makes `dev` answer for the address. */
 void netif_neigh(struct netif *n, const struct netif_dev *dev, const struct ip *ip,
 		 const uint8_t *mac, bool add);

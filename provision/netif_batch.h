@@ -4,6 +4,7 @@
 #include "netif.h"
 
 struct nl_msg;
+struct nlmsghdr;
 
 /*
  * Start a request of `type` (RTM_*) with the NLM_F_* `flags` and its fixed header. The text says what it does and
@@ -13,3 +14,6 @@ struct nl_msg *netif_begin(struct netif *n, int type, int flags, const void *hea
 /* Queue the finished request and free it; `bad` (a failed nla_put) turns it into a remembered failure. */
 void netif_end(struct netif *n, struct nl_msg *msg, bool bad, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* Send the dump request `msg` (freed), call fn for each object. Nothing may be queued. `what` is for messages. */
+int netif_walk(struct netif *n, struct nl_msg *msg, void (*fn)(void *ctx, struct nlmsghdr *h),
+	       void *ctx, struct err *e);

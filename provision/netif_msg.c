@@ -8,6 +8,7 @@
 #include <linux/fib_rules.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/addr.h>
@@ -110,6 +111,8 @@ void netif_set(struct netif *n, const struct netif_dev *dev, const struct netif_
 		bad |= nla_put_string(msg, IFLA_IFNAME, c->new_name) < 0;
 	if (c->mtu)
 		bad |= nla_put_u32(msg, IFLA_MTU, c->mtu) < 0;
+	if (c->txqlen)
+		bad |= nla_put_u32(msg, IFLA_TXQLEN, *c->txqlen) < 0;
 	if (c->alias)
 		bad |= nla_put_string(msg, IFLA_IFALIAS, c->alias) < 0;
 	if (c->mac)
@@ -142,7 +145,7 @@ void netif_no_autoconf6(struct netif *n, const struct netif_dev *dev)
 	netif_end(n, msg, bad, "turn off automatic IPv6 addresses of '%s'", dev->name);
 }
 
-void netif_no_xdp(struct netif *n, const struct netif_dev *dev)
+static void no_xdp(struct netif *n, const struct netif_dev *dev, uint32_t mode)
 {
 	struct ifinfomsg ifi = { .ifi_index = dev->index };
 	struct nl_msg *msg = netif_begin(n, RTM_SETLINK, 0, &ifi, sizeof(ifi));
@@ -152,10 +155,69 @@ void netif_no_xdp(struct netif *n, const struct netif_dev *dev)
 	if (!msg)
 		return;
 	xdp = nla_nest_start(msg, IFLA_XDP);
-	bad = !xdp || nla_put_s32(msg, IFLA_XDP_FD, -1);
+	bad = !xdp || nla_put_s32(msg, IFLA_XDP_FD, -1) || nla_put_u32(msg, IFLA_XDP_FLAGS, mode);
 	if (!bad)
 		nla_nest_end(msg, xdp);
 	netif_end(n, msg, bad, "remove XDP program from '%s'", dev->name);
+	netif_tolerate(n, EOPNOTSUPP);
+	netif_tolerate(n, EINVAL);
+}
+
+/* A removal in another mode than the program's does nothing, or fails. */
+void netif_no_xdp(struct netif *n, const struct netif_dev *dev)
+{
+	no_xdp(n, dev, XDP_FLAGS_SKB_MODE);
+	no_xdp(n, dev, XDP_FLAGS_DRV_MODE);
+	no_xdp(n, dev, XDP_FLAGS_HW_MODE);
+}
+
+void netif_no_tc(struct netif *n, const struct netif_dev *dev)
+{
+	static const uint32_t parents[] = { TC_H_ROOT, TC_H_INGRESS };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct tcmsg tcm = { .tcm_ifindex = dev->index, .tcm_parent = parents[i] };
+
+		if (parents[i] == TC_H_INGRESS)
+			tcm.tcm_handle = TC_H_MAKE(TC_H_INGRESS, 0);
+		netif_end(n, netif_begin(n, RTM_DELQDISC, 0, &tcm, sizeof(tcm)), false,
+			  "remove traffic control from '%s'", dev->name);
+		netif_tolerate(n, ENOENT);
+		netif_tolerate(n, EINVAL);
+	}
+}
+
+void netif_macvlan(struct netif *n, const struct netif_dev *parent, const struct netif_change *c)
+{
+	struct ifinfomsg ifi = { 0 };
+	struct nl_msg *msg =
+		netif_begin(n, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &ifi, sizeof(ifi));
+	struct nlattr *info, *data;
+	bool bad;
+
+	if (!msg)
+		return;
+	bad = nla_put_u32(msg, IFLA_LINK, (uint32_t)parent->index) ||
+	      nla_put_string(msg, IFLA_IFNAME, c->new_name) ||
+	      nla_put_u32(msg, IFLA_NET_NS_FD, (uint32_t)c->netns);
+	if (c->new_index) {
+		struct ifinfomsg *head = nlmsg_data(nlmsg_hdr(msg));
+
+		head->ifi_index = c->new_index;
+	}
+	if (c->mtu)
+		bad |= nla_put_u32(msg, IFLA_MTU, c->mtu) < 0;
+	if (c->mac)
+		bad |= nla_put(msg, IFLA_ADDRESS, 6, c->mac) < 0;
+	info = nla_nest_start(msg, IFLA_LINKINFO);
+	bad |= !info || nla_put_string(msg, IFLA_INFO_KIND, "macvlan");
+	data = info ? nla_nest_start(msg, IFLA_INFO_DATA) : NULL;
+	bad |= !data || nla_put_u32(msg, IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE);
+	if (!bad) {
+		nla_nest_end(msg, data);
+		nla_nest_end(msg, info);
+	}
+	netif_end(n, msg, bad, "make a macvlan of '%s'", parent->name);
 }
 
 void netif_altname(struct netif *n, const struct netif_dev *dev, const char *name, bool add)
@@ -245,6 +307,22 @@ void netif_rule(struct netif *n, int family, uint32_t mark, uint32_t table, bool
 
 	netif_end(n, msg, bad, "%s routing rule 'fwmark 0x%x lookup %u'", add ? "add" : "remove",
 		  mark, table);
+	netif_tolerate(n, add ? EEXIST : ENOENT);
+}
+
+void netif_rule_from(struct netif *n, const struct ip *from, uint32_t table, bool add)
+{
+	struct fib_rule_hdr rule = { .family = from->family,
+				     .action = FR_ACT_TO_TBL,
+				     .src_len = (uint8_t)(8 * ip_size(from)) };
+	struct nl_msg *msg = netif_begin(n, add ? RTM_NEWRULE : RTM_DELRULE,
+					 add ? NLM_F_CREATE | NLM_F_EXCL : 0, &rule, sizeof(rule));
+	char text[IP_TEXT_MAX];
+	bool bad = msg && (nla_put_u32(msg, FRA_PRIORITY, RULE_PRIORITY + 1) ||
+			   put_ip(msg, FRA_SRC, from) || nla_put_u32(msg, FRA_TABLE, table));
+
+	netif_end(n, msg, bad, "%s routing rule 'from %s lookup %u'", add ? "add" : "remove",
+		  ip_text(from, text, sizeof(text)), table);
 	netif_tolerate(n, add ? EEXIST : ENOENT);
 }
 

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Step `nic`: the leased interface on its way in and home.  nic_identify runs in provisiond and only looks; the rest
- * runs in workers.  Inside, the tenant may do anything to the interface but change its number (IFLA_NEW_IFINDEX, kernel
- * 5.13), so that is what it is found by; on the host it is known by its MAC.
+ * Step `nic`: the leased interface on its way in and home.  Runs in workers.  Inside, the tenant may do anything to the
+ * interface but change its number (IFLA_NEW_IFINDEX, kernel 5.13), so that is what it is found by; on the host it is
+ * known by its identity (nic_find.h), and on the way by the mark that it carries.
  */
 #include "nic.h"
 
 #include <fcntl.h>
 #include <linux/nsfs.h>
-#include <linux/sockios.h>
 #include <net/if.h>
-#include <net/if_arp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,113 +18,26 @@
 #include "base/clk.h"
 #include "base/fault.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/str.h"
-#include "netif.h"
-#include "nic_find.h"
-#include "nic_note.h"
+#include "nic_home.h"
+#include "nic_identify.h"
+#include "nic_setup.h"
+#include "quarantine.h"
 
 #define INSIDE       "data0"
 #define INSIDE_INDEX 1000
+#define MARK         "sshbay: on its way home, "
 #define RETURN_WAIT_US                                                                             \
 	5000000 /* hardware comes back by itself when a nested namespace ends, but not at once */
 
-/* What a tenant can set with `ip link set` and the next owner would inherit. */
-#define FLAGS                                                                                      \
-	(IFF_UP | IFF_PROMISC | IFF_ALLMULTI | IFF_NOARP | IFF_MULTICAST | IFF_DEBUG |             \
-	 IFF_NOTRAILERS | IFF_DYNAMIC)
-
-/* ---- before the lease ---- */
-
-static int request(int fd, struct ifreq *ifr, const char *name, unsigned long what)
-{
-	memset(ifr, 0, sizeof(*ifr));
-	if (str_copy(ifr->ifr_name, sizeof(ifr->ifr_name), name)) {
-		errno = ENODEV;
-		return -1;
-	}
-	return ioctl(fd, what, ifr);
-}
-
-static int describe(int fd, const char *name, struct record *rec, struct err *e)
-{
-	struct ifreq ifr;
-
-	if (request(fd, &ifr, name, SIOCGIFINDEX))
-		return errno == ENODEV ? err_set(e, ENODEV, "lease '%s': no such interface", name)
-				       : err_sys(e, "lease '%s'", name);
-	rec->nic.ifindex = ifr.ifr_ifindex;
-	/* By number, the kernel tells the real name where an alternative one was given. */
-	if (ioctl(fd, SIOCGIFNAME, &ifr))
-		return err_sys(e, "lease '%s'", name);
-	(void)str_copy(rec->nic.name, sizeof(rec->nic.name), ifr.ifr_name);
-	if (request(fd, &ifr, rec->nic.name, SIOCGIFHWADDR))
-		return err_sys(e, "lease '%s'", name);
-	if (ifr.ifr_hwaddr.sa_family != ARPHRD_ETHER)
-		return err_set(e, EOPNOTSUPP, "lease '%s': not an Ethernet interface", name);
-	memcpy(rec->nic.mac, ifr.ifr_hwaddr.sa_data, 6);
-	if (request(fd, &ifr, rec->nic.name, SIOCGIFMTU))
-		return err_sys(e, "lease '%s'", name);
-	rec->nic.mtu = (uint32_t)ifr.ifr_mtu;
-	if (request(fd, &ifr, rec->nic.name, SIOCGIFFLAGS))
-		return err_sys(e, "lease '%s'", name);
-	rec->nic.flags = (uint16_t)ifr.ifr_flags;
-	return 0;
-}
-
-static int resolve(const struct spec *spec, char name[NIC_FIND_NAME], struct err *e)
-{
-	int ret;
-
-	if (strcmp(spec->nic, "auto") == 0)
-		return err_set(
-			e, EOPNOTSUPP,
-			"lease 'auto': choosing from the pool is not done yet (name an interface)");
-	if (strncmp(spec->nic, "pci:", 4) == 0)
-		ret = nic_find(NIC_FIND_PCI, spec->nic + 4, name, e);
-	else if (strncmp(spec->nic, "mac:", 4) == 0)
-		ret = nic_find(NIC_FIND_MAC, spec->nic + 4, name, e);
-	else
-		return str_copy(name, NIC_FIND_NAME, spec->nic)
-			       ? err_set(e, ENODEV, "lease '%s': no such interface", spec->nic)
-			       : 0;
-	return ret ? err_wrap(e, "lease '%s'", spec->nic) : 0;
-}
-
-int nic_identify(const struct spec *spec, struct record *rec, struct err *e)
-{
-	char name[NIC_FIND_NAME];
-	auto_fd int fd = -1;
-	int ret;
-
-	memset(&rec->nic, 0, sizeof(rec->nic));
-	if (!spec->nic[0] || strcmp(spec->nic, "none") == 0)
-		return 0;
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return err_sys(e, "lease '%s': open socket", spec->nic);
-	ret = resolve(spec, name, e);
-	if (ret == 0)
-		ret = describe(fd, name, rec, e);
-	if (ret == 0 && (rec->nic.flags & IFF_LOOPBACK))
-		ret = err_set(e, EBUSY, "lease '%s': it is the loopback interface", name);
-	else if (ret == 0 && strncmp(rec->nic.name, "sb-", 3) == 0)
-		ret = err_set(e, EBUSY, "lease '%s': it is the control plane of a workspace", name);
-	else if (ret == 0 && (rec->nic.flags & (IFF_SLAVE | IFF_MASTER)))
-		ret = err_set(e, EBUSY, "lease '%s': it belongs to a bond", name);
-	else if (ret == 0 && nic_find_default_route(rec->nic.name))
-		ret = err_set(e, EBUSY, "lease '%s': the host's default route goes through it",
-			      name);
-	if (ret)
-		memset(&rec->nic, 0, sizeof(rec->nic));
-	return ret;
-}
-
-/* ---- the way in ---- */
-
 struct trip {
+	const struct plan *p;
+	const struct record *rec;
 	struct netif *host, *in; /* `in` is NULL when the namespace is gone */
 	struct nic_note note;
 	bool noted;             /* a note was there: it is, or was going to be, inside */
+	bool macvlan;           /* it is made there instead of moved */
 	struct netif_link link; /* where it was found */
 };
 
@@ -149,6 +60,17 @@ static int open_pin(const struct plan *p)
 	return fd >= 0 && ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET ? fd_take(&fd) : -1;
 }
 
+/* A note that an older version wrote has less in it. */
+static void complete_note(struct trip *t)
+{
+	if (t->note.name[0])
+		return;
+	(void)str_copy(t->note.name, sizeof(t->note.name), t->rec->nic.name);
+	memcpy(t->note.mac, t->rec->nic.mac, 6);
+	t->note.mtu = t->rec->nic.mtu;
+	t->note.flags = t->rec->nic.flags;
+}
+
 static int trip_open(struct trip *t, const struct plan *p, struct err *e)
 {
 	auto_fd int pin = p->netns < 0 ? open_pin(p) : -1;
@@ -157,6 +79,10 @@ static int trip_open(struct trip *t, const struct plan *p, struct err *e)
 	int ret;
 
 	memset(t, 0, sizeof(*t));
+	t->p = p;
+	t->rec = p->rec;
+	t->macvlan =
+		strncmp(p->rec->nic.id, NIC_IDENTIFY_MACVLAN, strlen(NIC_IDENTIFY_MACVLAN)) == 0;
 	ret = netif_open(-1, &t->host, e);
 	if (ret == 0 && netns >= 0)
 		ret = netif_open(netns, &t->in, e);
@@ -166,15 +92,12 @@ static int trip_open(struct trip *t, const struct plan *p, struct err *e)
 	if (ret && ret != -ENOENT)
 		return err_set(e, why.code, "%s", why.text);
 	t->noted = ret == 0;
+	if (t->noted)
+		complete_note(t);
 	return 0;
 }
 
-static bool no_mac(const uint8_t mac[6])
-{
-	static const uint8_t none[6];
-
-	return memcmp(mac, none, 6) == 0;
-}
+/* ---- finding it ---- */
 
 /* By its number inside; the kind is compared because a tenant who moved it away can give the number to another one. */
 static bool is_inside(struct trip *t)
@@ -190,12 +113,44 @@ static bool is_ours(const struct netif_link *l, const struct record *rec)
 	return memcmp(l->mac, rec->nic.mac, 6) == 0 || memcmp(l->perm_mac, rec->nic.mac, 6) == 0;
 }
 
-/* On the host: where it was, or renamed meanwhile. */
-static int find_on_host(struct trip *t, const struct record *rec, struct err *e)
+static void way_name(const struct record *rec, unsigned int i, struct netif_dev *dev)
 {
-	struct netif_dev dev = { .index = rec->nic.ifindex };
-	struct err why = { 0 };
+	dev->index = 0;
+	(void)str_format(dev->name, sizeof(dev->name), i ? "nic-%x.%u" : "nic-%x", rec->slot, i);
+}
 
+/* A worker was killed after it had moved the interface and before that had its own name. */
+static bool find_marked(struct trip *t)
+{
+	char mark[NETIF_ALIAS_MAX];
+	struct netif_dev dev;
+
+	(void)str_format(mark, sizeof(mark), MARK "%s", t->rec->nic.id);
+	for (unsigned int i = 0; i < 16; i++) {
+		way_name(t->rec, i, &dev);
+		if (netif_get(t->host, &dev, &t->link, NULL) == 0 &&
+		    strcmp(t->link.alias, mark) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* On the host: by identity, where it was, or on its way. */
+static int find_on_host(struct trip *t, struct err *e)
+{
+	const struct record *rec = t->rec;
+	struct netif_dev dev = { .index = rec->nic.ifindex };
+	const char *id = rec->nic.id;
+	struct nic_seen seen;
+
+	if (t->macvlan)
+		id += strlen(NIC_IDENTIFY_MACVLAN);
+	if (strncmp(id, "name:", 5) != 0 && *id &&
+	    nic_find(t->p->settings->hardware.sysfs, id, &seen, NULL) == 0) {
+		dev.index = seen.ifindex;
+		(void)str_copy(dev.name, sizeof(dev.name), seen.name);
+		return netif_get(t->host, &dev, &t->link, e);
+	}
 	(void)str_copy(dev.name, sizeof(dev.name), rec->nic.name);
 	if (dev.index > 0 && netif_get(t->host, &dev, &t->link, NULL) == 0 &&
 	    is_ours(&t->link, rec))
@@ -203,63 +158,135 @@ static int find_on_host(struct trip *t, const struct record *rec, struct err *e)
 	dev.index = 0;
 	if (netif_get(t->host, &dev, &t->link, NULL) == 0 && is_ours(&t->link, rec))
 		return 0;
-	if (nic_find_mac(rec->nic.mac, dev.name, &why) == 0 ||
-	    (t->noted && !no_mac(t->note.perm_mac) &&
-	     nic_find_mac(t->note.perm_mac, dev.name, &why) == 0))
-		return netif_get(t->host, &dev, &t->link, e);
-	return err_set(e, ENODEV, "find '%s': not on the host (unplugged?)", rec->nic.name);
+	if (find_marked(t))
+		return 0;
+	return err_set(e, ENODEV, "find '%s' (%s): not on the host (unplugged?)", rec->nic.name,
+		       id);
 }
 
-static int may_leave(const struct trip *t, const struct plan *p, struct err *e)
-{
-	const char *name = t->link.dev.name;
+/* ---- the way in ---- */
 
+static int may_leave(const struct trip *t, struct err *e)
+{
 	if (t->link.master)
-		return err_set(e, EBUSY,
-			       "move '%s' into workspace '%s': it is a port of a bridge or bond",
-			       name, p->rec->name);
-	if (strcmp(name, p->settings->network.announce) == 0)
-		return err_set(e, EBUSY,
-			       "move '%s' into workspace '%s': it is the LAN interface ([network] "
-			       "announce)",
-			       name, p->rec->name);
+		return err_set(e, EBUSY, "it is a port of a bridge or bond");
+	if (strcmp(t->link.dev.name, t->p->settings->network.announce) == 0)
+		return err_set(e, EBUSY, "it is the LAN interface ([network] announce)");
 	return 0;
 }
 
-/* Note first, so that whatever happens next, nic_down knows what to look for. */
-static int take_note(struct trip *t, const struct plan *p, int index, struct err *e)
+/* A virtual function is told by its physical one what it may do; that is given back with it. */
+static int note_vf(struct trip *t, struct err *e)
 {
-	t->note.index = index;
-	(void)str_copy(t->note.kind, sizeof(t->note.kind), t->link.kind);
-	memcpy(t->note.perm_mac, t->link.perm_mac, 6);
-	t->note.naltnames = t->link.naltnames;
-	memcpy(t->note.altname, t->link.altname, sizeof(t->note.altname));
-	t->noted = true;
-	return nic_note_save(p->dir, &t->note, e);
+	struct netif_dev pf = { 0 };
+	struct nic_seen seen;
+	char name[NIC_FIND_ID];
+	unsigned int vf, len = nic_identify_vf(t->rec->nic.asked, &vf);
+	int ret;
+
+	if (!len)
+		return 0;
+	(void)str_format(name, sizeof(name), "%.*s", (int)len, t->rec->nic.asked);
+	ret = nic_find(t->p->settings->hardware.sysfs, name, &seen, e);
+	if (ret)
+		return ret;
+	pf.index = seen.ifindex;
+	(void)str_copy(pf.name, sizeof(pf.name), seen.name);
+	(void)str_copy(t->note.pf, sizeof(t->note.pf), seen.name);
+	return netif_vf_get(t->host, &pf, vf, &t->note.vf, e);
 }
 
-static int move_in(struct trip *t, const struct plan *p, int index, struct err *e)
+static int set_vf(struct trip *t, struct err *e)
 {
-	struct netif_change c = { .flags = IFF_UP,
-				  .mask = IFF_UP,
-				  .mtu = p->spec->data_mtu,
-				  .new_name = INSIDE,
-				  .netns = p->netns,
-				  .new_index = index };
+	const struct spec *spec = t->p->spec;
+	struct netif_vf want = { .vf = t->note.vf.vf,
+				 .vlan = spec->vf_vlan,
+				 .spoofcheck = spec->vf_spoofcheck,
+				 .trust = spec->vf_trust };
+	struct netif_dev pf = { 0 };
+	int ret;
 
-	netif_set(t->host, &t->link.dev, &c);
+	if (!t->note.pf[0])
+		return 0;
+	memcpy(want.mac, spec->vf_mac, 6);
+	(void)str_copy(pf.name, sizeof(pf.name), t->note.pf);
+	ret = netif_index(t->host, &pf, e);
+	if (ret)
+		return ret;
+	netif_vf_set(t->host, &pf, &want);
 	return netif_commit(t->host, e);
 }
 
-/* It stayed inside over a stop: whatever the tenant did to it, it starts as configured. */
-static int mend(struct trip *t, const struct record *rec, struct err *e)
+/* The MAC that it has inside. A macvlan's is the workspace's own, the same at each start. */
+static void inside_mac(const struct trip *t, uint8_t mac[6])
+{
+	static const uint8_t none[6];
+	uint32_t hash = 2166136261U; /* FNV-1a */
+
+	memcpy(mac, t->note.mac, 6);
+	if (t->note.pf[0] && memcmp(t->p->spec->vf_mac, none, 6) != 0)
+		memcpy(mac, t->p->spec->vf_mac, 6);
+	if (!t->macvlan)
+		return;
+	for (const char *c = t->rec->name; *c; c++)
+		hash = (hash ^ (uint8_t)*c) * 16777619U;
+	for (const char *c = t->rec->nic.id; *c; c++)
+		hash = (hash ^ (uint8_t)*c) * 16777619U;
+	mac[0] = 0x02;
+	mac[1] = 0x5b;
+	memcpy(mac + 2, &hash, 4);
+}
+
+/* Note first, so that whatever happens next, nic_down knows what to look for. */
+static int take_note(struct trip *t, struct err *e)
+{
+	int ret = 0;
+
+	memset(&t->note, 0, sizeof(t->note));
+	t->note.index = INSIDE_INDEX;
+	(void)str_copy(t->note.id, sizeof(t->note.id), t->rec->nic.id);
+	if (t->macvlan)
+		(void)str_copy(t->note.kind, sizeof(t->note.kind), "macvlan");
+	else
+		ret = nic_home_read(t->host, &t->link, &t->note, e);
+	if (ret == 0)
+		ret = note_vf(t, e);
+	t->noted = ret == 0;
+	return ret ? ret : nic_note_save(t->p->dir, &t->note, e);
+}
+
+static int move_in(struct trip *t, int index, struct err *e)
+{
+	struct netif_change c = { .flags = IFF_UP,
+				  .mask = IFF_UP,
+				  .mtu = t->p->spec->data_mtu,
+				  .new_name = INSIDE,
+				  .netns = t->p->netns,
+				  .new_index = index };
+	uint8_t mac[6];
+
+	if (t->macvlan) {
+		inside_mac(t, mac);
+		c.mac = mac;
+		netif_macvlan(t->host, &t->link.dev, &c);
+	} else {
+		netif_set(t->host, &t->link.dev, &c);
+	}
+	return netif_commit(t->host, e);
+}
+
+/* Whatever the tenant did to it, or the card brought with it: it starts as configured. */
+static int mend(struct trip *t, struct err *e)
 {
 	struct netif_change down = { .mask = IFF_UP, .netns = -1 },
 			    name = { .new_name = INSIDE, .netns = -1 };
-	struct netif_change mac = { .mac = rec->nic.mac, .netns = -1 };
-	bool renamed = strcmp(t->link.dev.name, INSIDE) != 0,
-	     other_mac = memcmp(t->link.mac, rec->nic.mac, 6) != 0;
+	struct netif_change mac = { .netns = -1 };
+	bool renamed = strcmp(t->link.dev.name, INSIDE) != 0, other_mac;
+	uint8_t want[6];
 
+	inside_mac(t, want);
+	mac.mac = want;
+	other_mac = memcmp(t->link.mac, want, 6) != 0;
 	if (!renamed && !other_mac)
 		return 0;
 	if (renamed)
@@ -272,56 +299,72 @@ static int mend(struct trip *t, const struct record *rec, struct err *e)
 	return netif_commit(t->in, e);
 }
 
-static int bring_in(struct trip *t, const struct plan *p, struct err *e)
+static int place(struct trip *t, struct err *e)
 {
 	struct netif_dev dev = { .name = INSIDE };
-	int ret = find_on_host(t, p->rec, e);
+	int ret;
 
-	if (ret)
-		return err_wrap(e, "move '%s' into workspace '%s'", p->rec->nic.name, p->rec->name);
-	ret = may_leave(t, p, e);
-	if (ret == 0)
-		ret = take_note(t, p, INSIDE_INDEX, e);
-	if (ret)
-		return ret;
 	/* A pinned namespace may hold something of the tenant's with this name, or with this number. */
 	(void)netif_set_aside(t->in, INSIDE, NULL);
-	ret = move_in(t, p, INSIDE_INDEX, e);
-	if (ret == -EEXIST || ret == -EBUSY)
-		ret = is_inside(t) ? mend(t, p->rec, e) : move_in(t, p, 0, e);
+	ret = move_in(t, INSIDE_INDEX, e);
+	if ((ret == -EEXIST || ret == -EBUSY) && !is_inside(t))
+		ret = move_in(t, 0, e);
+	else if (ret == -EEXIST || ret == -EBUSY)
+		ret = 0;
 	if (ret == 0)
 		ret = netif_index(t->in, &dev, e);
-	if (ret)
-		return err_wrap(e, "workspace '%s'", p->rec->name);
-	t->link.dev = dev;
-	return dev.index == t->note.index ? 0 : take_note(t, p, dev.index, e);
+	if (ret == 0)
+		ret = netif_get(t->in, &dev, &t->link, e);
+	if (ret || dev.index == t->note.index)
+		return ret;
+	t->note.index = dev.index;
+	return nic_note_save(t->p->dir, &t->note, e);
 }
 
-static int configure(struct trip *t, const struct plan *p, struct err *e)
+static int bring_in(struct trip *t, struct err *e)
 {
-	struct netif_change up = {
-		.flags = IFF_UP, .mask = IFF_UP, .mtu = p->spec->data_mtu, .netns = -1
-	};
-	const struct ipnet *ips[] = { &p->spec->data_ip, &p->spec->data_ip6 };
+	int ret = find_on_host(t, e);
 
-	(void)str_copy(t->link.dev.name, sizeof(t->link.dev.name), INSIDE);
-	netif_set(t->in, &t->link.dev, &up);
-	for (int i = 0; i < 2; i++)
-		if (ips[i]->addr.family)
-			netif_addr(t->in, &t->link.dev, ips[i], 0, true);
-	return netif_commit(t->in, e) ? err_wrap(e, "workspace '%s'", p->rec->name) : 0;
+	if (ret == 0 && !t->macvlan)
+		ret = may_leave(t, e);
+	if (ret == 0)
+		ret = take_note(t, e);
+	if (ret == 0)
+		ret = set_vf(t, e);
+	if (ret == 0)
+		ret = fault_point("nic.noted");
+	if (ret == 0)
+		ret = place(t, e);
+	if (ret)
+		return err_wrap(e, "move '%s' into workspace '%s'", t->rec->nic.name, t->rec->name);
+	return mend(t, e);
 }
 
-int nic_up(struct plan *p, struct err *e)
+static void describe(struct plan *p)
 {
 	const struct ipnet *shown =
 		p->spec->data_ip.addr.family ? &p->spec->data_ip : &p->spec->data_ip6;
 	char ip[IP_TEXT_MAX] = "";
+	const char *id = p->rec->nic.id;
+
+	if (shown->addr.family)
+		(void)ip_net_text(shown, ip, sizeof(ip));
+	(void)str_format(p->detail, sizeof(p->detail), INSIDE " = %s%s%s",
+			 strncmp(id, "pci:", 4) == 0 ? id + 4 : p->rec->nic.name, ip[0] ? "  " : "",
+			 ip);
+}
+
+int nic_up(struct plan *p, struct err *e)
+{
+	struct netif_dev dev = { .name = INSIDE };
 	struct trip t;
 	int ret = fault_point("nic.up");
 
-	if (!p->rec->nic.name[0])
+	if (!p->rec->nic.name[0]) {
+		if (p->spec->nic_optional && p->rec->note[0])
+			(void)str_format(p->detail, sizeof(p->detail), "%.127s", p->rec->note);
 		return 0;
+	}
 	if (ret)
 		return err_ret(e, ret, "move '%s' into workspace '%s'", p->rec->nic.name,
 			       p->rec->name);
@@ -331,46 +374,31 @@ int nic_up(struct plan *p, struct err *e)
 			       p->rec->nic.name, p->rec->name);
 	ret = trip_open(&t, p, e);
 	if (ret == 0)
-		ret = is_inside(&t) ? mend(&t, p->rec, e) : bring_in(&t, p, e);
+		ret = is_inside(&t) ? mend(&t, e) : bring_in(&t, e);
 	if (ret == 0)
-		ret = configure(&t, p, e);
+		ret = netif_index(t.in, &dev, e);
+	if (ret == 0)
+		ret = nic_setup(t.in, &dev, p, e);
 	trip_close(&t);
-	if (ret)
-		return ret;
-	if (shown->addr.family)
-		(void)ip_net_text(shown, ip, sizeof(ip));
-	(void)str_format(p->detail, sizeof(p->detail), INSIDE " = %s%s%s", p->rec->nic.name,
-			 ip[0] ? "  " : "", ip);
-	return 0;
+	if (ret == 0)
+		describe(p);
+	return ret;
 }
 
 /* ---- the way home ---- */
 
-/*
- * Silence it where it is: down, flags cleared, no XDP program, no alternative names (one that the host uses for another
- * interface would stop the move).
- */
-static int silence(struct netif *n, const struct netif_link *l, struct err *e)
-{
-	struct netif_change quiet = { .mask = FLAGS & ~IFF_MULTICAST, .netns = -1 };
-
-	netif_set(n, &l->dev, &quiet);
-	netif_no_xdp(n, &l->dev);
-	netif_tolerate(n, EOPNOTSUPP);
-	netif_tolerate(n, EINVAL);
-	for (unsigned int i = 0; i < l->naltnames; i++)
-		netif_altname(n, &l->dev, l->altname[i], false);
-	return netif_commit(n, e);
-}
-
-static int move_out(struct trip *t, const struct record *rec, const char *name, struct err *e)
+static int move_out(struct trip *t, const char *name, struct err *e)
 {
 	auto_fd int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	struct netif_change c = { .new_name = name, .netns = home, .new_index = rec->nic.ifindex };
+	char mark[NETIF_ALIAS_MAX];
+	struct netif_change c = {
+		.new_name = name, .alias = mark, .netns = home, .new_index = t->rec->nic.ifindex
+	};
 	int ret;
 
 	if (home < 0)
 		return err_sys(e, "open '/proc/thread-self/ns/net'");
+	(void)str_format(mark, sizeof(mark), MARK "%s", t->rec->nic.id);
 	netif_set(t->in, &t->link.dev, &c);
 	ret = netif_commit(t->in, e);
 	if (ret != -EBUSY && ret != -EEXIST)
@@ -381,13 +409,11 @@ static int move_out(struct trip *t, const struct record *rec, const char *name, 
 }
 
 /* A name to arrive under: one that failed to get its own back may still have the first. */
-static int free_name(struct netif *host, const struct record *rec, struct netif_dev *dev,
-		     struct err *e)
+static int free_name(struct trip *t, struct netif_dev *dev, struct err *e)
 {
 	for (unsigned int i = 0; i < 16; i++) {
-		(void)str_format(dev->name, sizeof(dev->name), i ? "nic-%x.%u" : "nic-%x",
-				 rec->slot, i);
-		if (netif_index(host, dev, NULL) == -ENODEV) {
+		way_name(t->rec, i, dev);
+		if (netif_index(t->host, dev, NULL) == -ENODEV) {
 			dev->index = 0;
 			return 0;
 		}
@@ -395,100 +421,111 @@ static int free_name(struct netif *host, const struct record *rec, struct netif_
 	return err_set(e, EEXIST, "name '%s' for its way home: taken", dev->name);
 }
 
-static int bring_home(struct trip *t, const struct record *rec, struct err *e)
+static int bring_home(struct trip *t, struct err *e)
 {
 	struct netif_dev dev = { 0 };
-	int ret;
+	int ret = nic_home_silence(t->in, &t->link, e);
 
-	/* More than eight alternative names do not fit into one look. */
-	do {
-		ret = silence(t->in, &t->link, e);
-		if (ret == 0 && t->link.naltnames == NETIF_ALTNAMES)
-			ret = netif_get(t->in, &t->link.dev, &t->link, e);
-		else
-			t->link.naltnames = 0;
-	} while (ret == 0 && t->link.naltnames);
+	if (ret == 0)
+		ret = free_name(t, &dev, e);
+	if (ret == 0)
+		ret = fault_point("nic.silent");
 	if (ret)
 		return ret;
-	ret = free_name(t->host, rec, &dev, e);
-	if (ret)
-		return ret;
-	ret = move_out(t, rec, dev.name, e);
+	ret = move_out(t, dev.name, e);
+	if (ret == 0)
+		ret = fault_point("nic.moved");
 	return ret ? ret : netif_get(t->host, &dev, &t->link, e);
 }
 
-/*
- * As recorded.  A virtual link whose other end is elsewhere stays down: that end may be a tenant's, and an interface
- * that is up is a way to the host past the control plane's rules.
- */
-static int restore(struct trip *t, const struct record *rec, struct err *e)
-{
-	struct netif_change c = { .flags = rec->nic.flags,
-				  .mask = FLAGS & ~IFF_UP,
-				  .mtu = rec->nic.mtu,
-				  .mac = rec->nic.mac,
-				  .netns = -1 };
-	struct netif_change name = { .new_name = rec->nic.name, .netns = -1 };
-	struct netif_change up = { .flags = rec->nic.flags, .mask = IFF_UP, .netns = -1 };
-	bool renamed = strcmp(t->link.dev.name, rec->nic.name) != 0;
-	int ret = silence(t->host, &t->link, e);
-
-	if (ret)
-		return ret;
-	netif_set(t->host, &t->link.dev, &c);
-	ret = netif_commit(t->host, e);
-	if (ret)
-		return ret;
-	if (renamed)
-		netif_set(t->host, &t->link.dev, &name);
-	ret = netif_commit(t->host, e);
-	if (ret == -EEXIST)
-		return err_set(e, EEXIST, "rename '%s' to '%s': the name is taken (it stays '%s')",
-			       t->link.dev.name, rec->nic.name, t->link.dev.name);
-	if (ret)
-		return ret;
-	for (unsigned int i = 0; i < t->note.naltnames; i++) {
-		netif_altname(t->host, &t->link.dev, t->note.altname[i], true);
-		netif_tolerate(t->host, EEXIST);
-	}
-	if (!(t->link.kind[0] && t->link.peer_elsewhere))
-		netif_set(t->host, &t->link.dev, &up);
-	return netif_commit(t->host, e);
-}
-
-static int verify(struct trip *t, const struct record *rec, struct err *e)
-{
-	struct netif_link now;
-	int ret = netif_get(t->host, &t->link.dev, &now, e);
-
-	if (ret)
-		return ret;
-	if (strcmp(now.dev.name, rec->nic.name) != 0 || memcmp(now.mac, rec->nic.mac, 6) != 0 ||
-	    now.mtu != rec->nic.mtu || (now.flags & (IFF_PROMISC | IFF_ALLMULTI) & ~rec->nic.flags))
-		return err_set(e, EIO,
-			       "restore '%s': it did not take its name, MAC, MTU and flags back",
-			       rec->nic.name);
-	return 0;
-}
-
 /* Not inside: hardware that the tenant moved further in comes home by itself, once that namespace has ended. */
-static int await_home(struct trip *t, const struct record *rec, struct err *e)
+static int await_home(struct trip *t, struct err *e)
 {
 	const struct timespec pause = { .tv_nsec = 20000000 };
 	uint64_t end = clk_now_us() + RETURN_WAIT_US;
-	int ret = find_on_host(t, rec, e);
+	const char *id = t->rec->nic.id;
+	bool pci = strncmp(id, "pci:", 4) == 0;
+	int ret = find_on_host(t, e);
 
 	while (ret == -ENODEV && t->noted && !t->note.kind[0] && clk_now_us() < end) {
+		if (pci && !nic_find_pci_exists(t->p->settings->hardware.sysfs, id + 4))
+			break; /* pulled out */
 		(void)nanosleep(&pause, NULL);
-		ret = find_on_host(t, rec, e);
+		ret = find_on_host(t, e);
 	}
 	return ret;
+}
+
+static int quarantine(struct trip *t, const struct err *why, struct err *e)
+{
+	struct quarantine q = { .kind = "nic", .since = clk_wall_s() };
+	char text[NIC_NOTE_TEXT];
+	int ret;
+
+	(void)str_copy(q.id, sizeof(q.id), t->rec->nic.id);
+	(void)str_copy(q.owner, sizeof(q.owner), t->rec->name);
+	(void)str_copy(q.name, sizeof(q.name), t->link.dev.name);
+	(void)str_format(q.reason, sizeof(q.reason), "%.255s", why->text);
+	ret = nic_note_print(&t->note, text, sizeof(text));
+	ret = quarantine_add(t->p->settings->storage.state, &q, ret ? NULL : text, e);
+	if (ret == 0)
+		log_error("NIC '%s' of workspace '%s' is in quarantine: %s", t->rec->nic.id,
+			  t->rec->name, why->text);
+	return ret;
+}
+
+/* It is nowhere to be seen. A virtual link ends with its namespace, and what was pulled out is not ours to give back. */
+static int is_gone(struct trip *t, struct err *why, struct err *e)
+{
+	const char *id = t->rec->nic.id;
+
+	memset(&t->link, 0, sizeof(t->link));
+	if (!t->noted || t->note.kind[0])
+		return 0;
+	if (strncmp(id, "pci:", 4) == 0 &&
+	    !nic_find_pci_exists(t->p->settings->hardware.sysfs, id + 4)) {
+		log_warn("return '%s' of workspace '%s': the device has been unplugged", id,
+			 t->rec->name);
+		return 0;
+	}
+	return quarantine(t, why, e);
+}
+
+static int remove_macvlan(struct trip *t, struct err *e)
+{
+	if (!is_inside(t))
+		return 0;
+	netif_delete(t->in, &t->link.dev);
+	netif_tolerate(t->in, ENODEV);
+	return netif_commit(t->in, e);
+}
+
+static int come_home(struct trip *t, struct err *e)
+{
+	struct err why = { 0 };
+	int ret;
+
+	if (t->macvlan)
+		return remove_macvlan(t, e);
+	if (is_inside(t)) {
+		ret = bring_home(t, e);
+		if (ret)
+			return ret;
+	} else {
+		ret = await_home(t, &why);
+		if (ret == -ENODEV)
+			return is_gone(t, &why, e);
+		if (ret)
+			return err_set(e, why.code, "%s", why.text);
+	}
+	/* Without a note it never left. */
+	ret = t->noted ? nic_home_restore(t->host, &t->link, &t->note, &why) : 0;
+	return ret ? quarantine(t, &why, e) : 0;
 }
 
 int nic_down(struct plan *p, struct err *e)
 {
 	const struct record *rec = p->rec;
-	bool gone = false;
 	struct trip t;
 	int ret;
 
@@ -496,19 +533,11 @@ int nic_down(struct plan *p, struct err *e)
 		return 0;
 	ret = trip_open(&t, p, e);
 	if (ret == 0)
-		ret = is_inside(&t) ? bring_home(&t, rec, e) : await_home(&t, rec, e);
-	/* A virtual link ends with its namespace: there is nothing left to give back. */
-	if (ret == -ENODEV && (!t.noted || t.note.kind[0])) {
-		gone = true;
-		ret = 0;
-	}
-	if (ret == 0 && !gone && (t.noted || strcmp(t.link.dev.name, rec->nic.name) != 0)) {
-		ret = restore(&t, rec, e);
-		if (ret == 0)
-			ret = verify(&t, rec, e);
-	}
+		ret = come_home(&t, e);
+	if (ret == 0)
+		ret = fault_point("nic.home");
 	trip_close(&t);
-	if (ret == 0 || ret == -EEXIST || ret == -ENODEV)
+	if (ret == 0)
 		(void)nic_note_remove(p->dir, NULL);
 	return ret ? err_wrap(e, "return '%s' of workspace '%s'", rec->nic.name, rec->name) : 0;
 }

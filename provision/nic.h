@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Step `nic`: lease a named host interface, move it into the workspace as data0 with its address and MTU in one
- * request, and bring it home: back to the host's namespace under its recorded name, MAC, MTU and flags.
+ * Step `nic`: move the leased host interface into the workspace as data0, set up as configured, and bring it home as it
+ * was; or make a macvlan of it there.  What cannot be given back as it was goes into quarantine.
  */
 #pragma once
 #include "plan.h"
 
-/* Fill rec->nic from the host (ioctl only: runs in the daemon before anything moves). -ENODEV when it is not there. */
-int nic_identify(const struct spec *spec, struct record *rec, struct err *e);
 int nic_up(struct plan *p, struct err *e);
+/* 0 also when the interface went into quarantine (quarantine.h): the workspace no longer has it. */
 int nic_down(struct plan *p, struct err *e);

@@ -1,100 +1,310 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Looks interfaces up without netlink, so that provisiond's own process may do it.  PCI addresses and permanent MACs
- * come from the driver by ethtool's ioctl.
+ * come from the driver by ethtool's ioctl; sysfs, whose root the configuration names, adds what that does not tell.
  */
 #include "nic_find.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/fd.h"
+#include "base/num.h"
+#include "base/path.h"
 #include "base/str.h"
 
-static void mac_text(const uint8_t mac[6], char out[18])
+static const char *mac_text(const uint8_t mac[6], char out[18])
 {
 	(void)snprintf(out, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
 		       mac[4], mac[5]);
+	return out;
+}
+
+static bool no_mac(const uint8_t mac[6])
+{
+	static const uint8_t none[6];
+
+	return memcmp(mac, none, 6) == 0;
 }
 
 static int ask(int fd, struct ifreq *ifr, const char *name, unsigned long request, void *data)
 {
 	memset(ifr, 0, sizeof(*ifr));
-	if (str_copy(ifr->ifr_name, sizeof(ifr->ifr_name), name))
+	if (str_copy(ifr->ifr_name, sizeof(ifr->ifr_name), name)) {
+		errno = ENODEV;
 		return -1;
+	}
 	if (data)
 		ifr->ifr_data = data;
 	return ioctl(fd, request, ifr);
 }
 
-static int has_mac(int fd, const char *name, const char *what)
+/* 0000:29:00.0, with a domain of four digits or more */
+static bool is_pci(const char *text)
+{
+	unsigned int domain, bus, slot, fn;
+	char end;
+
+	return strlen(text) < NIC_FIND_PCI &&
+	       sscanf(text, "%x:%2x:%2x.%1x%c", &domain, &bus, &slot, &fn, &end) == 4;
+}
+
+/* --- sysfs --- */
+
+static int read_number(const char *path, uint64_t *n)
+{
+	char text[32];
+	size_t len;
+
+	if (path_read(AT_FDCWD, path, text, sizeof(text), &len, NULL))
+		return -ENOENT;
+	text[strcspn(text, "\n")] = '\0';
+	return num_u64(text, 0, UINT32_MAX, n, NULL);
+}
+
+/* The interface's own folder below sysfs; a mount of sysfs shows another namespace's interface under the same name. */
+static bool in_sysfs(const char *sysfs, const struct nic_seen *seen, const char *file,
+		     char path[PATH_MAX])
+{
+	uint64_t index;
+
+	return str_format(path, PATH_MAX, "%s/class/net/%s/ifindex", sysfs, seen->name) == 0 &&
+	       read_number(path, &index) == 0 && index == (uint64_t)seen->ifindex &&
+	       str_format(path, PATH_MAX, "%s/class/net/%s/%s", sysfs, seen->name, file) == 0;
+}
+
+static bool link_base(const char *path, char *out, size_t size)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlink(path, target, sizeof(target) - 1);
+	const char *slash;
+
+	if (n <= 0)
+		return false;
+	target[n] = '\0';
+	slash = strrchr(target, '/');
+	return str_copy(out, size, slash ? slash + 1 : target) == 0;
+}
+
+static void find_pci(int fd, const char *sysfs, struct nic_seen *seen)
+{
+	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
+	char path[PATH_MAX], base[64];
+	struct ifreq ifr;
+
+	if (ask(fd, &ifr, seen->name, SIOCETHTOOL, &info) == 0 && is_pci(info.bus_info))
+		(void)str_copy(seen->pci, sizeof(seen->pci), info.bus_info);
+	else if (in_sysfs(sysfs, seen, "device", path) && link_base(path, base, sizeof(base)) &&
+		 is_pci(base))
+		(void)str_copy(seen->pci, sizeof(seen->pci), base);
+}
+
+bool nic_find_pci_exists(const char *sysfs, const char *pci)
+{
+	char path[PATH_MAX];
+
+	return str_format(path, sizeof(path), "%s/bus/pci/devices/%s", sysfs, pci) == 0 &&
+	       access(path, F_OK) == 0;
+}
+
+int nic_find_numa(const char *sysfs, const char *id)
+{
+	char path[PATH_MAX], text[32];
+	size_t len;
+
+	if (strncmp(id, "pci:", 4) != 0 ||
+	    str_format(path, sizeof(path), "%s/bus/pci/devices/%.*s/numa_node", sysfs,
+		       (int)strcspn(id + 4, "/"), id + 4) ||
+	    path_read(AT_FDCWD, path, text, sizeof(text), &len, NULL))
+		return -1;
+	return text[0] == '-' ? -1 : (int)strtol(text, NULL, 10);
+}
+
+int nic_find_vf(const char *sysfs, const struct nic_seen *pf, unsigned int vf,
+		char pci[NIC_FIND_PCI], struct err *e)
+{
+	char path[PATH_MAX];
+	uint64_t have = 0;
+
+	if (!pf->pci[0])
+		return err_set(e, ENODEV,
+			       "look for virtual function %u of '%s': it is no PCI function", vf,
+			       pf->name);
+	(void)str_format(path, sizeof(path), "%s/bus/pci/devices/%s/sriov_numvfs", sysfs, pf->pci);
+	(void)read_number(path, &have);
+	(void)str_format(path, sizeof(path), "%s/bus/pci/devices/%s/virtfn%u", sysfs, pf->pci, vf);
+	if (!link_base(path, pci, NIC_FIND_PCI) || !is_pci(pci))
+		return err_set(e, ENODEV,
+			       "look for virtual function %u of '%s': %s has %u of them "
+			       "(sriov_numvfs)",
+			       vf, pf->name, pf->pci, (unsigned int)have);
+	return 0;
+}
+
+/* --- one interface --- */
+
+static void identify(const char *sysfs, struct nic_seen *seen)
+{
+	char path[PATH_MAX], mac[18];
+	uint64_t port = 0;
+
+	if (seen->pci[0]) {
+		if (in_sysfs(sysfs, seen, "dev_port", path))
+			(void)read_number(path, &port);
+		if (port)
+			(void)str_format(seen->id, sizeof(seen->id), "pci:%s/port%u", seen->pci,
+					 (unsigned int)port);
+		else
+			(void)str_format(seen->id, sizeof(seen->id), "pci:%s", seen->pci);
+	} else if (!no_mac(seen->perm)) {
+		(void)str_format(seen->id, sizeof(seen->id), "mac:%s", mac_text(seen->perm, mac));
+	} else {
+		(void)str_format(seen->id, sizeof(seen->id), "name:%s", seen->name);
+	}
+}
+
+static void find_rest(int fd, struct nic_seen *seen)
 {
 	struct {
 		struct ethtool_perm_addr head;
 		uint8_t mac[32];
 	} perm = { .head = { .cmd = ETHTOOL_GPERMADDR, .size = 32 } };
-	struct ifreq ifr;
-	char text[18];
-
-	if (ask(fd, &ifr, name, SIOCGIFHWADDR, NULL) == 0) {
-		mac_text((const uint8_t *)ifr.ifr_hwaddr.sa_data, text);
-		if (strcasecmp(text, what) == 0)
-			return 1;
-	}
-	if (ask(fd, &ifr, name, SIOCETHTOOL, &perm) || perm.head.size != 6)
-		return 0;
-	mac_text(perm.mac, text);
-	return strcasecmp(text, what) == 0;
-}
-
-static int has_pci(int fd, const char *name, const char *what)
-{
-	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
+	struct ethtool_cmd link = { .cmd = ETHTOOL_GSET };
 	struct ifreq ifr;
 
-	return ask(fd, &ifr, name, SIOCETHTOOL, &info) == 0 &&
-	       strncasecmp(info.bus_info, what, sizeof(info.bus_info)) == 0;
+	if (ask(fd, &ifr, seen->name, SIOCETHTOOL, &perm) == 0 && perm.head.size == 6)
+		memcpy(seen->perm, perm.mac, 6);
+	if (ask(fd, &ifr, seen->name, SIOCETHTOOL, &link) == 0 &&
+	    ethtool_cmd_speed(&link) != (uint32_t)SPEED_UNKNOWN)
+		seen->speed = ethtool_cmd_speed(&link);
 }
 
-int nic_find(enum nic_find_by by, const char *what, char name[NIC_FIND_NAME], struct err *e)
+static int look(int fd, const char *sysfs, const char *name, struct nic_seen *out, struct err *e)
 {
-	auto_file FILE *f = fopen("/proc/net/dev", "re");
-	auto_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr;
+
+	memset(out, 0, sizeof(*out));
+	if (ask(fd, &ifr, name, SIOCGIFINDEX, NULL))
+		return errno == ENODEV ? err_set(e, ENODEV, "look at '%s': no such interface", name)
+				       : err_sys(e, "look at '%s'", name);
+	out->ifindex = ifr.ifr_ifindex;
+	/* By number, the kernel tells the real name where an alternative one was given. */
+	if (ioctl(fd, SIOCGIFNAME, &ifr))
+		return err_sys(e, "look at '%s'", name);
+	(void)str_copy(out->name, sizeof(out->name), ifr.ifr_name);
+	if (ask(fd, &ifr, out->name, SIOCGIFHWADDR, NULL))
+		return err_sys(e, "look at '%s'", name);
+	if (ifr.ifr_hwaddr.sa_family != ARPHRD_ETHER)
+		return err_set(e, EOPNOTSUPP, "look at '%s': not an Ethernet interface", name);
+	memcpy(out->mac, ifr.ifr_hwaddr.sa_data, 6);
+	if (ask(fd, &ifr, out->name, SIOCGIFMTU, NULL))
+		return err_sys(e, "look at '%s'", name);
+	out->mtu = (uint32_t)ifr.ifr_mtu;
+	if (ask(fd, &ifr, out->name, SIOCGIFFLAGS, NULL))
+		return err_sys(e, "look at '%s'", name);
+	out->flags = (uint16_t)ifr.ifr_flags;
+	out->carrier = (out->flags & IFF_UP) && (out->flags & IFF_RUNNING);
+	find_pci(fd, sysfs, out);
+	find_rest(fd, out);
+	identify(sysfs, out);
+	return 0;
+}
+
+static int open_socket(struct err *e)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? err_sys(e, "look at interfaces: open socket") : fd;
+}
+
+int nic_find_look(const char *sysfs, const char *name, struct nic_seen *out, struct err *e)
+{
+	auto_fd int fd = open_socket(e);
+
+	return fd < 0 ? fd : look(fd, sysfs, name, out, e);
+}
+
+int nic_find_each(const char *sysfs, void (*fn)(void *ctx, const struct nic_seen *seen), void *ctx,
+		  struct err *e)
+{
+	auto_file FILE *f = NULL;
+	auto_fd int fd = open_socket(e);
+	struct nic_seen seen;
 	char line[512], *at, *end;
-	unsigned int found = 0;
 
-	if (!f || fd < 0)
-		return err_sys(e, "look for interface '%s'", what);
+	if (fd < 0)
+		return fd;
+	f = fopen("/proc/net/dev", "re");
+	if (!f)
+		return err_sys(e, "look at interfaces: open '/proc/net/dev'");
 	while (fgets(line, sizeof(line), f)) {
 		at = line + strspn(line, " ");
 		end = strchr(at, ':');
 		if (!end)
 			continue; /* the table's head */
 		*end = '\0';
-		if (!(by == NIC_FIND_MAC ? has_mac(fd, at, what) : has_pci(fd, at, what)))
-			continue;
-		if (found++ == 0)
-			(void)str_copy(name, NIC_FIND_NAME, at);
+		if (strncmp(at, "sb-", 3) != 0 && look(fd, sysfs, at, &seen, NULL) == 0)
+			fn(ctx, &seen);
 	}
-	if (found == 1)
-		return 0;
-	return found ? err_set(e, ENOTUNIQ, "look for interface '%s': %u have it (name one)", what,
-			       found)
-		     : err_set(e, ENODEV, "look for interface '%s': no such interface", what);
+	return 0;
 }
 
-int nic_find_mac(const uint8_t mac[6], char name[NIC_FIND_NAME], struct err *e)
+struct search {
+	const char *what;
+	struct nic_seen *out;
+	unsigned int found;
+};
+
+static bool has_mac(const struct nic_seen *seen, const char *what)
 {
 	char text[18];
 
-	mac_text(mac, text);
-	return nic_find(NIC_FIND_MAC, text, name, e);
+	return strcasecmp(mac_text(seen->mac, text), what) == 0 ||
+	       (!no_mac(seen->perm) && strcasecmp(mac_text(seen->perm, text), what) == 0);
+}
+
+static void match(void *ctx, const struct nic_seen *seen)
+{
+	struct search *s = ctx;
+	bool hit;
+
+	if (strncmp(s->what, "mac:", 4) == 0)
+		hit = has_mac(seen, s->what + 4);
+	else if (strchr(s->what, '/'))
+		hit = strcasecmp(seen->id, s->what) == 0;
+	else
+		hit = strcasecmp(seen->pci, s->what + 4) == 0;
+	if (hit && s->found++ == 0)
+		*s->out = *seen;
+}
+
+int nic_find(const char *sysfs, const char *what, struct nic_seen *out, struct err *e)
+{
+	struct search s = { .what = what, .out = out };
+	int ret;
+
+	if (strncmp(what, "name:", 5) == 0)
+		return nic_find_look(sysfs, what + 5, out, e);
+	if (strncmp(what, "pci:", 4) != 0 && strncmp(what, "mac:", 4) != 0)
+		return nic_find_look(sysfs, what, out, e);
+	ret = nic_find_each(sysfs, match, &s, e);
+	if (ret)
+		return ret;
+	if (s.found > 1)
+		return err_set(e, ENOTUNIQ, "look for '%s': %u interfaces have it (name one)", what,
+			       s.found);
+	return s.found ? 0 : err_set(e, ENODEV, "look for '%s': no such interface", what);
 }
 
 static int route4_through(const char *name)

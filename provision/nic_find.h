@@ -1,16 +1,44 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Finding interfaces of the caller's network namespace by what stays the same about them. ioctl(2) and /proc only. */
+/*
+ * Interfaces of the caller's network namespace, and what stays the same about them.  ioctl(2), /proc and sysfs only, so
+ * that provisiond's own process may look.
+ *
+ * The identity of an interface is never its name: "pci:0000:29:00.0" (with "/portN" where several ports share one
+ * function), else "mac:" and the permanent MAC, else "name:" and the name, for virtual ones that have neither.
+ */
 #pragma once
 #include "base/err.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 #define NIC_FIND_NAME 16
+#define NIC_FIND_ID   80
+#define NIC_FIND_PCI  16
 
-enum nic_find_by { NIC_FIND_MAC, NIC_FIND_PCI }; /* MAC: the present or the permanent one */
+struct nic_seen {
+	char name[NIC_FIND_NAME], id[NIC_FIND_ID];
+	char pci[NIC_FIND_PCI];  /* "" for one that is no PCI function */
+	uint8_t mac[6], perm[6]; /* perm all zero: the driver has none */
+	uint32_t mtu;
+	uint16_t flags; /* IFF_* */
+	int ifindex;
+	uint32_t speed; /* Mbit/s, 0 unknown */
+	bool carrier;
+};
 
-/* Name of the interface with this "aa:bb:.." or "0000:29:00.0"; -ENODEV none, -ENOTUNIQ several. */
-int nic_find(enum nic_find_by by, const char *what, char name[NIC_FIND_NAME], struct err *e);
-/* The same for a MAC in bytes. */
-int nic_find_mac(const uint8_t mac[6], char name[NIC_FIND_NAME], struct err *e);
+/* Look at the interface with this name or alternative name. -ENODEV none, -EOPNOTSUPP not Ethernet. */
+int nic_find_look(const char *sysfs, const char *name, struct nic_seen *out, struct err *e);
+/* By "pci:..", "mac:.." (the present or the permanent one), "name:..", or a name. -ENODEV none, -ENOTUNIQ several. */
+int nic_find(const char *sysfs, const char *what, struct nic_seen *out, struct err *e);
+/* Call fn for every Ethernet interface but the control planes of workspaces. */
+int nic_find_each(const char *sysfs, void (*fn)(void *ctx, const struct nic_seen *seen), void *ctx,
+		  struct err *e);
+/* PCI address of virtual function `vf` of the physical function `pf`. -ENODEV when it has no such one. */
+int nic_find_vf(const char *sysfs, const struct nic_seen *pf, unsigned int vf,
+		char pci[NIC_FIND_PCI], struct err *e);
+/* Is there such a PCI function at all, whichever driver it has? */
+bool nic_find_pci_exists(const char *sysfs, const char *pci);
+/* NUMA node of the device with this id; -1 unknown, or no PCI function. */
+int nic_find_numa(const char *sysfs, const char *id);
 /* 1 when a default route of the host (IPv4 or IPv6) goes through `name`, else 0. */
 int nic_find_default_route(const char *name);

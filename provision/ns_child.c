@@ -231,15 +231,18 @@ static int make_child(struct start *s, struct err *e)
 static int help(struct start *s, struct err *e)
 {
 	struct plan *p = s->p;
-	int r = limits_join(p, e);
+	int r;
 
-	if (r == 0)
-		r = set_limits(p->spec, e);
-	if (r < 0)
-		return r;
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_sys(e, "make a mount namespace for '%s'", p->rec->name);
-	r = rootfs_stage(p, &s->src, e);
+	/* Before the groups: theirs of devices lets nobody make a node. */
+	r = rootfs_gather(p, &s->src, e);
+	if (r == 0)
+		r = limits_join(p, e);
+	if (r == 0)
+		r = set_limits(p->spec, e);
+	if (r == 0)
+		r = rootfs_stage(p, &s->src, e);
 	if (r < 0)
 		return r;
 	if (setns(p->userns, CLONE_NEWUSER) < 0 || setns(p->netns, CLONE_NEWNET) < 0)

@@ -24,6 +24,7 @@
 #include "base/proc.h"
 #include "base/str.h"
 #include "limits.h"
+#include "limits_device.h"
 #include "ns_child.h"
 #include "ns_talk.h"
 #include "proto/msg.h"
@@ -148,7 +149,9 @@ int ns_init_up(struct plan *p, struct err *e)
 	if (p->userns < 0 || p->netns < 0 || p->rootfd < 0 || p->initfd < 0)
 		return err_set(e, EINVAL, "start ws-init of '%s': an earlier step is missing",
 			       p->rec->name);
-	r = open_listener(p, e);
+	r = limits_device_up(p, e);
+	if (r == 0)
+		r = open_listener(p, e);
 	if (r < 0)
 		return r;
 	p->listenfd = r;

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 
 #include "allocate.h"
+#include "allocate_gpu.h"
+#include "allocate_nic.h"
 #include "audit.h"
 #include "base/clk.h"
 #include "base/fd.h"
@@ -23,6 +25,7 @@
 #include "hostkeys.h"
 #include "jobs.h"
 #include "net.h"
+#include "operate_nic.h"
 #include "watch.h"
 
 #define STEP_PURGE "purge"
@@ -124,9 +127,14 @@ static int allocate(struct workspace *ws, struct job *job, struct record *rec, s
 	if (!rec->image[0])
 		str_copy(rec->image, sizeof(rec->image), job->spec.image);
 	str_copy(job->spec.image, sizeof(job->spec.image), rec->image);
+	rec->note[0] = '\0';
 	ret = allocate_address(r, ws, &job->spec, rec, e);
 	if (!ret)
 		ret = allocate_nic(r, ws, &job->spec, rec, e);
+	if (!ret)
+		ret = allocate_gpu(r, ws, &job->spec, rec, e);
+	if (!ret)
+		ret = allocate_cpus(r, ws, &job->spec, rec, e);
 	return ret;
 }
 
@@ -136,6 +144,7 @@ static bool outdated(const struct record *kept, const struct record *rec)
 	return kept->ns_net &&
 	       (memcmp(&kept->control_ip, &rec->control_ip, sizeof(rec->control_ip)) ||
 		memcmp(&kept->control_ip6, &rec->control_ip6, sizeof(rec->control_ip6)) ||
+		strcmp(kept->gpus, rec->gpus) || strcmp(kept->nic.id, rec->nic.id) ||
 		strcmp(kept->nic.name, rec->nic.name));
 }
 
@@ -148,8 +157,12 @@ static void audit_up(struct workspace *ws, const struct record *before)
 		audit(ws, "ws.create.begin", NULL, 0);
 	if (!ip_equal(&before->control_ip, &rec->control_ip))
 		audit_lease(ws, "lease.take", "ip", ip_text(&rec->control_ip, text, sizeof(text)));
-	if (rec->nic.name[0] && strcmp(before->nic.name, rec->nic.name))
-		audit_lease(ws, "lease.take", "nic", rec->nic.name);
+	if (rec->nic.name[0] && strcmp(before->nic.id, rec->nic.id))
+		audit_lease(ws, "lease.take", "nic", rec->nic.id);
+	if (rec->gpus[0] && strcmp(before->gpus, rec->gpus))
+		audit_lease(ws, "lease.take", "gpu", rec->gpus);
+	if (before->gpus[0] && strcmp(before->gpus, rec->gpus))
+		audit_lease(ws, "lease.return", "gpu", before->gpus);
 }
 
 /* The directory and the hosts entry that the steps build upon. */
@@ -176,7 +189,7 @@ static int begin_up(struct workspace *ws, struct job *job, struct worker_order *
 		return ret;
 	job->kept = before;
 	rec.state = RECORD_CREATING;
-	rec.step[0] = rec.note[0] = '\0';
+	rec.step[0] = '\0';
 	str_copy(rec.boot_id, sizeof(rec.boot_id), r->boot_id);
 	ret = record_save(r->recordsfd, &rec, e);
 	if (ret)
@@ -194,8 +207,8 @@ static int begin_up(struct workspace *ws, struct job *job, struct worker_order *
 		.initfd = r->files.init,
 		.filterfd = r->files.filter,
 	};
-	if (o->kept && before.nic.name[0] && strcmp(before.nic.name, rec.nic.name))
-		audit_lease(ws, "lease.return", "nic", before.nic.name);
+	if (o->kept && before.nic.name[0] && strcmp(before.nic.id, rec.nic.id))
+		operate_nic_returned(ws, before.nic.id);
 	/* Refused from here on means that the record says CREATING: task_refused settles that like a failed up. */
 	return prepare_run(ws, e);
 }
@@ -208,6 +221,7 @@ static void forget_runtime(struct record *rec, bool all)
 		return;
 	rec->ns_user = rec->ns_net = 0;
 	memset(&rec->nic, 0, sizeof(rec->nic));
+	rec->gpus[0] = rec->cpus[0] = '\0';
 }
 
 static void note(struct workspace *ws, const char *text)
@@ -247,10 +261,11 @@ static void take_host_key(const struct workspace *ws)
 static int settle(struct workspace *ws, bool all, const char *why, struct err *e)
 {
 	enum target to = target(&ws->rec);
-	char nic[sizeof(ws->rec.nic.name)];
+	char nic[sizeof(ws->rec.nic.id)], gpus[sizeof(ws->rec.gpus)];
 	int ret = 0;
 
-	memcpy(nic, ws->rec.nic.name, sizeof(nic));
+	memcpy(nic, ws->rec.nic.id, sizeof(nic));
+	memcpy(gpus, ws->rec.gpus, sizeof(gpus));
 	watch_stop(ws);
 	ws->dead = false;
 	if (to == TO_NOTHING) {
@@ -264,7 +279,9 @@ static int settle(struct workspace *ws, bool all, const char *why, struct err *e
 	}
 	forget_runtime(&ws->rec, all);
 	if (all && nic[0])
-		audit_lease(ws, "lease.return", "nic", nic);
+		operate_nic_returned(ws, nic);
+	if (all && gpus[0])
+		audit_lease(ws, "lease.return", "gpu", gpus);
 	if (to != TO_STOPPED) {
 		char text[IP_TEXT_MAX];
 
@@ -356,6 +373,8 @@ static void end_up(struct workspace *ws, struct job *job, struct worker_result *
 		return;
 	}
 	give_host_key(ws);
+	if (ws->rec.nic.id[0] && strcmp(ws->rec.nic.id, job->kept.nic.id))
+		audit_lease(ws, "lease.attach", "nic", ws->rec.nic.id);
 	audit(ws, first ? "ws.create.ok" : "ws.start", NULL, clk_now_us() - job->began);
 	job_finish(ws, job, 0, &e);
 }
@@ -455,6 +474,8 @@ static int task_begin(struct task *t, struct worker_order *o, struct err *e)
 
 	if (!job->began)
 		job->began = clk_now_us();
+	if (job->req.kind == JOB_ATTACH)
+		return operate_nic_begin(ws, job, o, e);
 	if (job->req.kind == JOB_UP && !job->undo)
 		return begin_up(ws, job, o, e);
 	begin_down(ws, job, o);
@@ -467,7 +488,9 @@ static void task_refused(struct task *t, const struct err *e)
 	struct job *job = ws->jobs;
 	struct err why = *e;
 
-	if (job->req.kind != JOB_UP || job->undo)
+	if (job->req.kind == JOB_ATTACH)
+		operate_nic_failed(ws, job, true, &why);
+	else if (job->req.kind != JOB_UP || job->undo)
 		down_failed(ws, job, &why);
 	else if (!job_unsettled(ws))
 		job_finish(ws, job, -why.code, &why); /* refused before anything was recorded */
@@ -496,7 +519,9 @@ static void task_end(struct task *t, struct worker_result *res)
 	struct workspace *ws = t->ctx;
 	struct job *job = ws->jobs;
 
-	if (job->req.kind == JOB_UP && !job->undo)
+	if (job->req.kind == JOB_ATTACH)
+		operate_nic_end(ws, job, res);
+	else if (job->req.kind == JOB_UP && !job->undo)
 		end_up(ws, job, res);
 	else
 		end_down(ws, job, res);

@@ -6,6 +6,7 @@
 #include "plan.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "devices.h"
+#include "gpu_lease.h"
 #include "limits.h"
 #include "net.h"
 #include "nic.h"
@@ -36,6 +38,7 @@ static int nothing_down(struct plan *p, struct err *e)
 
 const struct step plan_steps[] = {
 	{ "lease", lease_up, nothing_down, true },
+	{ "gpu", gpu_lease_up, gpu_lease_down, true },
 	{ "limits", limits_up, limits_down, false },
 	{ "namespaces", ns_up, ns_down, true },
 	{ "net", net_up, net_down, true },
@@ -135,6 +138,31 @@ int plan_down(struct plan *p, bool all, struct err *e)
 	return undo(p, plan_nsteps, all, e);
 }
 
+int plan_attach(struct plan *p, bool *clean, struct err *e)
+{
+	struct err later = { 0 };
+	char path[PATH_MAX];
+	int ret;
+
+	if (str_format(path, sizeof(path), "%s/net", p->dir))
+		return err_set(e, ENAMETOOLONG, "open '%s/net': name too long", p->dir);
+	p->netns = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (p->netns < 0)
+		return err_sys(e, "open '%s'", path);
+	for (unsigned int i = 0; i < plan_nsteps; i++) {
+		const struct step *s = &plan_steps[i];
+
+		if (strcmp(s->name, "nic") != 0)
+			continue;
+		ret = run(p, s, true, e);
+		if (ret == 0)
+			return 0;
+		*clean = run(p, s, false, &later) == 0;
+		return ret;
+	}
+	return err_set(e, ENOENT, "run step 'nic': there is none");
+}
+
 int plan_purge(struct plan *p, struct err *e)
 {
 	char parent[PATH_MAX];
@@ -182,4 +210,6 @@ void plan_close(struct plan *p)
 	fd_close(&p->rootfd);
 	fd_close(&p->listenfd);
 	fd_close(&p->pidfd);
+	free(p->given);
+	p->given = NULL;
 }

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 
 /* Handles that live from one step to the next inside one worker. -1 = none. Owned by the plan. */
+struct given;
+
 struct plan {
 	const struct settings *settings;
 	const struct spec *spec;
@@ -24,11 +26,12 @@ struct plan {
 	int listenfd;         /* listening init.sock */
 	int pidfd;            /* of ws-init */
 	int report;           /* socket for WORK_* messages, or -1 */
-	char detail[128];     /* what the running step tells the user, e.g. an address */
+	struct given *given; /* devices and files of the host that it gets (given.h); NULL = none */
+	char detail[128];    /* what the running step tells the user, e.g. an address */
 };
 
 struct step {
-	const char *name; /* lease limits namespaces net nic rootfs init devices ready */
+	const char *name; /* lease gpu limits namespaces net nic rootfs init devices ready */
 	int (*up)(struct plan *p, struct err *e);
 	int (*down)(struct plan *p,
 		    struct err *e); /* tries everything; returns the first failure */
@@ -42,6 +45,8 @@ extern const unsigned int plan_nsteps;
 int plan_up(struct plan *p, struct err *e);
 /* Run downs in reverse: all of them (`all`), or only those that a stop takes down. Goes on after a failure. */
 int plan_down(struct plan *p, bool all, struct err *e);
+/* Run the step `nic` alone in a running workspace; *clean: a failure left the NIC on the host. */
+int plan_attach(struct plan *p, bool *clean, struct err *e);
 /* Remove the workspace's files (upper, work). Only after plan_down(all). */
 int plan_purge(struct plan *p, struct err *e);
 void plan_init(struct plan *p, const struct settings *s, const struct spec *spec,

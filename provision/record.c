@@ -49,12 +49,18 @@ struct field {
 	const char *section, *key;
 	enum kind kind;
 	size_t offset, size;
+	bool optional; /* absent from files of older versions: empty */
 };
 
 #define FIELD(section, key, kind, member)                                                          \
 	{                                                                                          \
 		section, key, kind, offsetof(struct record, member),                               \
-			sizeof(((struct record *)0)->member)                                       \
+			sizeof(((struct record *)0)->member), false                                \
+	}
+#define LATER(section, key, kind, member)                                                          \
+	{                                                                                          \
+		section, key, kind, offsetof(struct record, member),                               \
+			sizeof(((struct record *)0)->member), true                                 \
 	}
 
 /* Order of the file. The generation is written before these. */
@@ -82,6 +88,12 @@ static const struct field fields[] = {
 	FIELD("nic", "mtu", U32, nic.mtu),
 	FIELD("nic", "flags", U32, nic.flags),
 	FIELD("nic", "ifindex", I32, nic.ifindex),
+	LATER("nic", "id", TEXT, nic.id),
+	LATER("nic", "asked", TEXT, nic.asked),
+	LATER("nic", "rdma", TEXT, rdma),
+	LATER("nic", "vfio", TEXT, vfio),
+	LATER("devices", "gpus", TEXT, gpus),
+	LATER("devices", "cpus", TEXT, cpus),
 };
 #define NFIELDS (sizeof(fields) / sizeof(fields[0]))
 
@@ -296,23 +308,26 @@ static int decode_fields(const struct conf *c, struct record *r, struct err *e)
 {
 	const struct conf_entry *entry = conf_find(c, "record", "version");
 	uint64_t version;
-	size_t i;
+	size_t i, here = 0;
 
 	if (!entry || num_u64(entry->value, VERSION, VERSION, &version, NULL) < 0)
 		return err_set(e, EUCLEAN, "version '%s' is not %d", entry ? entry->value : "",
 			       VERSION);
 	for (i = 0; i < NFIELDS; i++) {
 		entry = conf_find(c, fields[i].section, fields[i].key);
+		if (!entry && fields[i].optional)
+			continue;
 		if (!entry)
 			return err_set(e, EUCLEAN, "[%s] %s is missing", fields[i].section,
 				       fields[i].key);
 		if (parse_field(&fields[i], entry->value, r) < 0)
 			return err_set(e, EUCLEAN, "line %u: [%s] %s: bad value", entry->line,
 				       fields[i].section, fields[i].key);
+		here++;
 	}
 	/* checksum, generation and version are the other three. */
-	if (c->nentries != NFIELDS + 3)
-		return err_set(e, EUCLEAN, "%u keys where %zu belong", c->nentries, NFIELDS + 3);
+	if (c->nentries != here + 3)
+		return err_set(e, EUCLEAN, "%u keys where %zu belong", c->nentries, here + 3);
 	return 0;
 }
 

@@ -35,12 +35,19 @@ struct record {
 	uint32_t init_pid;
 	uint64_t init_start; /* proc_start_time() */
 	uint64_t ns_user, ns_net, ns_mnt;
-	struct {               /* leased data-plane interface; name empty = none */
-		char name[16]; /* on the host */
+	struct {             /* leased data-plane interface; name empty = none */
+		char id[80]; /* what it is leased by (nic_find.h): pci:.., mac:.., name:.., macvlan:ID */
+		char asked[80]; /* the configuration's word for it when it was leased */
+		char name[16];  /* on the host */
 		uint8_t mac[6];
 		uint32_t mtu, flags;
 		int32_t ifindex; /* for finding it, never for identity */
 	} nic;
+	char gpus[400]; /* ids of leased GPUs, separated by commas; "" none */
+	char rdma[32];  /* RDMA device of the NIC that is inside; "" none */
+	char cpus
+		[128]; /* exclusive cpus that were chosen (auto:nic, auto:gpu), as a list; "" none */
+	char vfio[80];  /* PCI address bound to vfio-pci for it; "" none */
 	char note[256]; /* last failure, in words */
 };
 

@@ -58,7 +58,7 @@ static bool salvage_value(const char *text, const char *key, char *value, size_t
 
 /*
  * Neither generation is valid, so nothing in them is believed; but what they name may be the workspace's, so it is kept
- * from others: id range and addresses.
+ * from others: id range, addresses and NIC.
  */
 static void salvage(struct workspace *ws)
 {
@@ -86,6 +86,10 @@ static void salvage(struct workspace *ws)
 		if (!rec->control_ip6.family &&
 		    salvage_value(text, "control_ip6", value, sizeof(value)))
 			ip_parse(value, &rec->control_ip6, NULL);
+		if (!rec->nic.id[0] && salvage_value(text, "id", value, sizeof(value)) &&
+		    value[0] == '"')
+			str_format(rec->nic.id, sizeof(rec->nic.id), "%.*s",
+				   (int)strcspn(value + 1, "\""), value + 1);
 	}
 }
 
@@ -124,6 +128,7 @@ static void forget_boot(struct workspace *ws)
 	rec->init_pid = 0;
 	rec->init_start = rec->ns_user = rec->ns_net = rec->ns_mnt = 0;
 	memset(&rec->nic, 0, sizeof(rec->nic));
+	rec->gpus[0] = rec->cpus[0] = '\0';
 	if (rec->state != RECORD_RUNNING && rec->state != RECORD_STOPPING)
 		return;
 	rec->state = RECORD_STOPPED;
@@ -147,7 +152,7 @@ static void adopt(struct workspace *ws)
 	struct err e = { 0 };
 	auto_fd int pidfd = proc_open((pid_t)ws->rec.init_pid, ws->rec.init_start, &e);
 
-	ws->leased = ws->rec.started;
+	ws->leased = ws->leased_gpu = ws->rec.started;
 	if (pidfd >= 0 && same_namespaces(&ws->rec) && watch_start(ws, fd_take(&pidfd), &e) == 0)
 		return;
 	ws->dead = true;

@@ -15,6 +15,7 @@
 #include "base/proc.h"
 #include "jobs.h"
 #include "net.h"
+#include "reconcile.h"
 #include "recover.h"
 #include "watch.h"
 
@@ -200,17 +201,22 @@ int registry_new(sd_event *loop, struct settings *settings, struct registry **ou
 
 void registry_start(struct registry *r, const struct registry_files *files)
 {
+	struct err e = { 0 };
+
 	r->files = *files;
 	for (unsigned int i = 0; i < 2; i++)
 		if (files->locks[i] >= 0)
 			worker_pool_keep(r->pool, files->locks[i]);
 	recover_run(r);
+	if (reconcile_start(r, &e))
+		log_error("%s", e.text);
 }
 
 void registry_free(struct registry *r)
 {
 	if (!r)
 		return;
+	reconcile_stop(r);
 	worker_pool_free(r->pool);
 	for (unsigned int i = 0; i < r->nlist; i++) {
 		struct workspace *ws = r->list[i];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The inside of the registry, shared by workspace.c, allocate.c, jobs.c, operate.c, watch.c and recover.c only.  Everything
+ * The inside of the registry, shared by workspace.c, allocate*.c, jobs.c, operate*.c, watch.c, reconcile.c and recover.c only.  Everything
  * here lives in provisiond's main process, which is single-threaded.  A `struct workspace` is never freed before the
  * registry is: sessions may hold a pointer to one whose record is gone.
  */
@@ -8,7 +8,7 @@
 #include "workspace.h"
 #include "worker.h"
 
-enum job_kind { JOB_UP, JOB_STOP, JOB_DESTROY, JOB_CLEAN };
+enum job_kind { JOB_UP, JOB_STOP, JOB_DESTROY, JOB_CLEAN, JOB_ATTACH };
 /* What an up job insists on: a login takes what it finds, CREATE wants it absent, START wants it there. */
 enum job_want { WANT_ANY, WANT_ABSENT, WANT_PRESENT };
 
@@ -46,7 +46,7 @@ struct workspace {
 	sd_event_source *watch;
 	int exit_code, exit_status; /* si_code and si_status of ws-init; code 0 = unknown */
 	unsigned int sessions;
-	uint64_t leased; /* NIC since; seconds since the epoch */
+	uint64_t leased, leased_gpu; /* NIC and GPU since; seconds since the epoch */
 };
 
 struct registry {
@@ -60,8 +60,9 @@ struct registry {
 	unsigned int nlist, cap;
 	uint64_t *reserved; /* id ranges of files without a usable record: their first ids */
 	unsigned int nreserved;
-	sd_event_source *hosts; /* one-shot: rewrite the hosts file */
-	struct task host;       /* registry_refresh_host */
+	sd_event_source *hosts;     /* one-shot: rewrite the hosts file */
+	sd_event_source *reconcile; /* reconcile.h */
+	struct task host;           /* registry_refresh_host */
 	bool host_busy, host_again;
 	struct trash *trash; /* deletions that recover.c finishes */
 };

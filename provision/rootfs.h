@@ -4,7 +4,7 @@
  * mounts on it from inside.  Nothing here resolves a path below the upper from the host's namespace.
  */
 #pragma once
-#include "plan.h"
+#include "given_enter.h"
 
 /* Read-only directory shown at /run/sshbay/sftp. Set by provisiond before its first worker; a missing one is left out. */
 extern const char *rootfs_bundle_path;
@@ -21,11 +21,17 @@ int rootfs_down(struct plan *p, struct err *e);
 struct rootfs_sources {
 	int dev[ROOTFS_DEVICES_MAX];
 	int hosts, bundle;
+	struct given_sources given;
 };
 
-/* The three calls of the way in, each by the process, and in the mount namespace, that it says: */
+/* The four calls of the way in, each by the process, and in the mount namespace, that it says: */
 /*
- * 1. The host's root, in a private mount namespace of its own: open the sources (rdev verified) and attach p->rootfd
+ * 0. The host's root, in a private mount namespace of its own, before it joins a group that forbids mknod: make what the
+ *    plan's list gives (given.h). Fills all of *src with nothing first.
+ */
+int rootfs_gather(struct plan *p, struct rootfs_sources *src, struct err *e);
+/*
+ * 1. The same process, in the workspace's groups: open the sources (rdev verified) and attach p->rootfd
  *    over p->dir. A workspace's mount namespace that is copied from this one holds the root with its flags locked.
  */
 int rootfs_stage(struct plan *p, struct rootfs_sources *src, struct err *e);

@@ -21,9 +21,9 @@
 #include "base/str.h"
 #include "devices.h"
 #include "rootfs_mask.h"
+#include "rootfs_place.h"
 
-#define ASIDE_MAX 100 /* saved copies of one mount point */
-#define SAFE      (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+#define SAFE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
 /* A filesystem to mount: the mount point is `name` in an opened directory. Options "key=value,flag". */
 struct fresh {
@@ -33,19 +33,6 @@ struct fresh {
 
 /* --- 1. on the host's side --- */
 
-static int open_source(const char *path, uint64_t attrs, struct err *e)
-{
-	struct mount_attr a = { .attr_set = attrs, .propagation = MS_PRIVATE };
-	auto_fd int fd = open_tree(AT_FDCWD, path,
-				   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
-
-	if (fd < 0)
-		return err_sys(e, "open '%s' for the workspace", path);
-	if (mount_setattr(fd, "", AT_EMPTY_PATH, &a, sizeof(a)) < 0)
-		return err_sys(e, "protect '%s' for the workspace", path);
-	return fd_take(&fd);
-}
-
 static int open_device(const struct devices_node *n, struct err *e)
 {
 	char path[64];
@@ -53,7 +40,7 @@ static int open_device(const struct devices_node *n, struct err *e)
 	struct stat st;
 
 	(void)str_format(path, sizeof(path), "/dev/%s", n->name);
-	fd = open_source(path, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, e);
+	fd = rootfs_place_source(path, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, e);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(n->major, n->minor))
@@ -70,23 +57,28 @@ static int open_hosts(const struct plan *p, struct err *e)
 	if (str_format(path, sizeof(path), "%s/hosts",
 		       p->settings->network.isolate ? p->dir : p->settings->storage.run) < 0)
 		return err_set(e, ENAMETOOLONG, "open the hosts file: path too long");
-	fd = open_source(path, MOUNT_ATTR_RDONLY | SAFE, e);
+	fd = rootfs_place_source(path, MOUNT_ATTR_RDONLY | SAFE, e);
 	return fd == -ENOENT ? -1 : fd;
 }
 
 static int open_bundle(struct err *e)
 {
-	int fd = open_source(rootfs_bundle_path,
-			     MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, e);
+	int fd = rootfs_place_source(rootfs_bundle_path,
+				     MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, e);
 
 	return fd == -ENOENT ? -1 : fd;
+}
+
+int rootfs_gather(struct plan *p, struct rootfs_sources *src, struct err *e)
+{
+	memset(src, 0xff, sizeof(*src));
+	return given_enter_stage(p, &src->given, e);
 }
 
 int rootfs_stage(struct plan *p, struct rootfs_sources *src, struct err *e)
 {
 	int r;
 
-	memset(src, 0xff, sizeof(*src));
 	for (unsigned int i = 0; i < ROOTFS_DEVICES_MAX && devices_nodes[i].name; i++) {
 		if (devices_nodes[i].nesting && !p->spec->nesting)
 			continue;
@@ -123,79 +115,6 @@ int rootfs_claim(struct plan *p, struct err *e)
 
 /* --- 3. as the workspace's root --- */
 
-static int move_aside(int dirfd, const char *name, struct err *e)
-{
-	char saved[64];
-
-	for (int i = 0; i < ASIDE_MAX; i++) {
-		(void)str_format(saved, sizeof(saved), i ? "%s.sshbay-saved.%d" : "%s.sshbay-saved",
-				 name, i);
-		if (renameat2(dirfd, name, dirfd, saved, RENAME_NOREPLACE) == 0)
-			return 0;
-		if (errno != EEXIST)
-			return err_sys(e, "move '%s' of the workspace aside", name);
-	}
-	return err_set(e, EEXIST,
-		       "move '%s' of the workspace aside: %d saved ones are there already", name,
-		       ASIDE_MAX);
-}
-
-/* A directory that really is one, in `dirfd`: made when missing, whatever else is there moved aside. O_PATH fd. */
-static int real_dir(int dirfd, const char *name, mode_t mode, struct err *e)
-{
-	for (int try = 0; try < 3; try++) {
-		int r, fd = path_open_in_root(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW,
-					      RESOLVE_NO_SYMLINKS, e);
-
-		if (fd >= 0)
-			return fd;
-		if (fd == -ENOENT)
-			r = mkdirat(dirfd, name, mode) < 0
-				    ? err_sys(e, "make '%s' in the workspace", name)
-				    : 0;
-		else if (fd == -ENOTDIR || fd == -ELOOP)
-			r = move_aside(dirfd, name, e);
-		else
-			r = fd;
-		if (r < 0)
-			return r;
-	}
-	return err_set(e, EAGAIN, "make '%s' in the workspace: it does not stay", name);
-}
-
-static int real_file(int dirfd, const char *name, struct err *e)
-{
-	for (int try = 0; try < 3; try++) {
-		int r = 0, fd = path_open_in_root(dirfd, name, O_PATH | O_NOFOLLOW,
-						  RESOLVE_NO_SYMLINKS, e);
-		struct stat st;
-
-		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-			return fd;
-		if (fd >= 0 || fd == -ELOOP) {
-			fd_close(&fd);
-			r = move_aside(dirfd, name, e);
-		} else if (fd != -ENOENT) {
-			return fd;
-		}
-		if (r < 0)
-			return r;
-		fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-			    0644);
-		if (fd < 0 && errno != EEXIST)
-			return err_sys(e, "make '%s' in the workspace", name);
-		fd_close(&fd);
-	}
-	return err_set(e, EAGAIN, "make '%s' in the workspace: it does not stay", name);
-}
-
-static int attach(int mnt, int at, const char *what, struct err *e)
-{
-	return move_mount(mnt, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
-		       ? err_sys(e, "mount '%s' in the workspace", what)
-		       : 0;
-}
-
 /* A new mount of f->type, not attached. fd. */
 static int new_mount(const struct fresh *f, struct err *e)
 {
@@ -226,12 +145,12 @@ static int new_mount(const struct fresh *f, struct err *e)
 /* Mount it on `name` of `dirfd`. O_PATH-like fd of the new mount's root. */
 static int mount_at(int dirfd, const struct fresh *f, struct err *e)
 {
-	auto_fd int at = real_dir(dirfd, f->name, 0755, e), mnt = -1;
+	auto_fd int at = rootfs_place_dir(dirfd, f->name, 0755, e), mnt = -1;
 
 	if (at < 0)
 		return at;
 	mnt = new_mount(f, e);
-	if (mnt < 0 || attach(mnt, at, f->name, e) < 0)
+	if (mnt < 0 || rootfs_place_attach(mnt, at, f->name, e) < 0)
 		return err_wrap(e, "prepare '/%s'", f->name);
 	return fd_take(&mnt);
 }
@@ -255,7 +174,7 @@ static int mount_kernel(const struct plan *p, struct err *e)
 	if (at < 0)
 		return 0;
 	mnt = new_mount(&groups, &ignored);
-	return mnt < 0 ? 0 : attach(mnt, at, "/sys/fs/cgroup", e);
+	return mnt < 0 ? 0 : rootfs_place_attach(mnt, at, "/sys/fs/cgroup", e);
 }
 
 static int place_device(int dev, const char *name, int source, struct err *e)
@@ -266,7 +185,7 @@ static int place_device(int dev, const char *name, int source, struct err *e)
 
 	if (base != name) {
 		(void)str_format(dir, sizeof(dir), "%.*s", (int)(base - name - 1), name);
-		sub = real_dir(dev, dir, 0755, e);
+		sub = rootfs_place_dir(dev, dir, 0755, e);
 		if (sub < 0)
 			return sub;
 	}
@@ -274,7 +193,7 @@ static int place_device(int dev, const char *name, int source, struct err *e)
 		    0666);
 	if (at < 0)
 		return err_sys(e, "make '/dev/%s'", name);
-	return attach(source, at, name, e);
+	return rootfs_place_attach(source, at, name, e);
 }
 
 static int fill_dev(int dev, struct rootfs_sources *src, struct err *e)
@@ -298,7 +217,7 @@ static int fill_dev(int dev, struct rootfs_sources *src, struct err *e)
 	return r;
 }
 
-static int mount_dev(const struct plan *p, struct rootfs_sources *src, struct err *e)
+static int mount_dev(struct plan *p, struct rootfs_sources *src, struct err *e)
 {
 	static const struct fresh tmp = { "tmpfs", "dev", "mode=755,size=64k,nr_inodes=1024",
 					  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC };
@@ -314,6 +233,8 @@ static int mount_dev(const struct plan *p, struct rootfs_sources *src, struct er
 	if (dev < 0)
 		return dev;
 	r = fill_dev(dev, src, e);
+	if (r == 0)
+		r = given_enter_nodes(p, &src->given, dev, e);
 	if (r < 0)
 		return r;
 	fd = mount_at(dev, &pts, e);
@@ -338,7 +259,7 @@ static int mount_dev(const struct plan *p, struct rootfs_sources *src, struct er
 /* dirfd/name exists as a directory with exactly this mode. */
 static int open_dir_mode(int dirfd, const char *name, mode_t mode, struct err *e)
 {
-	auto_fd int path = real_dir(dirfd, name, mode, e), fd = -1;
+	auto_fd int path = rootfs_place_dir(dirfd, name, mode, e), fd = -1;
 	struct stat st;
 
 	if (path < 0)
@@ -364,11 +285,11 @@ static int mount_run(const struct plan *p, const struct rootfs_sources *src, str
 		return lock;
 	if (src->bundle < 0)
 		return 0;
-	own = real_dir(run, "sshbay", 0755, e);
+	own = rootfs_place_dir(run, "sshbay", 0755, e);
 	if (own < 0)
 		return own;
-	sftp = real_dir(own, "sftp", 0755, e);
-	return sftp < 0 ? sftp : attach(src->bundle, sftp, "/run/sshbay/sftp", e);
+	sftp = rootfs_place_dir(own, "sftp", 0755, e);
+	return sftp < 0 ? sftp : rootfs_place_attach(src->bundle, sftp, "/run/sshbay/sftp", e);
 }
 
 static int mount_files(const struct plan *p, const struct rootfs_sources *src, struct err *e)
@@ -379,11 +300,11 @@ static int mount_files(const struct plan *p, const struct rootfs_sources *src, s
 		return tmp;
 	if (src->hosts < 0)
 		return 0;
-	etc = real_dir(p->rootfd, "etc", 0755, e);
+	etc = rootfs_place_dir(p->rootfd, "etc", 0755, e);
 	if (etc < 0)
 		return etc;
-	hosts = real_file(etc, "hosts", e);
-	return hosts < 0 ? hosts : attach(src->hosts, hosts, "/etc/hosts", e);
+	hosts = rootfs_place_file(etc, "hosts", e);
+	return hosts < 0 ? hosts : rootfs_place_attach(src->hosts, hosts, "/etc/hosts", e);
 }
 
 /* pivot_root(2), NOTES: new and old root may be the same directory; the old root then lies on top and is taken off. */
@@ -409,6 +330,8 @@ int rootfs_enter(struct plan *p, struct rootfs_sources *src, struct err *e)
 		r = mount_files(p, src, e);
 	if (r == 0)
 		r = rootfs_mask(p->rootfd, p->spec->nesting, e);
+	if (r == 0)
+		r = given_enter_files(p, &src->given, e);
 	if (r == 0)
 		r = change_root(p, e);
 	fd_close(&src->hosts);

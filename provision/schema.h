@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define SCHEMA_ROWS_MAX  128  /* at least schema_nrows */
+#define SCHEMA_ROWS_MAX  160  /* at least schema_nrows */
 #define SCHEMA_VALUE_MAX 2048 /* longest text of a value, with NUL */
 
 struct schema_row;

@@ -84,9 +84,23 @@ static int check_nic(const char *text, struct err *e)
 	return 0;
 }
 
+/* NIC, NIC/vfN, macvlan:NAME. */
 static int parse_nic(const struct schema_row *row, const char *text, void *base, struct err *e)
 {
-	return check_nic(text, e) < 0 ? -EINVAL : schema_type_store(row, text, base, e);
+	const char *vf = strstr(text, "/vf");
+	char nic[SCHEMA_VALUE_MAX];
+
+	if (strncmp(text, "macvlan:", 8) == 0) {
+		if (!is_ifname(text + 8))
+			return err_set(e, EINVAL, "'%s': no interface name after macvlan:", text);
+		return schema_type_store(row, text, base, e);
+	}
+	if (vf && (vf[3] == '\0' || strlen(vf + 3) > 3 || vf[3 + strspn(vf + 3, DIGITS)]))
+		return err_set(e, EINVAL, "'%s': a virtual function is NIC/vf0, NIC/vf1, ..", text);
+	(void)str_format(nic, sizeof(nic), "%.*s", vf ? (int)(vf - text) : (int)strlen(text), text);
+	if (vf && (strcmp(nic, "auto") == 0 || strcmp(nic, "none") == 0))
+		return err_set(e, EINVAL, "'%s' names no NIC", text);
+	return check_nic(nic, e) < 0 ? -EINVAL : schema_type_store(row, text, base, e);
 }
 
 static int one_nic(void *ctx, const char *entry, unsigned int n, struct err *e)
@@ -208,7 +222,7 @@ static int parse_cpus(const struct schema_row *row, const char *text, void *base
 	uint64_t count;
 	int n;
 
-	if (*text == '\0' || strcmp(text, "auto:nic") == 0)
+	if (*text == '\0' || strcmp(text, "auto:nic") == 0 || strcmp(text, "auto:gpu") == 0)
 		return schema_type_store(row, text, base, e);
 	if (text[strspn(text, DIGITS)] == '\0') {
 		if (num_u64(text, 1, CPU_MAX + 1, &count, e) < 0)
@@ -223,12 +237,14 @@ static int parse_cpus(const struct schema_row *row, const char *text, void *base
 
 const struct schema_type schema_type_ifname = { "interface name", parse_ifname,
 						schema_type_print_text };
-const struct schema_type schema_type_nic = { "auto, none, pci:, mac: or interface name", parse_nic,
-					     schema_type_print_text };
+const struct schema_type schema_type_nic = {
+	"auto, none, pci:, mac:, interface name, NIC/vfN, macvlan:NAME", parse_nic,
+	schema_type_print_text
+};
 const struct schema_type schema_type_nics = { "list of NICs", parse_nics, schema_type_print_text };
 const struct schema_type schema_type_gpu = { "auto, none, UUID, PCI address, index or CDI name",
 					     parse_gpu, schema_type_print_text };
 const struct schema_type schema_type_gpus = { "all, or list of GPUs", parse_gpus,
 					      schema_type_print_text };
-const struct schema_type schema_type_cpus = { "count, list or auto:nic", parse_cpus,
+const struct schema_type schema_type_cpus = { "count, list, auto:nic or auto:gpu", parse_cpus,
 					      schema_type_print_text };

@@ -22,6 +22,7 @@ static const struct {
 	{ "storage", "Where things are on this host, and the ids that belong to workspaces." },
 	{ "limits", "What operations and users may take of the host." },
 	{ "log", "What is written down." },
+	{ "hardware", "Where devices are looked for." },
 	{ "pool", "Devices that workspaces may lease." },
 	{ "workspace",
 	  "What one workspace is. In [defaults]: the values of those that do not say otherwise." },

@@ -210,6 +210,21 @@ static int parse_path(const struct schema_row *row, const char *text, void *base
 	return schema_type_store(row, text, base, e);
 }
 
+/* Paths separated by ':', each absolute. */
+static int parse_paths(const struct schema_row *row, const char *text, void *base, struct err *e)
+{
+	for (const char *p = text; *p;) {
+		size_t n = strcspn(p, ":");
+
+		if (*p != '/' || n > PATH_TEXT_MAX)
+			return err_set(e, EINVAL, "'%s' is not a list of absolute paths", text);
+		p += n;
+		if (*p == ':' && *++p == '\0')
+			return err_set(e, EINVAL, "empty path at the end of '%s'", text);
+	}
+	return schema_type_store(row, text, base, e);
+}
+
 static int parse_user(const struct schema_row *row, const char *text, void *base, struct err *e)
 {
 	uint64_t id;
@@ -356,6 +371,8 @@ const struct schema_type schema_type_bool = { "yes or no", parse_bool, print_boo
 const struct schema_type schema_type_create = { "first-login or configured", parse_create,
 						print_create };
 const struct schema_type schema_type_path = { "absolute path", parse_path, schema_type_print_text };
+const struct schema_type schema_type_paths = { "absolute paths, separated by ':'", parse_paths,
+					       schema_type_print_text };
 const struct schema_type schema_type_user = { "user name or number", parse_user,
 					      schema_type_print_text };
 const struct schema_type schema_type_image = { "name", parse_image, schema_type_print_text };

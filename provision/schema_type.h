@@ -15,6 +15,7 @@ extern const struct schema_type schema_type_seconds;  /* uint32_t */
 extern const struct schema_type schema_type_bool;     /* bool: yes, no */
 extern const struct schema_type schema_type_create;   /* bool: first-login, configured */
 extern const struct schema_type schema_type_path;     /* char[]: absolute */
+extern const struct schema_type schema_type_paths;    /* char[]: absolute, separated by ':' */
 extern const struct schema_type schema_type_user;     /* char[]: user name or number */
 extern const struct schema_type schema_type_image;    /* char[] */
 extern const struct schema_type schema_type_cgroup;   /* char[]: relative group path */
@@ -39,9 +40,13 @@ extern const struct schema_type schema_type_addr4,
 extern const struct schema_type schema_type_nets;   /* struct ipnet[] and count, either family */
 extern const struct schema_type schema_type_ifname; /* char[] */
 extern const struct schema_type schema_type_users;  /* char[][STR_NAME_MAX] and count */
-extern const struct schema_type schema_type_nic, schema_type_nics; /* char[] */
-extern const struct schema_type schema_type_gpu, schema_type_gpus; /* char[] */
-extern const struct schema_type schema_type_cpus;                  /* char[] */
+extern const struct schema_type schema_type_nic, schema_type_nics;      /* char[] */
+extern const struct schema_type schema_type_gpu, schema_type_gpus;      /* char[] */
+extern const struct schema_type schema_type_rdma, schema_type_features; /* char[] */
+extern const struct schema_type schema_type_mac;                        /* uint8_t[6] */
+extern const struct schema_type schema_type_policy, schema_type_admin;  /* bool: second word */
+extern const struct schema_type schema_type_routes; /* struct spec_route[] and count */
+extern const struct schema_type schema_type_cpus;   /* char[] */
 
 /*
  * Call `one` for each entry of a list separated by commas, blanks around it removed; empty entries are refused.

@@ -45,6 +45,10 @@ struct settings {
 	struct {                      /* [log] */
 		char audit[PATH_MAX]; /* JSON lines; "" = none */
 	} log;
+	struct { /* [hardware]: where devices are looked for */
+		char sysfs[PATH_MAX], proc[PATH_MAX], dev[PATH_MAX];
+		char cdi[1024]; /* directories, separated by ':' */
+	} hardware;
 	struct { /* [pool] */
 		char nics[1024], gpus[256];
 	} pool;

@@ -349,6 +349,8 @@ static void check_workspace(struct settings_loader *l, struct settings_workspace
 				   "'auto' has nothing to choose from ([pool] nics is empty)");
 	if (strcmp(spec->cpus, "auto:nic") == 0 && strcmp(spec->nic, "none") == 0)
 		settings_report_at(l, workspace_place(w, "cpus"), "'auto:nic' needs a nic");
+	if (strcmp(spec->cpus, "auto:gpu") == 0 && strcmp(spec->gpu, "none") == 0)
+		settings_report_at(l, workspace_place(w, "cpus"), "'auto:gpu' needs a gpu");
 }
 
 /* The text that tells one device from another: without "pci:". NULL: no particular device. */

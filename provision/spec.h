@@ -7,8 +7,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SETTINGS_USERS_MAX 16
-#define SETTINGS_UNLIMITED UINT64_MAX
+#define SETTINGS_USERS_MAX  16
+#define SETTINGS_ROUTES_MAX 16
+#define SETTINGS_UNLIMITED  UINT64_MAX
+
+struct spec_route {
+	struct ipnet to;
+	struct ip via;
+};
 
 /* One workspace as configured: [defaults] under workspaces.d/NAME.ini; or [defaults] alone for one made by a login. */
 struct spec {
@@ -18,10 +24,21 @@ struct spec {
 	uint32_t nusers;
 	char image[64];
 	struct ip control_ip, control_ip6; /* family 0: automatic */
-	char nic[64];                   /* "none", an interface name; "auto", "pci:..", "mac:.." */
-	struct ipnet data_ip, data_ip6; /* family 0: none */
-	uint32_t data_mtu;              /* 0: leave it */
-	char gpu[64];
+	char nic[80]; /* "none", "auto", "NAME", "pci:..", "mac:..", one of these + "/vfN", "macvlan:NAME" */
+	struct ipnet data_ip, data_ip6;        /* family 0: none */
+	uint32_t data_mtu;                     /* 0: leave it */
+	struct ip data_gateway, data_gateway6; /* family 0: none */
+	struct spec_route routes[SETTINGS_ROUTES_MAX];
+	uint32_t nroutes;
+	char nic_features[256];      /* "tso off, gro on" as ethtool -K takes them */
+	bool nic_optional, nic_full; /* nic_policy = optional, nic_admin = full */
+	uint8_t vf_mac[6];           /* all zero: as it is */
+	uint32_t vf_vlan;            /* 0: none */
+	bool vf_spoofcheck, vf_trust;
+	char rdma[32]; /* "none", "auto", or a device's name */
+	bool rdma_cm, dpdk;
+	uint32_t hugepages_2m, hugepages_1g; /* pages */
+	char gpu[128];
 	char cpus[128];              /* "" all, "N" a count, or a list as in cpuset.cpus */
 	uint64_t memory, swap, disk; /* bytes, SETTINGS_UNLIMITED */
 	uint32_t pids;               /* 0: unlimited */

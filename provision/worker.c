@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "hostnet.h"
+#include "nic_home.h"
 #include "plan.h"
 
 #define KEEP_MAX 4
@@ -194,6 +195,10 @@ static int run_order(struct plan *p, const struct worker_order *o, bool *clean, 
 		return hostnet_up(p->settings, e);
 	case WORKER_TRASH:
 		return remove_trash(p->settings, o->trash, e);
+	case WORKER_ATTACH:
+		return plan_attach(p, clean, e);
+	case WORKER_NIC:
+		return nic_home_recover(p->settings, o->nic, o->force, e);
 	}
 	return err_set(e, EINVAL, "run worker '%s': unknown order %d", p->rec->name, (int)o->kind);
 }

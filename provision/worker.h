@@ -16,9 +16,11 @@ enum worker_kind {
 	WORKER_UP, /* plan_up; when that fails everything is down again, and `first` removes the files */
 	WORKER_DOWN, /* what a stop takes down */
 	WORKER_DOWN_ALL,
-	WORKER_PURGE, /* all down, then the files */
-	WORKER_HOST,  /* net_host_up: after a reload */
-	WORKER_TRASH, /* finish the deletion of files whose record is gone */
+	WORKER_PURGE,  /* all down, then the files */
+	WORKER_HOST,   /* net_host_up: after a reload */
+	WORKER_TRASH,  /* finish the deletion of files whose record is gone */
+	WORKER_ATTACH, /* plan_attach; when that fails the NIC is home again */
+	WORKER_NIC,    /* nic_home_recover */
 };
 
 /* Filled by task.begin; the pointers must hold until it returns to the pool (the worker works on its own copy). */
@@ -26,8 +28,10 @@ struct worker_order {
 	enum worker_kind kind;
 	const struct settings *settings;
 	const struct spec *spec;
-	const struct record *rec; /* NULL: HOST, TRASH */
+	const struct record *rec; /* NULL: HOST, TRASH, NIC */
 	const char *trash;        /* TRASH: name below state/workspaces */
+	const char *nic;          /* NIC: its id */
+	bool force;               /* NIC */
 	const struct record *
 		kept; /* UP: take this down first (what a stop kept no longer fits). NULL = nothing */
 	bool first;   /* UP: nothing existed before, so a failure removes the files too */

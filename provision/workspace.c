@@ -92,6 +92,11 @@ void workspace_spec(struct registry *r, const struct workspace *ws, struct spec 
 	settings_spec(r->settings, ws->name, out);
 }
 
+uint64_t workspace_leased_gpu(const struct workspace *ws)
+{
+	return ws->leased_gpu;
+}
+
 unsigned int workspace_sessions(const struct workspace *ws)
 {
 	return ws->sessions;
@@ -285,6 +290,7 @@ void workspace_operate(struct registry *r, const char *name, const struct worksp
 		[WORKSPACE_START] = { .kind = JOB_UP, .want = WANT_PRESENT },
 		[WORKSPACE_STOP] = { .kind = JOB_STOP },
 		[WORKSPACE_DESTROY] = { .kind = JOB_DESTROY },
+		[WORKSPACE_ATTACH] = { .kind = JOB_ATTACH },
 	};
 	struct workspace *ws = get_or_fail(r, name, w);
 	struct job_request job = jobs[req->op];

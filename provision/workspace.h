@@ -13,7 +13,13 @@
 struct registry;
 struct workspace;
 
-enum workspace_op { WORKSPACE_CREATE, WORKSPACE_START, WORKSPACE_STOP, WORKSPACE_DESTROY };
+enum workspace_op {
+	WORKSPACE_CREATE,
+	WORKSPACE_START,
+	WORKSPACE_STOP,
+	WORKSPACE_DESTROY,
+	WORKSPACE_ATTACH /* move the NIC into a running one */
+};
 struct workspace_request {
 	enum workspace_op op;
 	bool purge;             /* DESTROY: the files, the id range and the record too */
@@ -77,6 +83,7 @@ bool workspace_exists(const struct workspace *ws);
 const char *workspace_name(const struct workspace *ws);
 const char *workspace_state(const struct workspace *ws); /* record_state_text(), or "damaged" */
 uint64_t workspace_leased(const struct workspace *ws);   /* NIC since, seconds since the epoch */
+uint64_t workspace_leased_gpu(const struct workspace *ws);
 /* Iterate: NULL starts; returns NULL at the end. Ordered by name. Includes configured, not yet created ones. */
 struct workspace *workspace_next(struct registry *r, struct workspace *after);
 void workspace_spec(struct registry *r, const struct workspace *ws, struct spec *out);

@@ -37,8 +37,15 @@ int cli_create(struct cli *c, int argc, char **argv);
 int cli_start(struct cli *c, int argc, char **argv);
 int cli_stop(struct cli *c, int argc, char **argv);
 int cli_destroy(struct cli *c, int argc, char **argv);
+/* nic.c */
+int cli_nic(struct cli *c, int argc, char **argv);
+/* gpu.c */
+int cli_gpu(struct cli *c, int argc, char **argv);
 /* enter.c */
 int cli_enter(struct cli *c, int argc, char **argv);
+/* pair.c, bench.c */
+int cli_pair(struct cli *c, int argc, char **argv);
+int cli_bench(struct cli *c, int argc, char **argv);
 /* check.c: need no daemon */
 int cli_check(struct cli *c, int argc, char **argv);
 int cli_dump(struct cli *c, int argc, char **argv);

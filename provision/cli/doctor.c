@@ -5,7 +5,6 @@
  */
 #include "doctor.h"
 
-#include <json-c/json.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -16,66 +15,30 @@
 #include "../limits.h"
 #include "base/fd.h"
 
-static const char *const words[] = { "OK", "WARN", "FAIL" };
-enum level { OK, WARN, FAIL };
-
-struct finding {
-	enum level level;
-	const char *subject, *remedy;
-};
-
-static void say(struct doctor *d, const struct finding *f, const char *fmt, va_list ap)
-{
-	char fact[512];
-	struct json_object *o;
-
-	vsnprintf(fact, sizeof(fact), fmt, ap);
-	d->warnings += f->level == WARN;
-	d->failures += f->level == FAIL;
-	if (d->list) {
-		o = json_object_new_object();
-		json_object_object_add(o, "status", json_object_new_string(words[f->level]));
-		json_object_object_add(o, "subject", json_object_new_string(f->subject));
-		json_object_object_add(o, "fact", json_object_new_string(fact));
-		json_object_object_add(o, "remedy",
-				       f->remedy ? json_object_new_string(f->remedy) : NULL);
-		json_object_array_add(d->list, o);
-		return;
-	}
-	printf("%-4s  %s: ", words[f->level], f->subject);
-	cli_print(stdout, fact);
-	if (f->remedy)
-		printf(" (%s)", f->remedy);
-	putchar('\n');
-}
-
 void doctor_ok(struct doctor *d, const char *subject, const char *fmt, ...)
 {
-	const struct finding f = { OK, subject, NULL };
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(d, &f, fmt, ap);
+	findings_say(&d->findings, &(struct finding){ FINDING_OK, subject, NULL }, fmt, ap);
 	va_end(ap);
 }
 
 void doctor_warn(struct doctor *d, const char *subject, const char *remedy, const char *fmt, ...)
 {
-	const struct finding f = { WARN, subject, remedy };
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(d, &f, fmt, ap);
+	findings_say(&d->findings, &(struct finding){ FINDING_WARN, subject, remedy }, fmt, ap);
 	va_end(ap);
 }
 
 void doctor_fail(struct doctor *d, const char *subject, const char *remedy, const char *fmt, ...)
 {
-	const struct finding f = { FAIL, subject, remedy };
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(d, &f, fmt, ap);
+	findings_say(&d->findings, &(struct finding){ FINDING_FAIL, subject, remedy }, fmt, ap);
 	va_end(ap);
 }
 
@@ -163,23 +126,10 @@ static void check_daemon(struct doctor *d)
 	doctor_ok(d, "provisiond", "%s", *done.text ? done.text : "answers");
 }
 
-static void print_list(struct doctor *d)
-{
-	struct json_object *o = json_object_new_object();
-
-	json_object_object_add(o, "ok", json_object_new_boolean(d->failures == 0));
-	json_object_object_add(o, "warnings", json_object_new_int((int)d->warnings));
-	json_object_object_add(o, "failures", json_object_new_int((int)d->failures));
-	json_object_object_add(o, "findings", d->list);
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
-						       JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
-}
-
 int cli_doctor(struct cli *c, int argc, char **argv)
 {
 	const struct cli_option options[] = { { NULL, NULL, NULL } };
-	struct doctor d = { .list = c->json ? json_object_new_array() : NULL };
+	struct doctor d = { .findings = findings_new(c->json) };
 	int status = cli_options(&argc, argv, options, NULL);
 	struct settings *s;
 
@@ -195,12 +145,8 @@ int cli_doctor(struct cli *c, int argc, char **argv)
 	doctor_sysctls(&d);
 	check_cgroups(&d);
 	doctor_host(&d);
+	doctor_gpu(&d);
 	check_daemon(&d);
-	if (c->json)
-		print_list(&d);
-	else
-		printf("%u failure%s, %u warning%s\n", d.failures, d.failures == 1 ? "" : "s",
-		       d.warnings, d.warnings == 1 ? "" : "s");
 	settings_free(s);
-	return d.failures ? CLI_FAILED : CLI_OK;
+	return findings_end(&d.findings);
 }

@@ -2,12 +2,12 @@
 /* `sshbay doctor`: findings, and the groups of checks that make them. */
 #pragma once
 #include "cli.h"
+#include "finding.h"
 #include "settings.h"
 
 struct doctor {
 	const struct settings *s; /* NULL: the configuration does not load */
-	struct json_object *list; /* with --json, else NULL */
-	unsigned int warnings, failures;
+	struct findings findings;
 };
 
 /* One finding: "OK    subject: fact", "WARN  subject: fact (remedy)". */
@@ -21,5 +21,7 @@ void doctor_fail(struct doctor *d, const char *subject, const char *remedy, cons
 /* doctor_kernel.c: what the kernel can do, tried out; its settings. Leaves nothing behind. */
 void doctor_kernel(struct doctor *d);
 void doctor_sysctls(struct doctor *d);
+/* doctor_gpu.c: GPUs, CDI specifications. */
+void doctor_gpu(struct doctor *d);
 /* doctor_host.c: ids, directories, devices, versions. */
 void doctor_host(struct doctor *d);

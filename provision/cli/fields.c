@@ -84,6 +84,19 @@ const struct field fields_lease[] = {
 	L(since, FIELD_TIME), L(detail, FIELD_TEXT), { NULL, FIELD_TEXT, 0, NULL },
 };
 
+#define N(member, kind)                                                                            \
+	{                                                                                          \
+#member, kind, offsetof(struct admin_nic, member), ""                              \
+	}
+const struct field fields_nic[] = {
+	N(name, FIELD_TEXT),           N(id, FIELD_TEXT),
+	N(state, FIELD_TEXT),          N(owner, FIELD_TEXT),
+	N(since, FIELD_TIME),          { "numa", FIELD_NODE, offsetof(struct admin_nic, numa), "" },
+	N(speed, FIELD_NUMBER0),       N(carrier, FIELD_BOOL),
+	N(pool, FIELD_BOOL),           N(detail, FIELD_TEXT),
+	{ NULL, FIELD_TEXT, 0, NULL },
+};
+
 static const char *at_text(const struct field *f, const void *row)
 {
 	return (const char *)row + f->offset;
@@ -117,6 +130,8 @@ const char *field_text(const struct field *f, const void *row, char *buf, size_t
 	else if (f->kind == FIELD_SIZE)
 		v == UINT64_MAX ? (void)str_copy(buf, size, "unlimited")
 				: (void)num_size_text(v, buf, size);
+	else if (f->kind == FIELD_NODE && v)
+		(void)str_format(buf, size, "%" PRIu64, v - 1);
 	else if (!text && (v || f->kind == FIELD_NUMBER))
 		(void)str_format(buf, size, "%" PRIu64, v);
 	return buf;
@@ -160,6 +175,8 @@ static struct json_object *json_value(const struct field *f, const void *row)
 		return json_object_new_uint64(v);
 	if (v == 0 || f->kind == FIELD_SIZE)
 		return NULL;
+	if (f->kind == FIELD_NODE)
+		return json_object_new_uint64(v - 1);
 	return f->kind == FIELD_TIME ? json_object_new_string(clk_text(v, stamp, sizeof(stamp)))
 				     : json_object_new_uint64(v);
 }

@@ -12,6 +12,7 @@ enum field_kind {
 	FIELD_LIST,    /* char[], comma or space separated */
 	FIELD_NUMBER,  /* uint32_t */
 	FIELD_NUMBER0, /* uint32_t; 0: null */
+	FIELD_NODE,    /* uint32_t, one more than the number; 0: null */
 	FIELD_LONG,    /* uint64_t; 0: null */
 	FIELD_SIZE,    /* uint64_t bytes; UINT64_MAX: unlimited, null */
 	FIELD_TIME,    /* uint64_t seconds since the epoch; 0: null */
@@ -26,7 +27,8 @@ struct field {
 };
 
 /* NULL names end them. */
-extern const struct field fields_workspace[], fields_session[], fields_channel[], fields_lease[];
+extern const struct field fields_workspace[], fields_session[], fields_channel[], fields_lease[],
+	fields_nic[];
 
 /* The value for people: "-" when there is none. Not escaped. Returns buf. */
 const char *field_text(const struct field *f, const void *row, char *buf, size_t size);

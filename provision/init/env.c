@@ -9,6 +9,7 @@
 #include "base/str.h"
 
 #define FILE_MAX     (16 * 1024)
+#define ENV_GIVEN    "/run/sshbay/env"
 #define NAME_MAX_LEN 128
 #define PATH_ROOT    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define PATH_USER    "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games"
@@ -153,6 +154,16 @@ void env_read_file(struct env *v, const char *path)
 		env_add_lines(v, text, n);
 }
 
+/* What devices ask for; on a tmpfs that the host's side filled before anything ran here. */
+static void env_read_block(struct env *v, const char *path)
+{
+	static char text[FILE_MAX];
+	size_t n;
+
+	if (path_read(AT_FDCWD, path, text, sizeof(text), &n, NULL) == 0)
+		env_add_block(v, (const uint8_t *)text, n);
+}
+
 void env_build(struct env *v, const struct account *a, const struct init_spawn *s, const char *tty)
 {
 	char mail[64];
@@ -161,6 +172,7 @@ void env_build(struct env *v, const struct account *a, const struct init_spawn *
 	env_set(v, "PATH", a->uid ? PATH_USER : PATH_ROOT);
 	env_read_file(v, "/etc/environment");
 	env_read_file(v, "/etc/default/locale");
+	env_read_block(v, ENV_GIVEN);
 	env_set(v, "HOME", a->home);
 	env_set(v, "USER", a->name);
 	env_set(v, "LOGNAME", a->name);

@@ -9,9 +9,12 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "etc.h"
 #include "private_dir.h"
+
+#define LINKER_FILE "etc/ld.so.conf.d/00-sshbay.conf"
 
 static void replace(int root, const char *file, const char *text, mode_t mode)
 {
@@ -100,12 +103,31 @@ static void make_utmp(int root)
 	(void)fchmod(fd, gid ? 0664 : 0644);
 }
 
+/*
+ * Libraries that the host shows: their folders for the dynamic linker, and its cache anew. A system without ldconfig
+ * (musl) looks into fixed folders instead. Without libraries our file goes, and a cache that is too rich does no harm.
+ */
+static void update_linker(int root)
+{
+	static const char *const ldconfig[] = { "/sbin/ldconfig", NULL };
+	char text[8192];
+	size_t n;
+
+	if (path_read(root, "run/sshbay/ld.so.conf", text, sizeof(text), &n, NULL) < 0) {
+		(void)unlinkat(root, LINKER_FILE, 0);
+		return;
+	}
+	replace(root, LINKER_FILE, text, 0644);
+	(void)proc_run(ldconfig, NULL, NULL);
+}
+
 void setup_files(int root, const struct init_setup *s)
 {
 	write_hostname(root, s->hostname);
 	write_resolv(root, s->resolv_conf);
 	write_machine_id(root);
 	make_utmp(root);
+	update_linker(root);
 }
 
 int setup_work(struct job_helper *h, int *fd, struct err *e)

@@ -12,7 +12,7 @@ static const struct msg_field name_[] = {
 	U32(admin_name, follow, 0, 1),
 };
 static const struct msg_field operate[] = {
-	U32(admin_operate, tag, 0, 0),       U32(admin_operate, operation, 0, ADMIN_DESTROY),
+	U32(admin_operate, tag, 0, 0),       U32(admin_operate, operation, 0, ADMIN_ATTACH),
 	STR(admin_operate, name, 1),         U32(admin_operate, purge, 0, 1),
 	U32(admin_operate, timeout_s, 0, 0),
 };
@@ -102,11 +102,23 @@ static const struct msg_field host[] = {
 	STR(admin_host, public_key, 1),  STR(admin_host, sshfp, 1),
 };
 
+static const struct msg_field nics[] = {
+	U32(admin_nics, tag, 0, 0),
+	STR(admin_nics, recover, 0),
+	U32(admin_nics, force, 0, 1),
+};
+static const struct msg_field nic[] = {
+	U32(admin_nic, tag, 0, 0),   STR(admin_nic, name, 0),       STR(admin_nic, id, 1),
+	STR(admin_nic, state, 1),    STR(admin_nic, owner, 0),      U32(admin_nic, numa, 0, 0),
+	U32(admin_nic, speed, 0, 0), U32(admin_nic, carrier, 0, 1), U32(admin_nic, pool, 0, 1),
+	U64(admin_nic, since),       STR(admin_nic, detail, 0),
+};
+
 static const struct msg_row rows[] = {
 	{ ASK(ADMIN_LIST, admin_name, name_, 0, 0, 1, "all workspaces, or the one that is named") },
 	{ ANSWER(ADMIN_WORKSPACE, admin_workspace, workspace, 0, 0, 1, "one workspace") },
 	{ ASK(ADMIN_OPERATE, admin_operate, operate, 0, 0, 1,
-	      "create, start, stop or destroy a workspace") },
+	      "create, start, stop or destroy a workspace, or move its NIC in") },
 	{ ANSWER(ADMIN_PROGRESS, admin_progress, progress, 0, 0, 1,
 		 "one finished step of ADMIN_OPERATE") },
 	{ ASK(ADMIN_ENTER, admin_name, name_, 0, 0, 1,
@@ -120,6 +132,9 @@ static const struct msg_row rows[] = {
 		 "one open channel of the connection before it") },
 	{ ASK(ADMIN_KICK, admin_kick, kick, 0, 0, 1,
 	      "end connections, with a word to their clients") },
+	{ ASK(ADMIN_NICS, admin_nics, nics, 0, 0, 1,
+	      "the host's NICs and who has them; or lift the quarantine of one") },
+	{ ANSWER(ADMIN_NIC, admin_nic, nic, 0, 0, 1, "one NIC") },
 	{ ASK(ADMIN_LEASES, admin_name, name_, 0, 0, 1,
 	      "who holds which address, id range and device") },
 	{ ANSWER(ADMIN_LEASE, admin_lease, lease, 0, 0, 1, "one lease") },

@@ -7,6 +7,7 @@
 #pragma once
 #include "base/str.h"
 #include "proto/admin_identity.h"
+#include "proto/admin_nic.h"
 #include "proto/admin_session.h"
 #include "proto/msg.h"
 
@@ -29,6 +30,8 @@ enum admin_type {
 	ADMIN_FAILED = 19,
 	ADMIN_KICK = 20,
 	ADMIN_CHANNEL = 21,
+	ADMIN_NICS = 22,
+	ADMIN_NIC = 23,
 	ADMIN_EXPLAIN = 30,
 	ADMIN_FACT = 31,
 	ADMIN_HOSTS = 32,
@@ -41,7 +44,7 @@ struct admin_name { /* LIST (empty = all), ENTER, SESSIONS, LEASES, EVENTS, RELO
 	char user[STR_NAME_MAX]; /* ENTER: unix user inside, empty = root; HOSTS */
 	uint32_t follow;         /* EVENTS: 1 = go on with new ones until the connection closes */
 };
-enum admin_operation { ADMIN_CREATE, ADMIN_START, ADMIN_STOP, ADMIN_DESTROY };
+enum admin_operation { ADMIN_CREATE, ADMIN_START, ADMIN_STOP, ADMIN_DESTROY, ADMIN_ATTACH };
 struct admin_operate {
 	uint32_t tag;
 	uint32_t operation; /* enum admin_operation */

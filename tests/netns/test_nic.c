@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The leased interface, in and home again, whatever the tenant does to it. One end of a veth stands for the hardware. */
 #include "nic.h"
+#include "nic_home.h"
+#include "nic_identify.h"
+#include "quarantine.h"
 
 #include <net/if.h>
 #include <sys/stat.h>
@@ -44,8 +47,8 @@ static void refuse(const char *nic, int code, const char *text)
 	struct err e = { 0 };
 
 	(void)snprintf(spec.nic, sizeof(spec.nic), "%s", nic);
-	ok(nic_identify(&spec, &none, &e) == -code && !none.nic.name[0], "nic = %s is refused",
-	   nic);
+	ok(nic_identify(&set, spec.nic, &none, NULL, &e) == -code && !none.nic.name[0],
+	   "nic = %s is refused", nic);
 	same(e.text, text, "by name");
 }
 
@@ -58,11 +61,8 @@ static void test_identify(void)
 	refuse("a-name-that-is-too-long", ENODEV,
 	       "lease 'a-name-that-is-too-long': no such interface");
 	refuse("lo", EOPNOTSUPP, "lease 'lo': not an Ethernet interface");
-	refuse("mac:02:00:00:00:00:01", ENODEV,
-	       "lease 'mac:02:00:00:00:00:01': look for interface '02:00:00:00:00:01': no such "
-	       "interface");
-	refuse("pci:0000:29:00.0", ENODEV,
-	       "lease 'pci:0000:29:00.0': look for interface '0000:29:00.0': no such interface");
+	refuse("mac:02:00:00:00:00:01", ENODEV, "lease 'mac:02:00:00:00:00:01': no such interface");
+	refuse("pci:0000:29:00.0", ENODEV, "lease 'pci:0000:29:00.0': no such interface");
 	need(sh(-1, "ip link add sb-7 type veth peer name up0 && ip link set up0 up && ip link set "
 		    "sb-7 up &&"
 		    " ip addr add 10.9.0.1/24 dev up0 && ip route add default via 10.9.0.2") == 0,
@@ -71,15 +71,13 @@ static void test_identify(void)
 	refuse("sb-7", EBUSY, "lease 'sb-7': it is the control plane of a workspace");
 	need(sh(-1, "ip route del default; ip -6 route add default dev up0") == 0, "IPv6 uplink");
 	refuse("up0", EBUSY, "lease 'up0': the host's default route goes through it");
-	spec.nic[0] = '\0';
-	did(nic_identify(&spec, &rec, &e), &e, "no NIC is fine");
 	ok(!rec.nic.name[0] && nic_up(&plan, &e) == 0 && nic_down(&plan, &e) == 0,
 	   "and nothing to do");
 	(void)snprintf(spec.nic, sizeof(spec.nic), "mac:02:00:00:00:00:77");
-	did(nic_identify(&spec, &rec, &e), &e, "find it by MAC");
+	did(nic_identify(&set, spec.nic, &rec, NULL, &e), &e, "find it by MAC");
 	same(rec.nic.name, "cable0", "which has a name");
 	(void)snprintf(spec.nic, sizeof(spec.nic), "enp77s0");
-	did(nic_identify(&spec, &rec, &e), &e, "find it by alternative name");
+	did(nic_identify(&set, spec.nic, &rec, NULL, &e), &e, "find it by alternative name");
 	same(rec.nic.name, "cable0", "which has a first name");
 	ok(rec.nic.ifindex == 77 && rec.nic.mtu == 1400 && (rec.nic.flags & IFF_UP),
 	   "number, MTU, flags");
@@ -142,6 +140,24 @@ static void test_home(void)
 	plan.netns = ns;
 }
 
+static void quarantined(const char *reason, const char *name)
+{
+	struct quarantine q;
+
+	ok(quarantine_get(set.storage.state, "nic", rec.nic.id, &q, NULL) == 0,
+	   "it is in quarantine");
+	same(q.reason, reason, "with the reason");
+	same(q.owner, "alice", "and who had it");
+	same(q.name, name, "and how it is called");
+}
+
+static void free_again(const char *name)
+{
+	struct quarantine q;
+
+	ok(quarantine_get(set.storage.state, "nic", rec.nic.id, &q, NULL) == -ENOENT, "%s", name);
+}
+
 static void test_name_taken(void)
 {
 	struct err e = { 0 };
@@ -150,20 +166,20 @@ static void test_name_taken(void)
 	need(sh(-1, "ip link add cable0 index 77 type bridge") == 0,
 	     "take the name and the number");
 	need(sh(-1, "ip link add nic-5 type bridge") == 0, "take the other name, too");
-	ok(nic_down(&plan, &e) == -EEXIST, "bring it home when its name is taken");
-	need(sh(-1, "ip link del nic-5 && ip link set nic-5.1 name nic-5") == 0,
-	     "it had the next one");
-	same(e.text,
-	     "return 'cable0' of workspace 'alice': rename 'nic-5.1' to 'cable0': the name is "
-	     "taken (it stays 'nic-5.1')",
-	     "says what happened and what it is called");
-	ok(sh(-1, "ip -o link show nic-5 | grep -q 'mtu 1400.*02:00:00:00:00:77' && ! ip -o link "
-		  "show nic-5 | grep -q '[<,]UP'") == 0,
-	   "it is on the host under that name, restored and down");
-	need(sh(-1, "ip link del cable0") == 0, "free the name");
-	did(nic_down(&plan, &e), &e, "trying again finishes");
-	ok(sh(-1, "ip -o link show cable0 | grep -q 02:00:00:00:00:77") == 0, "under its own name");
-	sh(-1, "ip link set cable0 up");
+	did(nic_down(&plan, &e), &e, "bring it home when its name is taken");
+	quarantined("rename 'nic-5.1' to 'cable0': the name is taken (it stays 'nic-5.1')",
+		    "nic-5.1");
+	ok(sh(-1, "ip -o link show nic-5.1 | grep -q 'mtu 1400.*02:00:00:00:00:77' && ! ip -o link "
+		  "show nic-5.1 | grep -q '[<,]UP'") == 0,
+	   "it is on the host under that name, and down");
+	ok(nic_home_recover(&set, rec.nic.id, false, &e) == -EEXIST, "it cannot be recovered now");
+	ok(strstr(e.text, "recover 'name:cable0': rename 'nic-5.1' to 'cable0'") != NULL,
+	   "which is said");
+	need(sh(-1, "ip link del cable0 && ip link del nic-5") == 0, "free the names");
+	did(nic_home_recover(&set, rec.nic.id, false, &e), &e, "then it can");
+	same_state("1400 02:00:00:00:00:77 promisc 0 up arp altname", "it is as it was");
+	free_again("and not in quarantine any more");
+	ok(nic_home_recover(&set, rec.nic.id, false, &e) == -ENOENT, "once");
 }
 
 static void test_decoy(void)
@@ -187,7 +203,8 @@ static void test_decoy(void)
 	did(nic_down(&plan, &e), &e, "and there is nothing to return");
 	ok(nic_up(&plan, &e) == -ENODEV, "it cannot be moved in either");
 	same(e.text,
-	     "move 'cable0' into workspace 'alice': find 'cable0': not on the host (unplugged?)",
+	     "move 'cable0' into workspace 'alice': find 'cable0' (name:cable0): not on the host "
+	     "(unplugged?)",
 	     "by name");
 }
 
@@ -216,6 +233,7 @@ int main(void)
 
 	test_host(dir);
 	(void)str_format(set.storage.run, sizeof(set.storage.run), "%s", dir);
+	(void)str_format(set.storage.state, sizeof(set.storage.state), "%s/state", dir);
 	make_plan(&plan, &set, &rec, "alice", 5);
 	plan.spec = &spec;
 	plan.netns = new_netns();

@@ -35,7 +35,7 @@
 #include "provision/limits.h"
 #include "hostnet.h"
 #include "net.h"
-#include "nic.h"
+#include "nic_identify.h"
 #include "ns.h"
 #include "plan.h"
 #include "proto/work.h"
@@ -51,7 +51,7 @@ struct fake_ws {
 	unsigned int built; /* bit per step that is up */
 	bool files;
 	pid_t init;
-	unsigned int ups, downs, purges;
+	unsigned int ups, downs, purges, attaches;
 };
 
 static struct fake_shared {
@@ -62,6 +62,8 @@ static struct fake_shared {
 	int die_step, hang_step;   /* the worker is killed, or sleeps, there */
 	int fail_downs, die_downs; /* that many plan_downs fail, or die */
 	unsigned int pause_ms;     /* plan_up takes that long */
+	int fail_attach;           /* 1: plan_attach fails and is clean, 2: and is not */
+	int die_attach;
 } * fake;
 
 static struct {
@@ -194,6 +196,20 @@ int plan_up(struct plan *p, struct err *e)
 	return ret;
 }
 
+int plan_attach(struct plan *p, bool *clean, struct err *e)
+{
+	struct fake_ws *f = fake_of(p->rec->name);
+
+	if (fake->fail_attach) {
+		*clean = fake->fail_attach == 1;
+		return err_set(e, EIO, "run step 'nic'");
+	}
+	if (fake->die_attach)
+		raise(SIGKILL);
+	f->attaches++;
+	return 0;
+}
+
 int plan_purge(struct plan *p, struct err *e)
 {
 	struct fake_ws *f = fake_of(p->rec->name);
@@ -272,14 +288,35 @@ int record_each(int recordsfd, int (*fn)(void *ctx, const char *name), void *ctx
 
 /* --- the rest of the world --- */
 
-int nic_identify(const struct spec *spec, struct record *rec, struct err *e)
+/* "dark.." has no carrier; "pci:X" and "nameX" are one device; "missing.." is not there. */
+int nic_identify(const struct settings *s, const char *what, struct record *rec,
+		 struct nic_seen *seen, struct err *e)
 {
-	if (!strcmp(spec->nic, "missing0"))
-		return err_set(e, ENODEV, "find interface 'missing0' for '%s': no such interface",
-			       spec->name);
-	str_copy(rec->nic.name, sizeof(rec->nic.name), spec->nic);
+	bool macvlan = !strncmp(what, NIC_IDENTIFY_MACVLAN, strlen(NIC_IDENTIFY_MACVLAN));
+	const char *name = macvlan ? what + strlen(NIC_IDENTIFY_MACVLAN) : what;
+
+	memset(&rec->nic, 0, sizeof(rec->nic));
+	if (!strncmp(what, "missing", 7))
+		return err_set(e, ENODEV, "lease '%s': no such interface", what);
+	if (!strncmp(name, "pci:", 4) || !strncmp(name, "name", 4))
+		name += 4;
+	str_format(rec->nic.name, sizeof(rec->nic.name), "name%s", name);
+	if (!strncmp(name, "cable", 5) || !strncmp(name, "dark", 4))
+		str_copy(rec->nic.name, sizeof(rec->nic.name), name);
+	str_format(rec->nic.id, sizeof(rec->nic.id), "%spci:%s",
+		   macvlan ? NIC_IDENTIFY_MACVLAN : "", name);
 	rec->nic.mtu = 1500;
+	if (seen)
+		*seen = (struct nic_seen){ .carrier = strncmp(name, "dark", 4) != 0 };
 	return 0;
+}
+
+bool nic_identify_clash(const char *a, const char *b)
+{
+	size_t n = strlen(NIC_IDENTIFY_MACVLAN);
+	bool va = !strncmp(a, NIC_IDENTIFY_MACVLAN, n), vb = !strncmp(b, NIC_IDENTIFY_MACVLAN, n);
+
+	return *a && *b && !(va && vb) && !strcmp(va ? a + n : a, vb ? b + n : b);
 }
 
 int hostnet_up(const struct settings *s, struct err *e)

@@ -3,6 +3,7 @@
  * Who gets which id range, address and interface; and that nobody else gets it.
  */
 #include "allocate.h"
+#include "quarantine.h"
 #include "unit/fake_registry.h"
 
 static void set_net(const char *v4, const char *v6)
@@ -203,6 +204,99 @@ static void test_nic(void **state)
 	assert_int_equal(login("bob"), 0);
 }
 
+static void test_nic_under_two_names(void **state)
+{
+	char text[ERR_TEXT_MAX];
+
+	for (unsigned int i = 0; i < 3; i++)
+		bench_add_spec((const char *[]){ "alice", "bob", "carol" }[i], "alice", NULL);
+	strcpy(bench.specs[0].nic, "pci:x0");
+	strcpy(bench.specs[1].nic, "namex0");
+	strcpy(bench.specs[2].nic, NIC_IDENTIFY_MACVLAN "namex0");
+	bench_start();
+	assert_int_equal(login("alice"), 0);
+	assert_string_equal(fake_record("alice")->nic.id, "pci:x0");
+	assert_string_equal(fake_record("alice")->nic.asked, "pci:x0");
+	assert_int_equal(login_text("bob", text), -EBUSY);
+	assert_non_null(
+		strstr(text, "move 'namex0' into workspace 'bob': leased by 'alice' since 2"));
+	assert_int_equal(login_text("carol", text), -EBUSY);
+	assert_non_null(strstr(text, "leased by 'alice'"));
+	assert_int_equal(operate("alice", WORKSPACE_DESTROY, 1), 0);
+	/* A shared parent is for macvlans, and then for nobody as a whole. */
+	assert_int_equal(login("carol"), 0);
+	strcpy(bench.specs[0].nic, NIC_IDENTIFY_MACVLAN "pci:x0");
+	assert_int_equal(login("alice"), 0);
+	assert_int_equal(login_text("bob", text), -EBUSY);
+}
+
+static void test_nic_auto(void **state)
+{
+	char text[ERR_TEXT_MAX];
+
+	for (unsigned int i = 0; i < 4; i++) {
+		bench_add_spec((const char *[]){ "a", "b", "c", "d" }[i], "alice", NULL);
+		strcpy(bench.specs[i].nic, "auto");
+	}
+	strcpy(bench.specs[3].nic, "pci:x1");
+	strcpy(bench.settings.pool.nics, "missing0,pci:dark0,pci:x1,pci:x2");
+	bench_start();
+	assert_int_equal(login("d"), 0);
+	assert_int_equal(login("a"), 0);
+	assert_string_equal(fake_record("a")->nic.id, "pci:x2");
+	assert_int_equal(login("b"), 0);
+	assert_string_equal(fake_record("b")->nic.id, "pci:dark0");
+	assert_int_equal(login_text("c", text), -EBUSY);
+	assert_non_null(strstr(text, "lease 'auto': none of the pool's 4 NICs is free"));
+	/* A stop keeps it, whatever is free meanwhile. */
+	assert_int_equal(operate("b", WORKSPACE_STOP, 0), 0);
+	assert_int_equal(operate("d", WORKSPACE_DESTROY, 1), 0);
+	assert_int_equal(login("b"), 0);
+	assert_string_equal(fake_record("b")->nic.id, "pci:dark0");
+	/* A changed configuration takes another. */
+	assert_int_equal(operate("b", WORKSPACE_STOP, 0), 0);
+	strcpy(bench.specs[1].nic, "pci:x3");
+	registry_set_settings(bench.reg, &bench.settings);
+	assert_int_equal(login("b"), 0);
+	assert_string_equal(fake_record("b")->nic.id, "pci:x3");
+	assert_int_equal(login("c"), 0);
+	assert_string_equal(fake_record("c")->nic.id, "pci:x1");
+}
+
+static void test_nic_optional(void **state)
+{
+	bench_add_spec("alice", "alice", NULL);
+	strcpy(bench.specs[0].nic, "missing0");
+	bench.specs[0].nic_optional = true;
+	bench_start();
+	assert_int_equal(login("alice"), 0);
+	assert_string_equal(fake_record("alice")->nic.name, "");
+	assert_string_equal(fake_record("alice")->note,
+			    "without its NIC: lease 'missing0': no such interface");
+	assert_int_equal(operate("alice", WORKSPACE_STOP, 0), 0);
+	strcpy(bench.specs[0].nic, "cable0");
+	assert_int_equal(login("alice"), 0);
+	assert_string_equal(fake_record("alice")->nic.id, "pci:cable0");
+	assert_string_equal(fake_record("alice")->note, "");
+}
+
+static void test_nic_in_quarantine(void **state)
+{
+	struct quarantine q = { .kind = "nic", .id = "pci:cable0", .reason = "its MTU is 1280" };
+	char text[ERR_TEXT_MAX];
+
+	bench_add_spec("alice", "alice", NULL);
+	strcpy(bench.specs[0].nic, "cable0");
+	bench_start();
+	assert_int_equal(quarantine_add(bench.settings.storage.state, &q, NULL, NULL), 0);
+	assert_int_equal(login_text("alice", text), -EBUSY);
+	assert_string_equal(text, "move 'cable0' into workspace 'alice': in quarantine: its MTU is "
+				  "1280 (sshbay nic recover pci:cable0)");
+	assert_int_equal(quarantine_remove(bench.settings.storage.state, "nic", "pci:cable0", NULL),
+			 0);
+	assert_int_equal(login("alice"), 0);
+}
+
 static void test_nic_that_does_not_come_home(void **state)
 {
 	bench_add_spec("alice", "alice", NULL);
@@ -269,15 +363,6 @@ static void test_keys_without_a_step(void **state)
 	spec->disk = 50ULL << 30;
 	refused_key("start workspace 'alice': disk = 50G: ");
 	*spec = plain;
-	strcpy(spec->gpu, "auto");
-	refused_key("start workspace 'alice': gpu = auto: ");
-	*spec = plain;
-	strcpy(spec->nic, "auto");
-	refused_key("start workspace 'alice': nic = auto: ");
-	*spec = plain;
-	strcpy(spec->cpus, "auto:nic");
-	refused_key("start workspace 'alice': cpus = auto:nic: ");
-	*spec = plain;
 	registry_set_settings(bench.reg, &bench.settings);
 	assert_int_equal(login("alice"), 0);
 	/* One that runs goes on when the key comes later. */
@@ -300,6 +385,10 @@ int main(void)
 		T(test_ip6),
 		T(test_wide_networks),
 		T(test_nic),
+		T(test_nic_under_two_names),
+		T(test_nic_auto),
+		T(test_nic_optional),
+		T(test_nic_in_quarantine),
 		T(test_nic_that_does_not_come_home),
 		T(test_files_without_record),
 		T(test_keys_without_a_step),

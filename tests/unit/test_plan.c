@@ -36,6 +36,8 @@ static int step(const char *name, struct err *e)
 		(void)p;                                                                           \
 		return step(#f, e);                                                                \
 	}
+STEP(gpu_lease_up)
+STEP(gpu_lease_down)
 STEP(limits_up)
 STEP(limits_down)
 STEP(ns_up)
@@ -77,9 +79,8 @@ static void test_up(void **state)
 	assert_string_equal(plan.dir, "/nowhere/run/ws/alice");
 	assert_string_equal(plan.store, "/nowhere/state/workspaces/alice");
 	assert_int_equal(plan_up(&plan, &e), 0);
-	assert_string_equal(
-		trace,
-		"limits_up ns_up net_up nic_up rootfs_up ns_init_up devices_up ns_ready_up ");
+	assert_string_equal(trace, "gpu_lease_up limits_up ns_up net_up nic_up rootfs_up "
+				   "ns_init_up devices_up ns_ready_up ");
 	assert_string_equal(rec.step, "ready");
 }
 
@@ -101,9 +102,8 @@ static void test_down_goes_on(void **state)
 	fail_too = "net_down";
 	assert_int_equal(plan_down(&plan, true, &e), -EIO);
 	assert_string_equal(e.text, "do 'ns_init_down': injected");
-	assert_string_equal(
-		trace,
-		"devices_down ns_init_down rootfs_down nic_down net_down ns_down limits_down ");
+	assert_string_equal(trace, "devices_down ns_init_down rootfs_down nic_down net_down "
+				   "ns_down limits_down gpu_lease_down ");
 }
 
 static void test_undo(void **state)
@@ -114,10 +114,9 @@ static void test_undo(void **state)
 	fail_at = "rootfs_up";
 	assert_int_equal(plan_up(&plan, &e), -EIO);
 	assert_string_equal(e.text, "do 'rootfs_up': injected");
-	assert_string_equal(
-		trace,
-		"limits_up ns_up net_up nic_up rootfs_up rootfs_down nic_down net_down ns_down "
-		"limits_down ");
+	assert_string_equal(trace, "gpu_lease_up limits_up ns_up net_up nic_up rootfs_up "
+				   "rootfs_down nic_down net_down ns_down "
+				   "limits_down gpu_lease_down ");
 }
 
 static void test_undo_fails(void **state)
@@ -155,7 +154,7 @@ static void test_reports(void **state)
 	plan.report = sv[0];
 	fail_at = "ns_up";
 	assert_int_equal(plan_up(&plan, &e), -EIO);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 6; i++)
 		assert_int_equal(msg_recv(sv[1], &work_proto, &got, sizeof(got), &m, &e), 1);
 	assert_string_equal(got.step, "limits");
 	assert_int_equal(got.done, 1);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A NIC that comes late: it was missing when its workspace started (nic_policy = optional), or was pulled out and is
+ * back.  The record says RUNNING all the time; its step says "nic" while a worker is at it, so that a start of
+ * provisiond after a crash finishes what was begun (reconcile.c).
+ */
+#include "operate_nic.h"
+
+#include <string.h>
+
+#include "allocate_nic.h"
+#include "audit.h"
+#include "base/clk.h"
+#include "base/log.h"
+#include "jobs.h"
+#include "quarantine.h"
+
+static void audit(const struct workspace *ws, const char *event, const char *id, const char *why)
+{
+	const struct audit_field fields[] = { AUDIT_TEXT("ws", ws->name), AUDIT_TEXT("kind", "nic"),
+					      AUDIT_TEXT("object", id), AUDIT_TEXT("reason", why) };
+
+	audit_write(event, fields, why[0] ? 4 : 3);
+}
+
+void operate_nic_returned(const struct workspace *ws, const char *id)
+{
+	struct quarantine q;
+
+	if (quarantine_get(ws->registry->settings->storage.state, "nic", id, &q, NULL) == 0)
+		audit(ws, "lease.quarantine", id, q.reason);
+	else
+		audit(ws, "lease.return", id, "");
+}
+
+int operate_nic_begin(struct workspace *ws, struct job *job, struct worker_order *o, struct err *e)
+{
+	struct registry *r = ws->registry;
+	struct record rec = ws->rec;
+	struct spec strict;
+	int ret;
+
+	settings_spec(r->settings, ws->name, &job->spec);
+	(void)str_copy(job->spec.image, sizeof(job->spec.image), ws->rec.image);
+	strict = job->spec;
+	strict.nic_optional = false; /* here it is wanted now */
+	ret = allocate_nic(r, ws, &strict, &rec, e);
+	if (ret == 0 && !rec.nic.name[0])
+		ret = err_set(e, ENODEV,
+			      "attach the NIC of workspace '%s': none is configured "
+			      "(nic = none)",
+			      ws->name);
+	if (ret)
+		return ret;
+	if (ws->rec.nic.id[0] && strcmp(ws->rec.nic.id, rec.nic.id))
+		return err_set(e, EBUSY,
+			       "attach '%s' to workspace '%s': it has '%s' (restart it to "
+			       "change)",
+			       rec.nic.id, ws->name, ws->rec.nic.id);
+	(void)str_copy(rec.step, sizeof(rec.step), "nic");
+	ret = record_save(r->recordsfd, &rec, e);
+	if (ret)
+		return err_wrap(e, "attach the NIC of workspace '%s'", ws->name);
+	if (!ws->rec.nic.id[0])
+		audit(ws, "lease.take", rec.nic.id, "");
+	ws->rec = rec;
+	*o = (struct worker_order){
+		.kind = WORKER_ATTACH,
+		.settings = r->settings,
+		.spec = &job->spec,
+		.rec = &ws->rec,
+		.initfd = -1,
+		.filterfd = -1,
+	};
+	return 0;
+}
+
+static void save(struct workspace *ws)
+{
+	struct err e = { 0 };
+
+	ws->rec.step[0] = '\0';
+	if (record_save(ws->registry->recordsfd, &ws->rec, &e))
+		log_warn("%s", e.text);
+}
+
+void operate_nic_failed(struct workspace *ws, struct job *job, bool clean, const struct err *why)
+{
+	struct err e = *why;
+
+	/* Refused before anything was recorded: there is nothing to give back. */
+	if (strcmp(ws->rec.step, "nic") == 0) {
+		if (clean) {
+			operate_nic_returned(ws, ws->rec.nic.id);
+			memset(&ws->rec.nic, 0, sizeof(ws->rec.nic));
+		}
+		(void)str_format(ws->rec.note, sizeof(ws->rec.note), "without its NIC: %.230s",
+				 e.text);
+		save(ws);
+	}
+	job_finish(ws, job, -e.code, &e);
+}
+
+void operate_nic_end(struct workspace *ws, struct job *job, struct worker_result *res)
+{
+	struct err e = { 0 };
+
+	if (res->err.code) {
+		operate_nic_failed(ws, job, res->clean, &res->err);
+		return;
+	}
+	ws->rec.note[0] = '\0';
+	save(ws);
+	audit(ws, "lease.attach", ws->rec.nic.id, "");
+	job_finish(ws, job, 0, &e);
+}
