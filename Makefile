@@ -41,7 +41,7 @@ CLI_SRC      := main verbs talk fields grid list nic explain ssh_config sessions
 INIT_SRC     := main agent conn job passwd etc user home become spawn env pty modes login dial listen private_dir \
                 agent_sock display served rc resolve setup
 LISTENER_SRC := main accept admission penalty judge children control zygote refuse sandbox
-SESSION_SRC  := main zygote sandbox selftest interpose lens lens_rewrite readahead blob loop idle transport rpc login \
+SESSION_SRC  := main zygote sandbox selftest interpose lens lens_rewrite rekey readahead blob loop idle transport rpc login \
                 kbdint permit attach chan request misbehave env spawn forward refusal global jump remote served pump
 
 # --- what is built ---

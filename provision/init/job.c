@@ -79,6 +79,14 @@ static void helper_clean(int sock)
 	setsid();
 }
 
+static bool is_removing(const struct agent *a)
+{
+	for (uint32_t i = 0; i < a->jobs_top; i++)
+		if (a->jobs[i].kind == JOB_REMOVE && !a->jobs[i].gone)
+			return true;
+	return a->nunused > 0;
+}
+
 static _Noreturn void helper_run(struct agent *a, const struct conn *c, const struct job_start *s,
 				 int sock)
 {
@@ -92,6 +100,7 @@ static _Noreturn void helper_run(struct agent *a, const struct conn *c, const st
 	h.account = c ? &c->account : NULL;
 	h.request = s->request;
 	h.limits = a->limits;
+	h.removing = is_removing(a);
 	if (c && conn_looks_again(c)) {
 		r = user_again(&c->account, c->sudo, &account, &e);
 		h.account = &account;

@@ -27,6 +27,7 @@ struct job_helper {
 	const struct account *account; /* of the connection; JOB_BIND, JOB_SETUP: not filled */
 	const void *request;           /* the decoded message */
 	struct become_limits limits;   /* to be restored before exec */
+	bool removing;                 /* files of connections are just being removed */
 	struct job_report report;
 	void (*after)(
 		void); /* set by the work: what to do once the report is sent and nobody waits */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -16,8 +17,10 @@
 #include "served.h"
 #include "display.h"
 
-#define BACKLOG    128
-#define PRIVILEGED 1024
+#define REMOVE_MS      1000 /* a remover takes no longer, if the file is one that it removes */
+#define REMOVE_STEP_MS 10
+#define BACKLOG        128
+#define PRIVILEGED     1024
 
 /* fd or -errno. `dual`: an IPv6 wildcard that takes IPv4 too. */
 static int listen_ip(const struct ipport *at, bool dual)
@@ -91,6 +94,22 @@ static int full_path(const struct job_helper *h, char *out, size_t cap)
 			  ad->host);
 }
 
+/* A path that was given up a moment ago may still wait for its remover. */
+static int bind_path(const struct job_helper *h, int s, const struct sockaddr_un *un)
+{
+	const struct timespec pause = { .tv_nsec = REMOVE_STEP_MS * 1000000 };
+	int r = -1;
+
+	for (int i = 0; r < 0 && i <= (h->removing ? REMOVE_MS / REMOVE_STEP_MS : 0); i++) {
+		if (i)
+			(void)nanosleep(&pause, NULL);
+		r = bind(s, (const struct sockaddr *)un, sizeof(*un));
+		if (r < 0 && errno != EADDRINUSE)
+			break;
+	}
+	return r;
+}
+
 static int listen_unix(struct job_helper *h, int *fd, struct err *e)
 {
 	const struct init_address *ad = h->request;
@@ -104,7 +123,7 @@ static int listen_unix(struct job_helper *h, int *fd, struct err *e)
 	if (ad->host[0] != '/' && chdir(h->account->home) < 0)
 		return err_sys(e, "listen on '%.100s': enter '%.100s'", ad->host, h->account->home);
 	umask(0177);
-	if (s < 0 || bind(s, (struct sockaddr *)&un, sizeof(un)) < 0)
+	if (s < 0 || bind_path(h, s, &un) < 0)
 		return err_sys(e, "listen on '%.100s'", ad->host);
 	if (lstat(un.sun_path, &st) < 0 || listen(s, BACKLOG) < 0) {
 		int r = err_sys(e, "listen on '%.100s'", ad->host);

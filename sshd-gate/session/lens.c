@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "lens_rewrite.h"
+#include "rekey.h"
 
 #define CHACHA_KEY 64 /* bytes that chacha20-poly1305 encrypts for the key of its MAC */
 #define BLOCK_MAX  16
@@ -99,9 +100,10 @@ static void overwrite(uint8_t *p, size_t len)
 static void see_in(uint8_t *p, size_t len)
 {
 	overwrite(p, len);
-	if (len > 1 && p[0] < len - 1)
-		p[0] = (uint8_t)(len - 1 -
-				 lens_rewrite_in(p + 1, len - 1 - p[0], p[0], &self.modes));
+	if (len <= 1 || p[0] >= len - 1)
+		return;
+	rekey_packet_in(p[1]);
+	p[0] = (uint8_t)(len - 1 - lens_rewrite_in(p + 1, len - 1 - p[0], p[0], &self.modes));
 }
 
 /* libssh's buffer, which it passes on as const and sends from. */
@@ -144,21 +146,24 @@ void lens_encrypting(const EVP_CIPHER_CTX *ctx, const uint8_t *in, size_t len)
 	self.checked.p = NULL;
 	switch (family_of(ctx)) {
 	case GCM:
-		if (len > 4)
-			see_out(in, len);
+		if (len <= 4)
+			return;
 		break;
 	case CHACHA:
-		if (is_chacha_packet(ctx, len))
-			see_out(in, len);
+		if (!is_chacha_packet(ctx, len))
+			return;
 		break;
 	case BLOCKS:
 		/* Encrypt-and-MAC: seen before its MAC was made. */
 		if (checked.p != in || checked.len != len)
-			see_out(in, len);
-		break;
+			break;
+		rekey_packet_out(len > 5 ? in[5] : 0);
+		return;
 	default:
-		break;
+		return;
 	}
+	rekey_packet_out(len > 1 ? in[1] : 0);
+	see_out(in, len);
 }
 
 /* Encrypt-and-MAC: collect the packet's first block and its rest. */

@@ -19,6 +19,7 @@
 #include "lens.h"
 #include "readahead.h"
 #include "refusal.h"
+#include "rekey.h"
 #include "rpc.h"
 #include "sandbox.h"
 #include "transport.h"
@@ -284,6 +285,7 @@ static void accepted(struct session *s)
 	}
 	ssh_message_auth_reply_success(s->auth_msg, 0);
 	s->stage = STAGE_OPEN;
+	rekey_serve(s->ssh);
 	refusal_login(s);
 	s->deadline_us = 0;
 	s->mute_us = 0;

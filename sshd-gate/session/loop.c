@@ -106,7 +106,7 @@ static int timeout(const struct session *s, uint64_t now)
 
 	/* Whatever was sent last may have taken in data after the pump had run. */
 	for (uint32_t i = 0; i < s->nchans; i++)
-		if (pump_pending(s->chans[i]))
+		if (pump_pending(s, s->chans[i]))
 			return 0;
 	next = earlier(next, pump_next(s));
 	next = earlier(next, s->deadline_us);

@@ -18,6 +18,8 @@
 #include "base/clk.h"
 #include "base/fd.h"
 #include "interpose.h"
+#include "lens.h"
+#include "rekey.h"
 #include "transport.h"
 
 #define CHUNK_BULK          (256 * 1024)
@@ -102,10 +104,15 @@ bool pump_drained(const struct chan *c)
 	return c->out.fd < 0 && c->err.fd < 0 && !c->out.rest.len && !c->err.rest.len;
 }
 
+/* May something be given to libssh now? */
+static bool may_send(const struct session *s, const struct chan *c)
+{
+	return c->ssh && !s->write_pending && !rekey_is_on() && ssh_channel_window_size(c->ssh) > 0;
+}
+
 static short out_events(const struct session *s, const struct chan *c, const struct out *o)
 {
-	bool may = o->fd >= 0 && !o->rest.len && !s->write_pending && !c->hold_us && c->ssh &&
-		   ssh_channel_window_size(c->ssh) > 0;
+	bool may = o->fd >= 0 && !o->rest.len && !c->hold_us && may_send(s, c);
 
 	return may ? POLLIN : 0;
 }
@@ -204,7 +211,7 @@ static bool flush_rest(struct session *s, struct chan *c, struct out *o)
 
 	if (!o->rest.len)
 		return true;
-	if (s->write_pending || !ssh_channel_window_size(c->ssh))
+	if (!may_send(s, c))
 		return false;
 	n = give(s, c, o, o->rest.data + o->rest.off, o->rest.len);
 	if (o->rest.len)
@@ -233,11 +240,9 @@ static void out_run(struct session *s, struct chan *c, struct out *o, size_t wan
 	uint32_t window, sent;
 	ssize_t n;
 
-	if (!flush_rest(s, c, o) || o->fd < 0 || !o->ready || s->write_pending)
+	if (!flush_rest(s, c, o) || o->fd < 0 || !o->ready || !may_send(s, c))
 		return;
 	window = ssh_channel_window_size(c->ssh);
-	if (!window)
-		return;
 	if (window < want)
 		want = window;
 	n = read(o->fd, scratch, want);
@@ -347,9 +352,15 @@ static void in_run(struct session *s, struct chan *c, uint64_t now)
 		in_eof(c);
 }
 
-bool pump_pending(const struct chan *c)
+bool pump_pending(const struct session *s, const struct chan *c)
 {
-	if (!c->ssh || c->state != CHAN_RUNNING || c->in_blocked)
+	if (!c->ssh || c->state != CHAN_RUNNING)
+		return false;
+	/* While something was written the client's window may have opened, or a re-exchange ended. */
+	if ((c->out.rest.len || c->err.rest.len) && !c->remote_closed && lens_is_on() &&
+	    may_send(s, c))
+		return true;
+	if (c->in_blocked)
 		return false;
 	return c->have_data || (c->eof_seen && c->in >= 0 && !c->in_rest.len);
 }

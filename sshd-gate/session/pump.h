@@ -18,8 +18,8 @@ void pump_run(struct session *s);
 uint64_t pump_next(const struct session *s);
 /* Text of ours, in order with the channel's output. */
 void pump_text(struct out *o, const char *text, size_t len);
-/* The client's bytes or EOF can be passed on now: do not sleep. */
-bool pump_pending(const struct chan *c);
+/* Bytes or the client's EOF can be passed on now: do not sleep. */
+bool pump_pending(const struct session *s, const struct chan *c);
 /* Nothing more will come out of this channel's process. */
 bool pump_drained(const struct chan *c);
 /* Close all descriptors of a channel and forget what was pending. */

@@ -24,6 +24,7 @@
 #include "interpose.h"
 #include "lens.h"
 #include "lens_rewrite.h"
+#include "rekey.h"
 #include "transport.h"
 
 #define LIMIT_US      10000000
@@ -37,6 +38,7 @@ struct both {
 	ssh_key user;              /* the client's key */
 	uint8_t seed[32], pub[32]; /* host key */
 	bool keyed, connected, verified;
+	bool rekey; /* what rekey.c needs was learnt */
 };
 
 static int sign(void *ctx, const uint8_t *hash, size_t len, uint8_t sig[64])
@@ -91,7 +93,9 @@ static void serve(struct both *b)
 			   ssh_message_subtype(m) == SSH_AUTH_METHOD_PUBLICKEY &&
 			   interpose_take(&r)) {
 			b->verified = r.sig_len == 64 && r.digest_bits == 0;
+			b->rekey = rekey_learn(b->server, REKEY_KEYED);
 			ssh_message_auth_reply_success(m, 0);
+			b->rekey = b->rekey && rekey_learn(b->server, REKEY_LOGGED_IN);
 		} else {
 			ssh_message_reply_default(m);
 		}
@@ -175,8 +179,10 @@ static int prove(struct both *b, struct err *e)
 	}
 	memcpy(setup.host_key, b->pub, sizeof(setup.host_key));
 	ret = transport_accept(&setup, sv[0], &b->server, e);
-	if (!ret)
+	if (!ret) {
+		(void)rekey_learn(b->server, REKEY_NEW);
 		ret = handshake(b, e);
+	}
 	interpose_counts(&signs, &verifies);
 	if (!ret && (!signs || !verifies || !b->verified))
 		ret = err_set(
@@ -255,6 +261,10 @@ int selftest_run(struct err *e)
 	if (!ret && !lens)
 		log_warn("libssh's packets cannot be rewritten (another library or build): unix "
 			 "sockets are not forwarded, terminal modes not set");
+	if (!ret && !b.rekey)
+		log_warn("libssh's state of a session is not where it can be found (another "
+			 "library or "
+			 "build): clients that send while they exchange keys anew are cut off");
 	ssh_key_free(b.user);
 	if (b.client)
 		ssh_disconnect(b.client);

@@ -21,6 +21,7 @@
 #include "blob.h"
 #include "interpose.h"
 #include "readahead.h"
+#include "rekey.h"
 #include "rpc.h"
 
 /* libssh leaves out what it does not know (0.10: certificates of sk-ssh-ed25519). */
@@ -188,6 +189,7 @@ static void note_failure(struct session *s)
 
 void transport_note_writes(struct session *s)
 {
+	rekey_settle();
 	/* A failed write closes the socket and tells nobody; nothing would ever wake the loop again. */
 	note_failure(s);
 	s->write_pending = (ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING) != 0;

@@ -82,6 +82,19 @@ same "misbehaviour"
 wait $counting
 is "and a session beside it lost nothing" "$(seq 0 59 | tr '\n' ' ')" "$(tr '\n' ' ' <"$WORK/counted")"
 
+# --- a libssh that the lens does not know ---
+ON_LIMIT=60 on -v -MN -o SendEnv=LC_MISBEHAVE -S "$WORK/ctl" -L "$WORK/local:/tmp/none" alice@gate 2>"$WORK/master" & master=$!
+await 10 on -S "$WORK/ctl" -O check alice@gate
+LC_MISBEHAVE=lens-off on -S "$WORK/ctl" -o SendEnv=LC_MISBEHAVE alice@gate true
+like "without the lens a client is told that there are no unix sockets" 'Remote: sshbay: unix sockets cannot be forwarded' "$(cat "$WORK/master")"
+like "-R of one is refused" 'remote port forwarding failed' "$(on -S "$WORK/ctl" -O forward -R /tmp/off:/tmp/none alice@gate 2>&1)"
+inbed $python -c 'import socket, sys; s = socket.socket(socket.AF_UNIX); s.settimeout(10); s.connect(sys.argv[1]); print(s.recv(1))' "$WORK/local" >/dev/null 2>&1
+like "-L to one is, and why" 'Remote: sshbay: forward to \(unknown\): .*cannot forward unix sockets' "$(cat "$WORK/master")"
+like "ports are forwarded" '^[0-9]+$' "$(on -S "$WORK/ctl" -O forward -R 0:127.0.0.1:1 alice@gate 2>&1)"
+on -S "$WORK/ctl" -O exit alice@gate 2>/dev/null
+wait $master
+unlike "with it nothing is said" 'Remote: sshbay' "$(on -v alice@gate true 2>&1)"
+
 # --- descriptors (D09) and terminals (D10) ---
 fds='for n in $(seq 0 254); do [ ! -e /proc/$$/fd/$n ] || printf "%s " $n; done; echo'
 is "descriptors of a command" "0 1 2 " "$(inside "sh -c '$fds'")"

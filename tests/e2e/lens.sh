@@ -102,22 +102,22 @@ done
 
 # --- refused: who learns why ---
 try() { # LOCAL-OPTION...: -v's words of a forward that is used at once
-	on -v -o ExitOnForwardFailure=no "$@" 2>&1 | tr -d '\r' | grep -a 'Remote: sshbay'
+	on -v -o ExitOnForwardFailure=yes "$@" 2>&1 | tr -d '\r' | grep -a 'Remote: sshbay'
 }
 like "-v: a dial that fails" 'sshbay: forward to 127.0.0.1:9: Connection refused' "$(try -W 127.0.0.1:9 alice@gate </dev/null)"
 like "and the audit log" '"kind":"dial","target":"127.0.0.1:9: Connection refused","result":"refused"' "$(denied)"
-like "-v: a port that is only root's" 'sshbay: forward from localhost:80: .*only root may use ports' "$(try -R 80:127.0.0.1:1 alice@gate true)"
+like "-v: a port that is only root's" 'sshbay: forward from localhost:80: .*only root may use ports' "$(try -N -R 80:127.0.0.1:1 alice@gate)"
 like "and the audit log" '"kind":"listen","target":"localhost:80: .*only root may use ports[^"]*","result":"refused"' "$(denied)"
-like "-v: a path that is taken" 'sshbay: forward from /tmp: Address already in use' "$(try -R "/tmp:$WORK/client" alice@gate true)"
-like "-v: a directory that is not there" 'sshbay: forward from /none/s: No such file' "$(try -R "/none/s:$WORK/client" alice@gate true)"
+like "-v: a path that is taken" 'sshbay: forward from /tmp: Address already in use' "$(try -N -R "/tmp:$WORK/client" alice@gate)"
+like "-v: a directory that is not there" 'sshbay: forward from /none/s: No such file' "$(try -N -R "/none/s:$WORK/client" alice@gate)"
 like "-v: a kind that is none" 'sshbay: forward to \(unknown\): ' "$(try -w 0:0 alice@gate true)"
 printf 'permitopen="127.0.0.1:7501" %s\n' "$(cat "$BED/keys/carol.pub")" >"$BED/etc/keys/carol"
 like "-v: not where the key leads" 'forward to 127.0.0.1:7502: not permitted \(the key leads to other' "$(try -W 127.0.0.1:7502 carol@gate </dev/null)"
-like "-v: no socket either" 'forward from /tmp/c: not permitted' "$(try -R "/tmp/c:$WORK/client" carol@gate true)"
+like "-v: no socket either" 'forward from /tmp/c: not permitted' "$(try -N -R "/tmp/c:$WORK/client" carol@gate)"
 printf 'restrict,pty %s\n' "$(cat "$BED/keys/carol.pub")" >"$BED/etc/keys/carol"
 like "-v: not for this key" 'not permitted \(by the gate.s settings, or an option of the key\)' "$(try -W 127.0.0.1:7501 carol@gate </dev/null)"
 like "and the audit log" '"user":"carol".*"target":"127.0.0.1:7501: not permitted' "$(denied)"
-like "a terminal is told of what was refused before it" 'sshbay: forward from localhost:80: .*only root may use ports' "$(echo exit | on -tt -R 80:127.0.0.1:1 alice@gate 2>/dev/null)"
+like "a terminal is told of what was refused before it" 'sshbay: forward from localhost:80: .*only root may use ports' "$(echo "sleep 0.5; exit" | on -tt -R 80:127.0.0.1:1 alice@gate 2>/dev/null)"
 is "a command's output is its own" ran "$(on -R 80:127.0.0.1:1 alice@gate echo ran 2>/dev/null)"
 unlike "also on a terminal" 'sshbay' "$(on -tt -R 80:127.0.0.1:1 alice@gate echo ran 2>/dev/null)"
 unlike "and its errors" 'sshbay' "$(on -R 80:127.0.0.1:1 alice@gate 'echo ran >&2' 2>&1)"
