@@ -53,6 +53,7 @@ STEP(ns_init_down)
 STEP(devices_up)
 STEP(devices_down)
 STEP(ns_ready_up)
+const struct devices_node devices_nodes[] = { { 0 } };
 
 static struct settings settings;
 static struct spec spec;
