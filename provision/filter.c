@@ -23,9 +23,14 @@
 #include "base/num.h"
 #include "base/path.h"
 
-#define LOW32        0xffffffffULL
-#define SIOCETHTOOL_ 0x8946 /* linux/sockios.h; the header clashes with net/if.h users */
-#define NETLINK_SOCK 16     /* AF_NETLINK */
+#define LOW32 0xffffffffULL
+/*
+ * linux/sockios.h; the header clashes with net/if.h users.  Behind its pointer are commands that rewrite a NIC's EEPROM
+ * and flash, reset it or test it off-line; the kernel asks for CAP_NET_ADMIN of the network namespace's owner only, which a
+ * tenant is, and a filter cannot look behind pointers.  What a tenant needs of ethtool goes over netlink.
+ */
+#define SIOCETHTOOL_ 0x8946
+#define NETLINK_SOCK 16 /* AF_NETLINK */
 
 struct denied {
 	const char *call;
@@ -96,7 +101,7 @@ static const struct {
 	{ 20, false }, /* NETLINK_RDMA */
 };
 
-static const unsigned long ioctls[] = { TIOCSTI, TIOCLINUX, SIOCETHTOOL_ };
+static const unsigned long ioctls[] = { TIOCSTI, TIOCLINUX };
 
 static int deny_value(scmp_filter_ctx c, const char *call, unsigned int arg, uint64_t value,
 		      int code)
@@ -179,13 +184,15 @@ static bool perf_is_tame(void)
 	return num_u64(text, 0, 100, &v, NULL) == 0 && v >= 2;
 }
 
-static int deny_rest(scmp_filter_ctx c, bool nesting)
+static int deny_rest(scmp_filter_ctx c, bool nesting, bool nic_full)
 {
 	static const char *const makers[] = { "clone", "unshare" };
 	int r = 0;
 
 	for (unsigned int i = 0; i < sizeof(ioctls) / sizeof(ioctls[0]) && r == 0; i++)
 		r = deny_value(c, "ioctl", 1, ioctls[i], EPERM);
+	if (r == 0 && !nic_full)
+		r = deny_value(c, "ioctl", 1, SIOCETHTOOL_, EPERM);
 	for (unsigned int i = 0; i < 2 && r == 0 && !nesting; i++)
 		r = seccomp_rule_add(
 			c, SCMP_ACT_ERRNO(EPERM), seccomp_syscall_resolve_name(makers[i]), 1,
@@ -195,7 +202,7 @@ static int deny_rest(scmp_filter_ctx c, bool nesting)
 	return r < 0 ? r : deny_personality(c);
 }
 
-static int fill(scmp_filter_ctx c, bool nesting)
+static int fill(scmp_filter_ctx c, bool nesting, bool nic_full)
 {
 	int r = 0;
 
@@ -211,20 +218,20 @@ static int fill(scmp_filter_ctx c, bool nesting)
 		r = deny_calls(c, nesting);
 	if (r == 0)
 		r = deny_sockets(c, nesting);
-	return r < 0 ? r : deny_rest(c, nesting);
+	return r < 0 ? r : deny_rest(c, nesting, nic_full);
 }
 
-/* The memfd starts with this; as long as one instruction, so that what follows is aligned. */
+/* The memfd starts with this: a program for each of nesting and nic_admin = full. */
 struct head {
-	uint32_t usual, nesting; /* bytes */
+	uint32_t bytes[4]; /* of the program at FILTER_NESTING | FILTER_NIC_FULL */
 };
-_Static_assert(sizeof(struct head) == sizeof(struct sock_filter), "programs must stay aligned");
+_Static_assert(sizeof(struct head) % sizeof(struct sock_filter) == 0, "programs must stay aligned");
 
-static int append(int fd, bool nesting, uint32_t *bytes)
+static int append(int fd, unsigned int flags, uint32_t *bytes)
 {
 	scmp_filter_ctx c = seccomp_init(SCMP_ACT_ALLOW);
 	off_t before = lseek(fd, 0, SEEK_END), after;
-	int r = c ? fill(c, nesting) : -ENOMEM;
+	int r = c ? fill(c, flags & FILTER_NESTING, flags & FILTER_NIC_FULL) : -ENOMEM;
 
 	if (r == 0)
 		r = seccomp_export_bpf(c, fd);
@@ -240,16 +247,14 @@ static int append(int fd, bool nesting, uint32_t *bytes)
 int filter_build(struct err *e)
 {
 	auto_fd int fd = memfd_create("sshbay-filter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	struct head h = { 0, 0 };
+	struct head h = { { 0 } };
 	int r;
 
 	if (fd < 0)
 		return err_sys(e, "create memory for the system call filter");
 	r = fd_write_all(fd, &h, sizeof(h));
-	if (r == 0)
-		r = append(fd, false, &h.usual);
-	if (r == 0)
-		r = append(fd, true, &h.nesting);
+	for (unsigned int i = 0; i < 4 && r == 0; i++)
+		r = append(fd, i, &h.bytes[i]);
 	if (r == 0 && pwrite(fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h))
 		r = -EIO;
 	if (r == 0 &&
@@ -271,10 +276,13 @@ static int load(const uint8_t *at, size_t bytes, struct err *e)
 		       : 0;
 }
 
-int filter_load(int fd, bool nesting, struct err *e)
+int filter_load(int fd, unsigned int flags, struct err *e)
 {
 	const struct head *h;
 	uint8_t *at;
+	size_t from = sizeof(*h);
+	uint64_t size = sizeof(*h);
+	bool bad = false;
 	struct stat st;
 	int r;
 
@@ -284,13 +292,17 @@ int filter_load(int fd, bool nesting, struct err *e)
 	if (at == MAP_FAILED)
 		return err_sys(e, "load the system call filter");
 	h = (const void *)at;
-	if ((uint64_t)st.st_size != sizeof(*h) + (uint64_t)h->usual + h->nesting ||
-	    h->usual % sizeof(*h) || h->nesting % sizeof(*h) ||
-	    h->usual / sizeof(*h) > BPF_MAXINSNS || h->nesting / sizeof(*h) > BPF_MAXINSNS)
+	for (unsigned int i = 0; i < 4; i++) {
+		if (i < flags)
+			from += h->bytes[i];
+		bad |= h->bytes[i] % sizeof(struct sock_filter) ||
+		       h->bytes[i] / sizeof(struct sock_filter) > BPF_MAXINSNS;
+		size += h->bytes[i];
+	}
+	if (flags > 3 || bad || (uint64_t)st.st_size != size)
 		r = err_set(e, EINVAL, "load the system call filter: bad size");
 	else
-		r = load(at + sizeof(*h) + (nesting ? h->usual : 0),
-			 nesting ? h->nesting : h->usual, e);
+		r = load(at + from, h->bytes[flags], e);
 	(void)munmap(at, (size_t)st.st_size);
 	return r;
 }

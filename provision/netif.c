@@ -30,7 +30,7 @@
 #define RECEIVE_BYTES  (256 * 1024)
 
 struct request {
-	int tolerate[2]; /* errnos that are fine */
+	int tolerate[3]; /* errnos that are fine */
 	char what[112];  /* "add route to 172.31.199.1/32 by 'sb-1'" */
 };
 
@@ -177,7 +177,7 @@ void netif_tolerate(struct netif *n, int code)
 	if (!n->count)
 		return;
 	r = &n->request[n->count - 1];
-	r->tolerate[r->tolerate[0] ? 1 : 0] = code;
+	r->tolerate[!r->tolerate[0] ? 0 : !r->tolerate[1] ? 1 : 2] = code;
 }
 
 static const char *kernel_words(struct nlmsghdr *h)
@@ -207,7 +207,8 @@ static int take_answer(struct netif *n, struct nlmsghdr *h, struct err *e)
 		return -1;
 	code = -answer->error;
 	r = &n->request[at];
-	if (code == 0 || code == r->tolerate[0] || code == r->tolerate[1] || (e && e->code))
+	if (code == 0 || code == r->tolerate[0] || code == r->tolerate[1] ||
+	    code == r->tolerate[2] || (e && e->code))
 		return (int)at;
 	words = kernel_words(h);
 	if (words)

@@ -161,6 +161,7 @@ static void no_xdp(struct netif *n, const struct netif_dev *dev, uint32_t mode)
 	netif_end(n, msg, bad, "remove XDP program from '%s'", dev->name);
 	netif_tolerate(n, EOPNOTSUPP);
 	netif_tolerate(n, EINVAL);
+	netif_tolerate(n, EBUSY); /* held by a bpf link: seen when it is looked at again */
 }
 
 /* A removal in another mode than the program's does nothing, or fails. */

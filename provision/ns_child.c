@@ -148,7 +148,11 @@ static int enter(struct start *s, struct err *e)
 	if (r == 0)
 		r = drop_capabilities(e);
 	/* Last: nothing but the exec may depend on what the program forbids. */
-	return r < 0 ? r : filter_load(p->filterfd, p->spec->nesting, e);
+	return r < 0 ? r
+		     : filter_load(p->filterfd,
+				   (p->spec->nesting ? FILTER_NESTING : 0) |
+					   (p->spec->nic_full ? FILTER_NIC_FULL : 0),
+				   e);
 }
 
 static void tell(int fd, const struct err *e)

@@ -37,16 +37,16 @@ static int nothing_down(struct plan *p, struct err *e)
 }
 
 const struct step plan_steps[] = {
-	{ "lease", lease_up, nothing_down, true },
-	{ "gpu", gpu_lease_up, gpu_lease_down, true },
-	{ "limits", limits_up, limits_down, false },
-	{ "namespaces", ns_up, ns_down, true },
-	{ "net", net_up, net_down, true },
-	{ "nic", nic_up, nic_down, true },
-	{ "rootfs", rootfs_up, rootfs_down, false },
-	{ "init", ns_init_up, ns_init_down, false },
-	{ "devices", devices_up, devices_down, false },
-	{ "ready", ns_ready_up, nothing_down, false },
+	{ "lease", lease_up, nothing_down, true, false },
+	{ "gpu", gpu_lease_up, gpu_lease_down, true, false },
+	{ "limits", limits_up, limits_down, false, false },
+	{ "namespaces", ns_up, ns_down, true, false },
+	{ "net", net_up, net_down, true, false },
+	{ "nic", nic_up, nic_down, true, true },
+	{ "rootfs", rootfs_up, rootfs_down, false, false },
+	{ "init", ns_init_up, ns_init_down, false, false },
+	{ "devices", devices_up, devices_down, false, false },
+	{ "ready", ns_ready_up, nothing_down, false, false },
 };
 const unsigned int plan_nsteps = sizeof(plan_steps) / sizeof(plan_steps[0]);
 
@@ -93,7 +93,8 @@ static int run(struct plan *p, const struct step *s, bool up, struct err *e)
 	return r;
 }
 
-/* Undo steps [0, n) in reverse, all or those that a stop takes down. The first failure is kept, the rest still runs. */
+/* Undo steps [0, n) in reverse, all or those that a stop takes down. The first failure is kept, the rest still runs,
+ * but for what a step guards. */
 static int undo(struct plan *p, unsigned int n, bool all, struct err *e)
 {
 	struct err later;
@@ -108,6 +109,8 @@ static int undo(struct plan *p, unsigned int n, bool all, struct err *e)
 		r = run(p, s, false, first < 0 ? &later : e);
 		if (r < 0 && first == 0)
 			first = r;
+		if (r < 0 && s->guards)
+			break;
 	}
 	return first;
 }

@@ -36,6 +36,7 @@ struct step {
 	int (*down)(struct plan *p,
 		    struct err *e); /* tries everything; returns the first failure */
 	bool keep_on_stop;          /* `stop` leaves it up: a restart is quick and the NIC stays */
+	bool guards; /* a failed `down` ends the undo: the namespaces would take the NIC with them */
 };
 
 extern const struct step plan_steps[];

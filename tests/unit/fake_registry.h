@@ -288,7 +288,7 @@ int record_each(int recordsfd, int (*fn)(void *ctx, const char *name), void *ctx
 
 /* --- the rest of the world --- */
 
-/* "dark.." has no carrier; "pci:X" and "nameX" are one device; "missing.." is not there. */
+/* "dark.." has no carrier; "pci:X", "nameX" and "alt-X" are one device; "missing.." is not there. */
 int nic_identify(const struct settings *s, const char *what, struct record *rec,
 		 struct nic_seen *seen, struct err *e)
 {
@@ -298,7 +298,7 @@ int nic_identify(const struct settings *s, const char *what, struct record *rec,
 	memset(&rec->nic, 0, sizeof(rec->nic));
 	if (!strncmp(what, "missing", 7))
 		return err_set(e, ENODEV, "lease '%s': no such interface", what);
-	if (!strncmp(name, "pci:", 4) || !strncmp(name, "name", 4))
+	if (!strncmp(name, "pci:", 4) || !strncmp(name, "name", 4) || !strncmp(name, "alt-", 4))
 		name += 4;
 	str_format(rec->nic.name, sizeof(rec->nic.name), "name%s", name);
 	if (!strncmp(name, "cable", 5) || !strncmp(name, "dark", 4))

@@ -222,6 +222,10 @@ static void test_nic_under_two_names(void **state)
 		strstr(text, "move 'namex0' into workspace 'bob': leased by 'alice' since 2"));
 	assert_int_equal(login_text("carol", text), -EBUSY);
 	assert_non_null(strstr(text, "leased by 'alice'"));
+	/* A name that no record knows: only the host tells what it is. */
+	strcpy(bench.specs[1].nic, "alt-x0");
+	assert_int_equal(login_text("bob", text), -EBUSY);
+	assert_non_null(strstr(text, "move 'alt-x0' into workspace 'bob': leased by 'alice'"));
 	assert_int_equal(operate("alice", WORKSPACE_DESTROY, 1), 0);
 	/* A shared parent is for macvlans, and then for nobody as a whole. */
 	assert_int_equal(login("carol"), 0);

@@ -111,7 +111,16 @@ static void check_nesting(void)
 	want_not("netlink netfilter", call(SYS_socket, AF_NETLINK, SOCK_RAW, 12), -EAFNOSUPPORT);
 }
 
-static void under(bool nesting, void (*check)(void))
+/* Descriptor -1 is refused after the filter has let the call pass. */
+static void check_nic_full(void)
+{
+	check_personality();
+	want("ethtool", call(SYS_ioctl, -1, 0x8946, 0), -EBADF);
+	want("ioctl TIOCSTI", call(SYS_ioctl, -1, TIOCSTI, 0), -EPERM);
+	want("clone3", call(SYS_clone3, 0, 0, 0), -ENOSYS);
+}
+
+static void under(unsigned int flags, void (*check)(void))
 {
 	struct err e = { 0 };
 	auto_fd int fd = filter_build(&e);
@@ -122,7 +131,7 @@ static void under(bool nesting, void (*check)(void))
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || filter_load(fd, nesting, &e) < 0)
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || filter_load(fd, flags, &e) < 0)
 			_exit(100);
 		check();
 		_exit(failures);
@@ -134,13 +143,19 @@ static void under(bool nesting, void (*check)(void))
 static void test_usual(void **state)
 {
 	(void)state;
-	under(false, check_usual);
+	under(0, check_usual);
 }
 
 static void test_nesting(void **state)
 {
 	(void)state;
-	under(true, check_nesting);
+	under(FILTER_NESTING, check_nesting);
+}
+
+static void test_nic_full(void **state)
+{
+	(void)state;
+	under(FILTER_NIC_FULL, check_nic_full);
 }
 
 static void test_bad_program(void **state)
@@ -149,8 +164,8 @@ static void test_bad_program(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	assert_int_equal(filter_load(-1, false, &e), -EBADF);
-	assert_int_equal(filter_load(fd, false, &e), -EBADF);
+	assert_int_equal(filter_load(-1, 0, &e), -EBADF);
+	assert_int_equal(filter_load(fd, 0, &e), -EBADF);
 }
 
 int main(void)
@@ -158,6 +173,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_usual),
 		cmocka_unit_test(test_nesting),
+		cmocka_unit_test(test_nic_full),
 		cmocka_unit_test(test_bad_program),
 	};
 

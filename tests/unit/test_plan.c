@@ -53,6 +53,7 @@ STEP(ns_init_down)
 STEP(devices_up)
 STEP(devices_down)
 STEP(ns_ready_up)
+const struct devices_node devices_nodes[] = { { 0 } };
 
 static struct settings settings;
 static struct spec spec;
@@ -104,6 +105,18 @@ static void test_down_goes_on(void **state)
 	assert_string_equal(e.text, "do 'ns_init_down': injected");
 	assert_string_equal(trace, "devices_down ns_init_down rootfs_down nic_down net_down "
 				   "ns_down limits_down gpu_lease_down ");
+}
+
+/* Namespaces that still have the NIC are not let go: the next attempt brings it home. */
+static void test_nic_guards(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	fail_at = "nic_down";
+	assert_int_equal(plan_down(&plan, true, &e), -EIO);
+	assert_string_equal(e.text, "do 'nic_down': injected");
+	assert_string_equal(trace, "devices_down ns_init_down rootfs_down nic_down ");
 }
 
 static void test_undo(void **state)
@@ -205,6 +218,7 @@ int main(void)
 		cmocka_unit_test_setup(test_up, setup),
 		cmocka_unit_test_setup(test_stop_keeps, setup),
 		cmocka_unit_test_setup(test_down_goes_on, setup),
+		cmocka_unit_test_setup(test_nic_guards, setup),
 		cmocka_unit_test_setup(test_undo, setup),
 		cmocka_unit_test_setup(test_undo_fails, setup),
 		cmocka_unit_test_setup(test_no_spec, setup),
