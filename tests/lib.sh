@@ -37,6 +37,18 @@ await() {
 	done
 }
 
+# Wait for a child of ours and return its status; one that does not end within SECONDS (default 60) is killed.
+reap() { # PID [SECONDS]
+	local guard status
+	{ sleep "${2:-60}"; kill "$1"; } >/dev/null 2>&1 &
+	guard=$!
+	wait "$1"
+	status=$?
+	pkill -P "$guard" 2>/dev/null
+	wait "$guard" 2>/dev/null
+	return $status
+}
+
 # --- the bed ---
 bed_up() { # [EXTRA.ini text on stdin when the argument is -]
 	local extra=

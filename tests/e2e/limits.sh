@@ -55,7 +55,7 @@ t "others are not" from 127.0.0.3 alice@gate true
 fail_from 127.0.0.1 4
 t "nor is one that is exempt, whatever it does" on alice@gate true
 is "no process was made for the refused" 0 "$(bay sessions | grep -c '127\.0\.0\.2:.*- *$')"
-wait $living
+reap $living
 is "a connection that is in stays in" "in still in" "$(tr '\n' ' ' <"$WORK/living" | sed 's/ $//')"
 t "the penalty passes with time" await 15 from 127.0.0.2 alice@gate true
 like "it is in the audit log" '"src":"127.0.0.2","sport":[0-9]+,"result":"refused","reason":"authfail","penalty_s":[5-8],' "$(grep auth.penalty "$log")"
@@ -71,11 +71,11 @@ silent=$!
 from 127.0.0.5 alice@gate 'sleep 30' >/dev/null 2>&1 & victim=$!
 await 10 sh -c "$BED/sshbay sessions | grep -q '127.0.0.5.*exec'"
 kill -SEGV "$(json 'print([s["pid"] for s in d if s["peer"].startswith("127.0.0.5:")][0])')"
-wait $victim
+reap $victim
 await 5 sh -c "grep -q '127.0.0.5.*crash' $log"
 like "a session that crashed is a penalty" '"result":"refused","reason":"crash","penalty_s":7' "$(grep '"auth.penalty","src":"127.0.0.5"' "$log")"
 like "that refuses its source" 'not allowed at this time' "$(from 127.0.0.5 alice@gate true 2>&1)"
-wait $silent
+reap $silent
 await 5 sh -c "grep -q '127.0.0.4.*grace_exceeded' $log"
 is "so is a client that used up its time to log in" 1 "$(audited auth.penalty '127.0.0.4.*"result":"refused","reason":"grace_exceeded","penalty_s":6')"
 if /usr/bin/python3 -c 'import paramiko' 2>/dev/null; then
@@ -133,7 +133,7 @@ for sources in 1 50; do
 	flood $sources 3 >"$WORK/flood" & flooding=$!
 	good=0 n=0
 	while kill -0 $flooding 2>/dev/null; do n=$((n + 1)); on alice@gate true 2>/dev/null && good=$((good + 1)); done
-	wait $flooding
+	reap $flooding
 	is "a flood of connections from $sources source$([ $sources = 1 ] || echo s): every honest login succeeds" "$n" "$good"
 	[ "$(cat "$WORK/flood")" -gt 1000 ] && ok "it was a flood" || not_ok "it was a flood" "$(cat "$WORK/flood") connections in 3 s"
 done
@@ -159,7 +159,7 @@ crowd=$!
 await 10 grep -q held "$WORK/crowd"
 good=0; for _ in $(seq 10); do from 127.0.0.3 alice@gate true && good=$((good + 1)); done
 is "200 silent clients: honest logins from elsewhere go on" 10 $good
-wait $crowd
+reap $crowd
 like "all of them are closed at the end of the grace time" 'closed 200' "$(cat "$WORK/crowd")"
 
 # --- sshbay sessions ---
@@ -207,19 +207,19 @@ like "kick: nobody like that" "kick 'zebra': no such user, workspace or connecti
 bay kick zebra >/dev/null 2>&1; is "is a failure" 1 $?
 id=$(json 'print([s["id"] for s in d if len(s["channels"]) > 1][0])')
 like "kick by the beginning of an id" 'told 1 connection to leave' "$(bay kick "${id:0:10}" --message "back at $(printf '\033')[2Jnoon" 2>&1)"
-wait $HELD; rc=$?
+reap $HELD; rc=$?
 exec 9>&-
 is "ends that connection" 255 $rc
 like "with the administrator's words" 'ended by the administrator: back at .*noon' "$(cat "$WORK/shell.err" "$WORK/shell.out")"
 unlike "that cannot write on a terminal" $'\033\\[2J' "$(cat "$WORK/shell.err")"
 is "it alone" 1 "$(json 'print(len([s for s in d if s["kinds"] == ["exec"]]))')"
 kill $exec $sftp $tunnel 2>/dev/null; wait $exec $sftp $tunnel 2>/dev/null
-bay kick alice >/dev/null; wait $listener
+bay kick alice >/dev/null; reap $listener
 t "kick by user ends the rest" await 5 gone
 hold ws alice+client@gate cat
 await 10 sh -c "$BED/sshbay sessions client | grep -q exec"
 like "kick by workspace" 'told 1 connection' "$(bay kick client)"
-wait $HELD; like "and the client knows" 'ended by the administrator' "$(cat "$WORK/ws.err")"
+reap $HELD; like "and the client knows" 'ended by the administrator' "$(cat "$WORK/ws.err")"
 exec 9>&-
 hold stuck alice@gate cat
 await 10 sh -c "$BED/sshbay sessions | grep -q exec"
@@ -227,7 +227,7 @@ pid=$(json 'print(d[0]["pid"])')
 kill -STOP "$pid"
 bay kick alice >/dev/null
 t "a session that does not leave is killed" await 6 sh -c "! kill -0 $pid"
-exec 9>&-; wait $HELD
+exec 9>&-; reap $HELD
 is "each kick is in the audit log" 4 "$(audited conn.kick)"
 t "nothing keeps the user from coming back" on alice@gate true
 
@@ -236,7 +236,7 @@ conf gate idle_timeout 2s; conf gate unused_timeout 3s; reload
 out=$(on alice@gate 'sleep 30' 2>&1); rc=$?
 is "a command without traffic is closed, and why" "254 sshbay: closed after 2 s without traffic ([gate] idle_timeout)" "$rc $out"
 hold term -tt alice@gate
-wait $HELD; like "a terminal too" 'closed after 2 s without traffic' "$(cat "$WORK/term.out")"
+reap $HELD; like "a terminal too" 'closed after 2 s without traffic' "$(cat "$WORK/term.out")"
 exec 9>&-
 is "one with traffic is not" "0 8" "$(out=$(on alice@gate 'for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.5; done'); echo $? "$(wc -l <<<"$out")")"
 s=$SECONDS; out=$(on -N alice@gate 2>&1)
@@ -272,7 +272,7 @@ PY
 else
 	skip "a forward more than max_forwards" "the image has no perl"
 fi
-wait $echo_
+reap $echo_
 await 10 sh -c "cat $WORK/s1 $WORK/s2 $WORK/s3 | grep -c end | grep -qx 3"
 is "the other sessions live on" 3 "$(cat "$WORK"/s[123] | grep -c end)"
 mux2 -O exit alice@gate 2>/dev/null
@@ -288,12 +288,12 @@ mv "$BED/etc/keys/bob" "$WORK/bob.key"; reload
 like "a revoked key: no new login" 'Permission denied' "$(on bob@gate true 2>&1)"
 is "who is in stays in" 2 "$(json 'print(len(d))')"
 conf gate revoke_sessions yes; reload
-wait $bob; rc=$?
+reap $bob; rc=$?
 like "unless revoke_sessions" '^255 .*key revoked' "$rc $(cat "$WORK/bob.err")"
 is "that ends nobody else" alice "$(json 'print(*[s["user"] for s in d])')"
 is "and is in the audit log" 1 "$(audited conn.revoke '"user":"bob".*"reason":"key revoked"')"
 mv "$WORK/bob.key" "$BED/etc/keys/bob"
-exec 8>&- 9>&-; wait $alice
+exec 8>&- 9>&-; reap $alice
 
 # --- the audit log as a whole ---
 on -o User=$'eve\n{"ev":"forged"}\033[2J\342\200\256'"$(head -c 200 /dev/zero | tr '\0' x)" gate true >/dev/null 2>&1
