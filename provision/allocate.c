@@ -252,9 +252,31 @@ int allocate_address(struct registry *r, struct workspace *ws, const struct spec
 			   host == UINT64_MAX ? 0 : host, &rec->control_ip6, e);
 }
 
+/* The key that asks for user-space access to a device, which cannot be given yet; NULL: none does. */
+static const char *direct_access(const struct spec *spec)
+{
+	if (spec->rdma[0] && strcmp(spec->rdma, "none") != 0)
+		return "rdma";
+	if (spec->rdma_cm)
+		return "rdma_cm";
+	if (spec->dpdk)
+		return "dpdk";
+	if (spec->hugepages_2m)
+		return "hugepages_2m";
+	return spec->hugepages_1g ? "hugepages_1g" : NULL;
+}
+
 int allocate_possible(const char *name, const struct spec *spec, struct err *e)
 {
+	const char *key = direct_access(spec);
 	char size[32];
+
+	if (key)
+		return err_set(
+			e, EOPNOTSUPP,
+			"start workspace '%s': %s: RDMA, DPDK and huge pages cannot be given "
+			"yet (remove the key)",
+			name, key);
 
 	if (spec->disk != SETTINGS_UNLIMITED)
 		return err_set(e, EOPNOTSUPP,
