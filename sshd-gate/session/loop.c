@@ -216,6 +216,8 @@ static void turn(struct session *s, const struct polls *p)
 		return;
 	/* A verdict may have opened the way for requests that are already here. */
 	serve_client(s, false, now);
+	if (s->ending)
+		return;
 	if (s->stage == STAGE_OPEN) {
 		pump_run(s);
 		remote_tick(s);
@@ -295,6 +297,7 @@ int session_run(int conn, int prov, const struct ipport *peer, const struct ippo
 	start_alarm();
 	(void)transport_kex(s);
 	loop(s);
+	transport_farewell(s);
 	rpc_violation(s);
 	log_detail("connection ended: %s", s->why);
 	return 0;

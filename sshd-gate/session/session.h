@@ -37,6 +37,7 @@ struct session {
 	void *counters; /* transport.c's */
 	enum session_stage stage;
 	bool ending, violated;   /* violated: because the client broke the protocol */
+	bool farewell;           /* the client is to be told the reason */
 	char why[GATE_TEXT_MAX]; /* reason of the end */
 	uint64_t deadline_us;    /* end of the grace time, 0 = none */
 	uint64_t heard_us;       /* last byte from the client */

@@ -296,12 +296,20 @@ void transport_keepalive(struct session *s, uint64_t now)
 
 void transport_disconnect(struct session *s, const char *text)
 {
+	if (!s->ending)
+		s->farewell = true;
+	session_end(s, "%s", text);
+}
+
+void transport_farewell(struct session *s)
+{
 	char junk[4096];
 	struct pollfd p = { .fd = s->linger, .events = POLLIN };
 	uint64_t until = clk_now_us() + LINGER_MS * 1000;
 
-	session_end(s, "%s", text);
-	(void)ssh_session_set_disconnect_message(s->ssh, text);
+	if (!s->farewell)
+		return;
+	(void)ssh_session_set_disconnect_message(s->ssh, s->why);
 	interpose_socket(-1);
 	readahead_socket(-1);
 	ssh_disconnect(s->ssh);

@@ -33,5 +33,10 @@ void transport_note_writes(struct session *s);
 uint64_t transport_packets(const struct session *s, uint64_t *bytes);
 /* The client was silent until now: send a keepalive, or end the session after alive_count of them. */
 void transport_keepalive(struct session *s, uint64_t now);
-/* Tell the client why (SSH_MSG_DISCONNECT), let it read that, and end. */
+/* The connection is over, and the client shall be told why. Safe wherever session_end is. */
 void transport_disconnect(struct session *s, const char *text);
+/*
+ * After the loop: send what transport_disconnect was given (SSH_MSG_DISCONNECT) and let the client read it. libssh frees
+ * every channel with that, so that nothing may be done with one afterwards.
+ */
+void transport_farewell(struct session *s);
