@@ -162,13 +162,13 @@ check: ## everything this machine can test: installs what is missing, ends with 
 check-static:
 	@$(RUNTEST) scripts/check-layers scripts/check-sizes scripts/check-style
 check-unit: unit
-	@$(RUNTEST) $(UNIT)
+	@$(RUNTEST) -j 2 $(UNIT)
 check-asan:
-	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(RUNTEST) $(UNIT:$(B)/%=$(B)/asan/%)
+	@ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(RUNTEST) -j 2 $(UNIT:$(B)/%=$(B)/asan/%)
 check-fuzz:
 	@FUZZ_RUNS=20000 FUZZ_SECONDS=10 $(RUNTEST) $(FUZZ_BIN:$(B)/%=$(B)/asan/%) $(B)/asan/fuzz/protocol
 check-root: ## the tests that need root: namespaces and whole beds
-	@status=0; $(RUNTEST) $(NETNS) || status=1; TEST_LIMIT=600 $(RUNTEST) -j 2 $(E2E) || status=1; exit $$status
+	@status=0; $(RUNTEST) -j 2 $(NETNS) || status=1; TEST_LIMIT=600 $(RUNTEST) -j 2 $(E2E) || status=1; exit $$status
 check-long: check ## check, and the suites that take long
 	@TEST_LIMIT=1800 $(RUNTEST) $(E2E_LONG) $(LAB); tests/run -t $(SUM)
 lab: all netns-bin ## the tests that need Debian's kernel and pure cgroup v2, in a virtual machine

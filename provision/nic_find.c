@@ -174,6 +174,12 @@ static void identify(const char *sysfs, struct nic_seen *seen)
 	}
 }
 
+/* ethtool_cmd_speed() of the kernel's header shifts into the sign bit. */
+static uint32_t speed_of(const struct ethtool_cmd *link)
+{
+	return (uint32_t)link->speed_hi << 16 | link->speed;
+}
+
 static void find_rest(int fd, struct nic_seen *seen)
 {
 	struct {
@@ -186,8 +192,8 @@ static void find_rest(int fd, struct nic_seen *seen)
 	if (ask(fd, &ifr, seen->name, SIOCETHTOOL, &perm) == 0 && perm.head.size == 6)
 		memcpy(seen->perm, perm.mac, 6);
 	if (ask(fd, &ifr, seen->name, SIOCETHTOOL, &link) == 0 &&
-	    ethtool_cmd_speed(&link) != (uint32_t)SPEED_UNKNOWN)
-		seen->speed = ethtool_cmd_speed(&link);
+	    speed_of(&link) != (uint32_t)SPEED_UNKNOWN)
+		seen->speed = speed_of(&link);
 }
 
 static int look(int fd, const char *sysfs, const char *name, struct nic_seen *out, struct err *e)
