@@ -79,7 +79,7 @@ remote() {
 		"head -c 20M </dev/zero | perl net.pl talk $((BASE + 1)) | sha256sum | cut -d' ' -f1" | { read -r x; same "$(head -c 20M /dev/zero | sum)" "$x"; }
 }
 has "remote forward" remote
-chosen() { like_port "$(s -R "0:127.0.0.1:$ECHO_OUT" "$LOGIN@gate" true 2>&1)"; }
+chosen() { like_port "$(s -R "0:127.0.0.1:$ECHO_OUT" "$LOGIN@gate" 'sleep 2' 2>&1)"; }
 like_port() { [[ $1 =~ Allocated\ port\ [0-9]+ ]] || { echo "$1"; return 1; }; }
 has "remote forward, port 0" chosen
 socks() {
