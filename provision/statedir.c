@@ -18,6 +18,7 @@
 
 #define LOCK_NAME "provisiond.lock"
 #define WAIT_MS   10000
+#define OWNER_MS  1000 /* one that was just killed may still be on its way out */
 #define POLL_MS   20
 
 /* `mode`: what others may at most do with it. */
@@ -44,10 +45,12 @@ static int check_dir(const char *path, mode_t mode, struct err *e)
 	return 0;
 }
 
-/* The pid in a lock file when that process is a provisiond, else 0. */
+/* The pid in a lock file when that process is a living provisiond, else 0: one that was killed has given its lock up before
+ * it is a zombie, and may stay one for as long as its parent likes. */
 static pid_t lock_owner(int fd)
 {
-	char text[32] = "", comm[64], path[64];
+	char text[32] = "", stat[512], path[64];
+	const char *comm;
 	uint64_t pid;
 	size_t len;
 
@@ -56,9 +59,11 @@ static pid_t lock_owner(int fd)
 	text[strcspn(text, "\n")] = '\0';
 	if (num_u64(text, 1, INT32_MAX, &pid, NULL))
 		return 0;
-	str_format(path, sizeof(path), "/proc/%s/comm", text);
-	if (path_read(AT_FDCWD, path, comm, sizeof(comm), &len, NULL) ||
-	    strcmp(comm, "provisiond\n"))
+	str_format(path, sizeof(path), "/proc/%s/stat", text);
+	if (path_read(AT_FDCWD, path, stat, sizeof(stat), &len, NULL))
+		return 0;
+	comm = strchr(stat, '('); /* "PID (COMM) STATE ..." */
+	if (!comm || strncmp(comm, "(provisiond) ", 13) != 0 || strchr("ZX", comm[13]))
 		return 0;
 	return (pid_t)pid;
 }
@@ -75,7 +80,7 @@ static int wait_for_lock(int fd, const char *path, struct err *e)
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return err_sys(e, "lock '%s'", path);
 		owner = lock_owner(fd);
-		if (owner)
+		if (owner && waited >= OWNER_MS)
 			return err_set(e, EBUSY, "lock '%s': provisiond with pid %d uses it", path,
 				       (int)owner);
 		if (waited >= WAIT_MS)
