@@ -19,9 +19,13 @@ t() {
 	shift
 	if out=$("$@" 2>&1); then ok "$name"; else not_ok "$name" "exit $?: $out"; fi
 }
-# is NAME EXPECTED ACTUAL
-is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "expected: $2
-got: $3"; fi; }
+# is NAME EXPECTED ACTUAL; texts of several lines are shown as their difference
+is() {
+	if [ "$2" = "$3" ]; then ok "$1"
+	elif [[ $2$3 == *$'\n'* ]]; then not_ok "$1" "$(diff -U1 --label expected --label got <(echo "$2") <(echo "$3"))"
+	else not_ok "$1" "expected: $2
+got: $3"; fi
+}
 # like NAME REGEX TEXT (extended regular expression)
 like() { if grep -qE -- "$2" <<<"$3"; then ok "$1"; else not_ok "$1" "expected match: $2
 got: $3"; fi; }
