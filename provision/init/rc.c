@@ -14,9 +14,9 @@
 
 const char *rc_find(const struct init_spawn *s)
 {
-	if (s->kind == INIT_SUBSYSTEM)
-		return NULL;
-	if (s->flags & INIT_RC && faccessat(AT_FDCWD, OWN, F_OK, AT_EACCESS) == 0)
+	/* The user's is not for subsystems, which speak a protocol; the host's, as with sshd, is for every login. */
+	if (s->kind != INIT_SUBSYSTEM && s->flags & INIT_RC &&
+	    faccessat(AT_FDCWD, OWN, F_OK, AT_EACCESS) == 0)
 		return OWN;
 	return faccessat(AT_FDCWD, SYSTEM, F_OK, AT_EACCESS) == 0 ? SYSTEM : NULL;
 }
@@ -35,16 +35,30 @@ static int open_input(const struct init_spawn *s)
 	return p[0];
 }
 
+/* The user's through the user's shell, which may be one that runs nothing (nologin, git-shell). */
+static void become_script(const char *script, const char *shell, char *const env[])
+{
+	static char sh[] = "/bin/sh", option[] = "-c", own[] = "/bin/sh " OWN;
+	char *const system[] = { sh, (char *)script, NULL };
+	char *const user[] = { (char *)shell, option, own, NULL };
+
+	if (strcmp(script, OWN) == 0)
+		execve(shell, user, env);
+	else
+		execve(sh, system, env);
+}
+
 void rc_run(const char *script, const struct init_spawn *s, const struct env *v)
 {
-	static char sh[] = "/bin/sh", failed[] = "sshbay: run '/bin/sh': it cannot be started\r\n";
-	char *const argv[] = { sh, (char *)script, NULL };
+	static char failed[] =
+		"sshbay: run '" OWN "' or '" SYSTEM "': the shell cannot be started\r\n";
+	const char *shell = env_get(v, "SHELL");
 	int in = open_input(s);
 	pid_t pid = in < 0 ? -1 : fork();
 
 	if (pid == 0) {
 		if (dup2(in, STDIN_FILENO) >= 0)
-			execve(sh, argv, v->vars);
+			become_script(script, shell && *shell ? shell : "/bin/sh", v->vars);
 		(void)!write(STDERR_FILENO, failed, sizeof(failed) - 1);
 		_exit(127);
 	}

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What runs before a shell or a command, as sshd(8) describes: ~/.ssh/rc, else /etc/ssh/sshrc. Helper of a spawn. */
+/*
+ * What runs before a login's program, as sshd(8) describes: ~/.ssh/rc, except for subsystems, else /etc/ssh/sshrc, for these
+ * too. Helper of a spawn.
+ */
 #pragma once
 #include "env.h"
 #include "job.h"
@@ -7,7 +10,7 @@
 /* The script of this login, or NULL. In the home directory, as the user. */
 const char *rc_find(const struct init_spawn *s);
 /*
- * Run it with /bin/sh and wait for it: its output is the login's, its input "protocol cookie" of a forwarded display, or
- * nothing. How it ends does not matter.
+ * Run it and wait for it, the user's with the user's shell (SHELL of `v`), the other with /bin/sh: its output is the
+ * login's, its input "protocol cookie" of a forwarded display, or nothing. How it ends does not matter.
  */
 void rc_run(const char *script, const struct init_spawn *s, const struct env *v);

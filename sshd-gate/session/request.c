@@ -142,6 +142,7 @@ static bool program(struct session *s, struct chan *c, enum init_spawn_kind kind
 	static const uint32_t notice[] = { [INIT_SHELL] = GATE_CHAN_SHELL,
 					   [INIT_EXEC] = GATE_CHAN_EXEC,
 					   [INIT_SUBSYSTEM] = GATE_CHAN_SUBSYSTEM };
+	bool subsystem = kind == INIT_SUBSYSTEM; /* also when a key's command takes its place */
 	size_t len;
 
 	if (c->state != CHAN_IDLE || (kind != INIT_SHELL && !command))
@@ -154,7 +155,7 @@ static bool program(struct session *s, struct chan *c, enum init_spawn_kind kind
 	if (len >= sizeof(c->ask->command.data))
 		return false;
 	c->ask->kind = kind;
-	if (permit_has(s, GATE_MAY_RC))
+	if (permit_has(s, GATE_MAY_RC) && !subsystem)
 		c->ask->flags |= INIT_RC;
 	if (command)
 		memcpy(c->ask->command.data, command, len);

@@ -136,6 +136,15 @@ on alice@gate 'mkdir -p ~/.ssh; echo "echo rc ran" >~/.ssh/rc'
 is "an rc of the user runs before a command" "rc ran cmd" "$(on alice@gate echo cmd | tr '\n' ' ' | sed 's/ $//')"
 is "sftp is not disturbed by it" 0 "$(echo ls | inbed sftp -q -F "$BED/ssh_config" -b - alice@gate >/dev/null 2>&1; echo $?)"
 on alice@gate 'rm ~/.ssh/rc' >/dev/null
+# Which script runs for what: they say so in a file, the last word of which is of the login that reads it.
+sftp_in() { echo pwd | inbed timeout 30 sftp -q -F "$BED/ssh_config" -b - "$@" >/dev/null 2>&1; }
+on alice@gate 'mkdir -p ~/.ssh; sudo mkdir -p /etc/ssh; echo "echo own >>~/said" >~/.ssh/rc; echo "echo system >>~/said" | sudo tee /etc/ssh/sshrc' >/dev/null
+sftp_in alice@gate
+is "sftp runs /etc/ssh/sshrc and not ~/.ssh/rc; a command its own alone" "system own" "$(on alice@gate 'echo $(cat said); rm said')"
+on alice@gate 'sudo usermod -s /usr/sbin/nologin alice; rm said'
+on alice@gate true >/dev/null 2>&1
+is "a shell that runs nothing runs no ~/.ssh/rc either" "gone" "$(bay enter alice -- sh -c 'cat /home/alice/said || echo gone; usermod -s /bin/bash alice' 2>/dev/null)"
+on alice@gate 'rm ~/.ssh/rc said; sudo rm /etc/ssh/sshrc' >/dev/null
 like "HOME, USER, LOGNAME, SHELL, MAIL, PATH" '^/home/alice alice alice /bin/bash /var/mail/alice /usr/local/bin:' \
 	"$(on alice@gate 'echo $HOME $USER $LOGNAME $SHELL $MAIL $PATH')"
 greeted() { on -tt alice@gate <<<exit 2>/dev/null | grep -c 'word of greeting'; }
@@ -155,6 +164,11 @@ like "which is in the audit log" '"kind":"agent","target":"not allowed"' "$(audi
 like "nor X11" 'X11 forwarding request failed' "$(x11 -Y carol@gate true 2>&1)"
 on carol@gate 'mkdir -p ~/.ssh; echo "echo rc ran" >~/.ssh/rc'
 is "nor rc" cmd "$(on carol@gate echo cmd)"
+on carol@gate 'echo "echo own >>~/said" >~/.ssh/rc'
+printf 'command="echo hi >>~/said" %s\n' "$(cat "$BED/keys/carol.pub")" >"$BED/etc/keys/carol"
+sftp_in carol@gate
+cp "$BED/keys/carol.pub" "$BED/etc/keys/carol"
+is "nor for a key's command that takes the place of sftp" "hi own" "$(on carol@gate 'echo $(cat said)')"
 cp "$BED/keys/carol.pub" "$BED/etc/keys/carol"
 
 # --- other clients ---
