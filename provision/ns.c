@@ -28,6 +28,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "ns_child.h"
 #include "proto/msg.h"
 
 #define HOLDER_STACK (64 * 1024)
@@ -38,6 +39,7 @@ struct holder {
 	char *stacks; /* its own, then that of the process which makes it */
 	pid_t worker, pid;
 	uid_t owner;
+	const struct spec *spec; /* whose limits the namespace is made with */
 	int pidfd, code;
 };
 
@@ -219,6 +221,7 @@ static int make_holder(void *arg)
 {
 	struct holder *h = arg;
 
+	ns_child_memlock(h->spec);
 	/* The system call: glibc's function would change every thread, and the memory is the worker's. */
 	if (syscall(SYS_setresuid, -1, h->owner, -1) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0) {
 		h->code = errno;
@@ -318,7 +321,9 @@ static int take_from(struct plan *p, const struct holder *h, struct err *e)
 
 static int make(struct plan *p, struct err *e)
 {
-	struct holder h = { .pid = -1, .owner = (uid_t)p->rec->id_base, .pidfd = -1 };
+	struct holder h = {
+		.pid = -1, .owner = (uid_t)p->rec->id_base, .spec = p->spec, .pidfd = -1
+	};
 	int r = unpin(p, "net", e);
 
 	if (r == 0)

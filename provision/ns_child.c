@@ -32,6 +32,7 @@
 #include "rootfs.h"
 
 #define HELPER_STACK (256 * 1024)
+#define MEMLOCK      (64 << 20)
 #define HIGH_FD      16 /* what must not be in the way of fds 0..3 */
 
 struct start {
@@ -192,6 +193,14 @@ static void limit(int what, rlim_t soft, rlim_t hard)
 	(void)setrlimit(what, &want);
 }
 
+void ns_child_memlock(const struct spec *s)
+{
+	bool direct = s->dpdk || (s->rdma[0] && strcmp(s->rdma, "none") != 0);
+	rlim_t most = direct ? RLIM_INFINITY : MEMLOCK;
+
+	limit(RLIMIT_MEMLOCK, most, most);
+}
+
 /* What a login may have of the workspace's processes; the rest is there for its owner to log in and end a fork bomb. */
 static rlim_t logins_share(const struct spec *s)
 {
@@ -202,7 +211,7 @@ static int set_limits(const struct spec *s, struct err *e)
 {
 	limit(RLIMIT_NOFILE, 1024, 1048576);
 	limit(RLIMIT_CORE, 0, RLIM_INFINITY);
-	limit(RLIMIT_MEMLOCK, 64 << 20, 64 << 20);
+	ns_child_memlock(s);
 	limit(RLIMIT_NPROC, logins_share(s), RLIM_INFINITY);
 	limit(RLIMIT_FSIZE, RLIM_INFINITY, RLIM_INFINITY);
 	limit(RLIMIT_STACK, 8 << 20, RLIM_INFINITY);
