@@ -209,8 +209,7 @@ void rpc_violation(struct session *s)
 	struct gate_violation v = { 0 };
 	struct err e;
 
-	/* Packets that do not belong before a login are refused by libssh itself, in these words. */
-	if (s->stage == STAGE_OPEN || (!s->violated && strncmp(s->why, "Packet filter:", 14)))
+	if (s->stage == STAGE_OPEN || (!s->violated && !transport_out_of_place(s->why)))
 		return;
 	memcpy(v.text, s->why, sizeof(v.text));
 	(void)ask(s, GATE_VIOLATION, &v, &e);

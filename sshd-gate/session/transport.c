@@ -195,6 +195,11 @@ void transport_note_writes(struct session *s)
 	s->write_pending = (ssh_get_poll_flags(s->ssh) & SSH_WRITE_PENDING) != 0;
 }
 
+bool transport_out_of_place(const char *why)
+{
+	return strncmp(why, "Packet filter:", 14) == 0;
+}
+
 int transport_kex(struct session *s)
 {
 	const struct counters *c = s->counters;
@@ -208,8 +213,11 @@ int transport_kex(struct session *s)
 	} while (rc == SSH_AGAIN && c->socket.in_bytes - before >= READ_SIZE);
 	if (c->socket.in_bytes)
 		s->heard_us = clk_now_us();
+	/* Packets of a login may be in one read with the last of the exchange: what libssh says of those stays as it is. */
 	if (rc == SSH_ERROR)
-		session_end(s, "key exchange: %s", ssh_get_error(s->ssh));
+		session_end(s, "%s%s",
+			    transport_out_of_place(ssh_get_error(s->ssh)) ? "" : "key exchange: ",
+			    ssh_get_error(s->ssh));
 	transport_note_writes(s);
 	note_failure(s);
 	return rc == SSH_OK && !s->ending;

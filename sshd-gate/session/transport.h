@@ -20,6 +20,8 @@ int transport_accept(const struct transport_setup *t, int fd, struct ssh_session
 int transport_start(struct session *s, int conn, struct err *e);
 /* One step of the key exchange. 1 = done, 0 = wait for the socket; ends the session on failure. */
 int transport_kex(struct session *s);
+/* Is this, of a connection that ended, libssh's refusal of a packet that had no place there? */
+bool transport_out_of_place(const char *why);
 /* Events the loop must poll the connection for. */
 short transport_events(const struct session *s);
 /*

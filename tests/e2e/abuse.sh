@@ -48,7 +48,7 @@ base
 # --- packets ---
 before=$(audit auth.protocol_violation)
 abuse before-login
-is "each left one line in the audit log" $((before + 14)) "$(audit auth.protocol_violation)"
+is "each left one line in the audit log" $((before + 20)) "$(audit auth.protocol_violation)"
 before=$(audit auth.protocol_violation)
 abuse rename
 is "each change of name left one line in the audit log" $((before + 4)) "$(audit auth.protocol_violation)"
