@@ -75,6 +75,58 @@ static int refuse(const struct workspace *ws, const char *what, const struct wor
 		what, ws->name, holder->name, clk_text(holder->leased, since, sizeof(since)));
 }
 
+/* Whoever has a physical function rules its virtual ones: both are not leased at a time. */
+static int check_functions(const struct workspace *ws, const char *what, const struct record *want,
+			   struct err *e)
+{
+	const struct registry *r = ws->registry;
+	const char *sysfs = r->settings->hardware.sysfs, *id = want->nic.id;
+	char pf[NIC_FIND_ID] = "pci:";
+	unsigned int n = nic_find_vfs(sysfs, id);
+	uint32_t vf;
+
+	if (n)
+		return err_set(e, EBUSY,
+			       "move '%s' into workspace '%s': it has %u virtual functions (lease "
+			       "those: %s/vf0, ..; or remove them: sriov_numvfs)",
+			       what, ws->name, n, id);
+	if (strncmp(id, "pci:", 4) != 0 || !nic_find_pf(sysfs, id + 4, pf + 4, &vf))
+		return 0;
+	for (unsigned int i = 0; i < r->nlist; i++) {
+		const struct workspace *other = r->list[i];
+
+		if (other != ws && holds(other) &&
+		    strncmp(other->rec.nic.id, pf, strlen(pf)) == 0 &&
+		    strchr("/", other->rec.nic.id[strlen(pf)]))
+			return err_set(e, EBUSY,
+				       "move '%s' into workspace '%s': its physical function '%s' "
+				       "is leased by '%s' (sshbay leases)",
+				       what, ws->name, pf, other->name);
+	}
+	return 0;
+}
+
+/* What is configured for a virtual function does not quietly come to nothing. */
+static int check_vf_keys(const struct workspace *ws, const struct spec *spec,
+			 const struct record *rec, struct err *e)
+{
+	static const uint8_t none[6];
+	const char *key = memcmp(spec->vf_mac, none, 6) != 0 ? "vf_mac"
+			  : spec->vf_vlan                    ? "vf_vlan"
+			  : spec->vf_trust                   ? "vf_trust"
+							     : NULL;
+	char pf[NIC_FIND_PCI];
+	uint32_t vf;
+
+	if (!key || (strncmp(rec->nic.id, "pci:", 4) == 0 &&
+		     nic_find_pf(ws->registry->settings->hardware.sysfs, rec->nic.id + 4, pf, &vf)))
+		return 0;
+	return err_set(e, EINVAL,
+		       "move '%s' into workspace '%s': %s is set, but it is no virtual function "
+		       "(nic = NIC/vfN)",
+		       rec->nic.id, ws->name, key);
+}
+
 /* `want` gets what it is; -errno when it is not there, leased, or in quarantine. */
 static int take(struct workspace *ws, const char *what, struct record *want, struct nic_seen *seen,
 		struct err *e)
@@ -99,6 +151,9 @@ static int take(struct workspace *ws, const char *what, struct record *want, str
 	holder = allocate_nic_holder(r, ws, want->nic.id);
 	if (holder)
 		return refuse(ws, what, holder, e);
+	ret = check_functions(ws, what, want, e);
+	if (ret)
+		return ret;
 	ret = quarantine_get(r->settings->storage.state, "nic", want->nic.id, &q, NULL);
 	if (ret == 0)
 		return err_set(e, EBUSY,
@@ -176,6 +231,9 @@ int allocate_nic(struct registry *r, struct workspace *ws, const struct spec *sp
 	}
 	if (ret)
 		return err_set(e, why.code, "%s", why.text);
+	ret = check_vf_keys(ws, spec, &want, e);
+	if (ret)
+		return ret;
 	rec->nic = want.nic;
 	(void)str_copy(rec->nic.asked, sizeof(rec->nic.asked), spec->nic);
 	ws->leased = clk_wall_s();

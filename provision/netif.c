@@ -6,19 +6,15 @@
 #include "netif.h"
 
 #include <fcntl.h>
-#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/socket.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #include "base/fault.h"
 #include "base/fd.h"
@@ -39,6 +35,7 @@ struct netif {
 	uint32_t seq; /* of the first request in the batch */
 	unsigned int count;
 	size_t len;
+	char *big;         /* an answer that does not fit into buf */
 	struct err failed; /* first failure while the batch was put together */
 	struct request request[BATCH_REQUESTS];
 	_Alignas(NLMSG_ALIGNTO) char buf[BATCH_BYTES];
@@ -107,6 +104,7 @@ void netif_close(struct netif *n)
 		return;
 	if (n->sock)
 		nl_socket_free(n->sock);
+	free(n->big);
 	free(n);
 }
 
@@ -281,136 +279,85 @@ int netif_commit(struct netif *n, struct err *e)
 	return exchange(n, e);
 }
 
-/* ---- looking ---- */
+/* ---- dialogues ---- */
 
-static void take_altnames(struct netif_link *out, struct nlattr *list)
+/* The answer about a card with 256 virtual functions is larger than any buffer that is set aside for the usual ones. */
+static ssize_t receive_whole(struct netif *n, char **at)
 {
-	struct nlattr *attr;
-	int left;
+	int fd = nl_socket_get_fd(n->sock);
+	ssize_t size;
 
-	nla_for_each_nested(attr, list, left) if (nla_type(attr) == IFLA_ALT_IFNAME &&
-						  out->naltnames < NETIF_ALTNAMES)
-		nla_strlcpy(out->altname[out->naltnames++], attr, NETIF_ALTNAME_MAX);
-}
-
-static void take_mac(uint8_t mac[6], const struct nlattr *attr)
-{
-	if (attr && nla_len(attr) == 6)
-		memcpy(mac, nla_data(attr), 6);
-}
-
-static bool has_xdp(struct nlattr *xdp)
-{
-	struct nlattr *attr;
-
-	attr = xdp ? nla_find(nla_data(xdp), nla_len(xdp), IFLA_XDP_ATTACHED) : NULL;
-	return attr && nla_get_u8(attr) != XDP_ATTACHED_NONE;
-}
-
-static int take_link(struct netif_link *out, struct nlmsghdr *h)
-{
-	static const struct nla_policy policy[IFLA_MAX + 1] = {
-		[IFLA_IFNAME] = { .type = NLA_STRING, .maxlen = NETIF_NAME_MAX },
-		[IFLA_MTU] = { .type = NLA_U32 },
-		[IFLA_MASTER] = { .type = NLA_U32 },
-		[IFLA_LINK] = { .type = NLA_U32 },
-		[IFLA_TXQLEN] = { .type = NLA_U32 },
-	};
-	const struct ifinfomsg *ifi = nlmsg_data(h);
-	struct nlattr *tb[IFLA_MAX + 1], *kind;
-
-	if (nlmsg_parse(h, sizeof(*ifi), tb, IFLA_MAX, policy) < 0 || !tb[IFLA_IFNAME])
-		return -EBADMSG;
-	memset(out, 0, sizeof(*out));
-	out->dev.index = ifi->ifi_index;
-	out->flags = ifi->ifi_flags;
-	nla_strlcpy(out->dev.name, tb[IFLA_IFNAME], sizeof(out->dev.name));
-	out->mtu = tb[IFLA_MTU] ? nla_get_u32(tb[IFLA_MTU]) : 0;
-	out->txqlen = tb[IFLA_TXQLEN] ? nla_get_u32(tb[IFLA_TXQLEN]) : 0;
-	out->xdp = has_xdp(tb[IFLA_XDP]);
-	out->master = tb[IFLA_MASTER] ? (int)nla_get_u32(tb[IFLA_MASTER]) : 0;
-	out->peer = tb[IFLA_LINK] ? (int)nla_get_u32(tb[IFLA_LINK]) : 0;
-	if (tb[IFLA_IFALIAS])
-		nla_strlcpy(out->alias, tb[IFLA_IFALIAS], sizeof(out->alias));
-	take_mac(out->mac, tb[IFLA_ADDRESS]);
-	out->peer_elsewhere = tb[IFLA_LINK_NETNSID] != NULL;
-	take_mac(out->perm_mac, tb[IFLA_PERM_ADDRESS]);
-	if (tb[IFLA_LINKINFO]) {
-		kind = nla_find(nla_data(tb[IFLA_LINKINFO]), nla_len(tb[IFLA_LINKINFO]),
-				IFLA_INFO_KIND);
-		if (kind)
-			nla_strlcpy(out->kind, kind, sizeof(out->kind));
+	do
+		size = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC);
+	while (size < 0 && errno == EINTR);
+	if (size < 0)
+		return -errno;
+	*at = n->buf;
+	if ((size_t)size > sizeof(n->buf)) {
+		free(n->big);
+		n->big = *at = malloc((size_t)size);
+		if (!n->big)
+			return -ENOMEM;
 	}
-	if (tb[IFLA_PROP_LIST])
-		take_altnames(out, tb[IFLA_PROP_LIST]);
-	return 0;
+	size = receive(n, *at, (size_t)size > sizeof(n->buf) ? (size_t)size : sizeof(n->buf));
+	return size < 0 ? -errno : size;
 }
 
-static int ask_link(struct netif *n, const struct netif_dev *dev)
+/* Requests that are answered by something else than an errno are sent alone. */
+static int send_alone(struct netif *n, struct nl_msg *msg)
 {
-	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC, .ifi_index = dev->index };
-	struct nl_msg *msg = netif_begin(n, RTM_GETLINK, 0, &ifi, sizeof(ifi));
+	struct nlmsghdr *h = nlmsg_hdr(msg);
+	int ret;
+
+	h->nlmsg_seq = n->seq;
+	h->nlmsg_pid = nl_socket_get_local_port(n->sock);
+	ret = send(nl_socket_get_fd(n->sock), h, h->nlmsg_len, 0) < 0 ? -errno : 0;
+	nlmsg_free(msg);
+	return ret;
+}
+
+int netif_ask(struct netif *n, struct nl_msg *msg, int (*fn)(void *ctx, struct nlmsghdr *h),
+	      void *ctx)
+{
 	struct nlmsghdr *h;
-	ssize_t sent;
+	char *buf = NULL;
+	ssize_t left;
+	int ret;
 
 	if (!msg)
 		return -ENOMEM;
-	if ((dev->index == 0 && nla_put_string(msg, IFLA_IFNAME, dev->name)) ||
-	    nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS)) {
+	if (n->count) {
 		nlmsg_free(msg);
-		return -EMSGSIZE;
+		return -EBUSY;
 	}
-	h = nlmsg_hdr(msg);
-	h->nlmsg_seq = n->seq;
-	h->nlmsg_pid = nl_socket_get_local_port(n->sock);
-	sent = send(nl_socket_get_fd(n->sock), h, h->nlmsg_len, 0);
-	nlmsg_free(msg);
-	return sent < 0 ? -errno : 0;
-}
-
-int netif_get(struct netif *n, const struct netif_dev *dev, struct netif_link *out, struct err *e)
-{
-	const struct nlmsgerr *answer;
-	struct nlmsghdr *h;
-	int left, ret;
-
-	if (n->count || n->failed.code)
-		return err_set(e, EBUSY, "look up '%s': requests are waiting", dev->name);
-	ret = ask_link(n, dev);
-	if (ret == 0) {
-		left = (int)receive(n, n->buf, sizeof(n->buf));
-		h = (struct nlmsghdr *)(void *)n->buf;
-		answer = (const struct nlmsgerr *)nlmsg_data(h);
-		if (left < 0)
-			ret = -errno;
-		else if (!nlmsg_ok(h, left) || h->nlmsg_seq != n->seq)
-			ret = -EBADMSG;
-		else if (h->nlmsg_type == NLMSG_ERROR)
-			ret = answer->error ? answer->error : -EBADMSG;
-		else
-			ret = take_link(out, h);
-	}
+	ret = send_alone(n, msg);
+	left = ret ? ret : receive_whole(n, &buf);
+	h = (struct nlmsghdr *)(void *)buf;
+	if (left < 0)
+		ret = (int)left;
+	else if (!nlmsg_ok(h, (int)left) || h->nlmsg_seq != n->seq)
+		ret = -EBADMSG;
+	else if (h->nlmsg_type == NLMSG_ERROR)
+		ret = ((const struct nlmsgerr *)nlmsg_data(h))->error ?: -EBADMSG;
+	else
+		ret = fn(ctx, h);
 	n->seq++;
-	return ret ? err_ret(e, ret, "look up '%s'", dev->name) : 0;
+	return ret;
 }
 
 int netif_walk(struct netif *n, struct nl_msg *msg, void (*fn)(void *ctx, struct nlmsghdr *h),
 	       void *ctx, struct err *e)
 {
-	struct nlmsghdr *h = nlmsg_hdr(msg);
-	int left, ret = 0;
+	struct nlmsghdr *h;
+	int ret = send_alone(n, msg), left;
+	char *buf = NULL;
 	bool more = true;
 
-	h->nlmsg_seq = n->seq;
-	h->nlmsg_pid = nl_socket_get_local_port(n->sock);
-	if (send(nl_socket_get_fd(n->sock), h, h->nlmsg_len, 0) < 0)
-		ret = -errno;
-	nlmsg_free(msg);
 	while (more && ret == 0) {
-		left = (int)receive(n, n->buf, sizeof(n->buf));
+		left = (int)receive_whole(n, &buf);
 		if (left <= 0)
-			ret = left < 0 ? -errno : -EBADMSG;
-		for (h = (struct nlmsghdr *)(void *)n->buf; ret == 0 && more && nlmsg_ok(h, left);
+			ret = left < 0 ? left : -EBADMSG;
+		for (h = (struct nlmsghdr *)(void *)buf; ret == 0 && more && nlmsg_ok(h, left);
 		     h = nlmsg_next(h, &left)) {
 			if (h->nlmsg_seq != n->seq)
 				continue;
@@ -425,74 +372,7 @@ int netif_walk(struct netif *n, struct nl_msg *msg, void (*fn)(void *ctx, struct
 	return ret ? err_ret(e, ret, "list from 'netlink'") : 0;
 }
 
-int netif_index(struct netif *n, struct netif_dev *dev, struct err *e)
+int netif_fd(const struct netif *n)
 {
-	struct ifreq ifr = { 0 };
-
-	if (str_copy(ifr.ifr_name, sizeof(ifr.ifr_name), dev->name))
-		return err_set(e, ENAMETOOLONG, "look up '%s': name too long", dev->name);
-	if (ioctl(nl_socket_get_fd(n->sock), SIOCGIFINDEX, &ifr))
-		return err_sys(e, "look up '%s'", dev->name);
-	dev->index = ifr.ifr_ifindex;
-	return 0;
-}
-
-int netif_set_aside(struct netif *n, const char *name, struct err *e)
-{
-	struct netif_dev other = { 0 };
-	char aside[NETIF_NAME_MAX];
-	int ret;
-
-	if (str_copy(other.name, sizeof(other.name), name) ||
-	    str_format(aside, sizeof(aside), "%s-old%%d", name))
-		return err_set(e, ENAMETOOLONG, "set aside '%s': name too long", name);
-	ret = netif_index(n, &other, e);
-	if (ret)
-		return ret;
-	netif_set(n, &other, &(struct netif_change){ .mask = IFF_UP, .netns = -1 });
-	netif_set(n, &other, &(struct netif_change){ .new_name = aside, .netns = -1 });
-	return netif_commit(n, e);
-}
-
-/* In the child: no descriptor of the worker lives on, and answers of ours do not mix with its own. */
-static void delete_and_exit(const struct netif_dev *dev)
-{
-	struct netif *n = NULL;
-	struct err e = { 0 };
-	int ret;
-
-	(void)close_range(0, ~0U, 0);
-	ret = netif_open(-1, &n, &e);
-	if (ret == 0 && n) {
-		netif_delete(n, dev);
-		netif_tolerate(n, ENODEV);
-		ret = netif_commit(n, &e);
-	}
-	_exit(ret ? e.code & 127 : 0);
-}
-
-int netif_remove(struct netif *n, const struct netif_dev *dev, struct err *e)
-{
-	const struct timespec pause = { .tv_nsec = 200000 };
-	struct netif_dev look = *dev;
-	struct netif_link link;
-	int status;
-	pid_t pid = fork();
-
-	if (pid < 0)
-		return err_sys(e, "delete '%s': start process", dev->name);
-	if (pid == 0)
-		delete_and_exit(dev);
-	while (netif_index(n, &look, NULL) == 0) {
-		if (waitpid(pid, &status, WNOHANG) == pid)
-			return WIFEXITED(status) && WEXITSTATUS(status) == 0
-				       ? 0
-				       : err_set(e, WIFEXITED(status) ? WEXITSTATUS(status) : EIO,
-						 "delete '%s'", dev->name);
-		(void)nanosleep(&pause, NULL);
-	}
-	/* Its name goes first. A request that takes the same lock is answered when the rest has gone, too. */
-	(void)netif_get(n, &look, &link, NULL);
-	(void)waitpid(pid, NULL, WNOHANG);
-	return 0;
+	return nl_socket_get_fd(n->sock);
 }

@@ -14,6 +14,13 @@ struct nl_msg *netif_begin(struct netif *n, int type, int flags, const void *hea
 /* Queue the finished request and free it; `bad` (a failed nla_put) turns it into a remembered failure. */
 void netif_end(struct netif *n, struct nl_msg *msg, bool bad, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/*
+ * Send one request (freed; NULL: -ENOMEM) that is answered by one message, of any size, and call fn for that: 0 or its
+ * -errno. -EBUSY while requests are queued.
+ */
+int netif_ask(struct netif *n, struct nl_msg *msg, int (*fn)(void *ctx, struct nlmsghdr *h),
+	      void *ctx);
+int netif_fd(const struct netif *n); /* its socket, for ioctls */
 /* Send the dump request `msg` (freed), call fn for each object. Nothing may be queued. `what` is for messages. */
 int netif_walk(struct netif *n, struct nl_msg *msg, void (*fn)(void *ctx, struct nlmsghdr *h),
 	       void *ctx, struct err *e);

@@ -67,7 +67,7 @@ static void take_route(void *ctx, struct nlmsghdr *h)
 	const struct rtmsg *rtm = nlmsg_data(h);
 	struct nlattr *oif;
 
-	if (h->nlmsg_type != RTM_NEWROUTE || rtm->rtm_table != RT_TABLE_MAIN ||
+	if (h->nlmsg_type != RTM_NEWROUTE || rtm->rtm_table == RT_TABLE_LOCAL ||
 	    rtm->rtm_protocol == RTPROT_KERNEL || rtm->rtm_protocol == RTPROT_RA ||
 	    rtm->rtm_protocol == RTPROT_REDIRECT || (rtm->rtm_flags & RTM_F_CLONED))
 		return;

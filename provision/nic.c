@@ -23,6 +23,7 @@
 #include "nic_home.h"
 #include "nic_identify.h"
 #include "nic_setup.h"
+#include "nic_vf.h"
 #include "quarantine.h"
 
 #define INSIDE       "data0"
@@ -175,48 +176,6 @@ static int may_leave(const struct trip *t, struct err *e)
 	return 0;
 }
 
-/* A virtual function is told by its physical one what it may do; that is given back with it. */
-static int note_vf(struct trip *t, struct err *e)
-{
-	struct netif_dev pf = { 0 };
-	struct nic_seen seen;
-	char name[NIC_FIND_ID];
-	unsigned int vf, len = nic_identify_vf(t->rec->nic.asked, &vf);
-	int ret;
-
-	if (!len)
-		return 0;
-	(void)str_format(name, sizeof(name), "%.*s", (int)len, t->rec->nic.asked);
-	ret = nic_find(t->p->settings->hardware.sysfs, name, &seen, e);
-	if (ret)
-		return ret;
-	pf.index = seen.ifindex;
-	(void)str_copy(pf.name, sizeof(pf.name), seen.name);
-	(void)str_copy(t->note.pf, sizeof(t->note.pf), seen.name);
-	return netif_vf_get(t->host, &pf, vf, &t->note.vf, e);
-}
-
-static int set_vf(struct trip *t, struct err *e)
-{
-	const struct spec *spec = t->p->spec;
-	struct netif_vf want = { .vf = t->note.vf.vf,
-				 .vlan = spec->vf_vlan,
-				 .spoofcheck = spec->vf_spoofcheck,
-				 .trust = spec->vf_trust };
-	struct netif_dev pf = { 0 };
-	int ret;
-
-	if (!t->note.pf[0])
-		return 0;
-	memcpy(want.mac, spec->vf_mac, 6);
-	(void)str_copy(pf.name, sizeof(pf.name), t->note.pf);
-	ret = netif_index(t->host, &pf, e);
-	if (ret)
-		return ret;
-	netif_vf_set(t->host, &pf, &want);
-	return netif_commit(t->host, e);
-}
-
 /* The MAC that it has inside. A macvlan's is the workspace's own, the same at each start. */
 static void inside_mac(const struct trip *t, uint8_t mac[6])
 {
@@ -250,7 +209,7 @@ static int take_note(struct trip *t, struct err *e)
 	else
 		ret = nic_home_read(t->host, &t->link, &t->note, e);
 	if (ret == 0)
-		ret = note_vf(t, e);
+		ret = nic_vf_note(t->host, t->p->settings->hardware.sysfs, &t->note, e);
 	t->noted = ret == 0;
 	return ret ? ret : nic_note_save(t->p->dir, &t->note, e);
 }
@@ -330,7 +289,7 @@ static int bring_in(struct trip *t, struct err *e)
 	if (ret == 0)
 		ret = take_note(t, e);
 	if (ret == 0)
-		ret = set_vf(t, e);
+		ret = nic_vf_give(t->host, t->p->settings->hardware.sysfs, &t->note, t->p->spec, e);
 	if (ret == 0)
 		ret = fault_point("nic.noted");
 	if (ret == 0)
@@ -519,7 +478,9 @@ static int come_home(struct trip *t, struct err *e)
 			return err_set(e, why.code, "%s", why.text);
 	}
 	/* Without a note it never left. */
-	ret = t->noted ? nic_home_restore(t->host, &t->link, &t->note, &why) : 0;
+	ret = t->noted ? nic_home_restore(t->host, t->p->settings->hardware.sysfs, &t->link,
+					  &t->note, &why)
+		       : 0;
 	return ret ? quarantine(t, &why, e) : 0;
 }
 

@@ -131,24 +131,54 @@ int nic_find_numa(const char *sysfs, const char *id)
 	return text[0] == '-' ? -1 : (int)strtol(text, NULL, 10);
 }
 
+unsigned int nic_find_vfs(const char *sysfs, const char *id)
+{
+	char path[PATH_MAX];
+	uint64_t n = 0;
+
+	if (strncmp(id, "pci:", 4) == 0 &&
+	    str_format(path, sizeof(path), "%s/bus/pci/devices/%.*s/sriov_numvfs", sysfs,
+		       (int)strcspn(id + 4, "/"), id + 4) == 0)
+		(void)read_number(path, &n);
+	return (unsigned int)n;
+}
+
+bool nic_find_pf(const char *sysfs, const char *pci, char pf[NIC_FIND_PCI], uint32_t *vf)
+{
+	char path[PATH_MAX], other[NIC_FIND_PCI], id[NIC_FIND_ID];
+	uint32_t n;
+
+	if (str_format(path, sizeof(path), "%s/bus/pci/devices/%.*s/physfn", sysfs,
+		       (int)strcspn(pci, "/"), pci) ||
+	    !link_base(path, pf, NIC_FIND_PCI) || !is_pci(pf))
+		return false;
+	(void)str_format(id, sizeof(id), "pci:%s", pf);
+	n = nic_find_vfs(sysfs, id);
+	for (*vf = 0; *vf < n; (*vf)++) {
+		(void)str_format(path, sizeof(path), "%s/bus/pci/devices/%s/virtfn%u", sysfs, pf,
+				 *vf);
+		if (link_base(path, other, sizeof(other)) &&
+		    strncmp(other, pci, strcspn(pci, "/")) == 0)
+			return true;
+	}
+	return false;
+}
+
 int nic_find_vf(const char *sysfs, const struct nic_seen *pf, unsigned int vf,
 		char pci[NIC_FIND_PCI], struct err *e)
 {
 	char path[PATH_MAX];
-	uint64_t have = 0;
 
 	if (!pf->pci[0])
 		return err_set(e, ENODEV,
 			       "look for virtual function %u of '%s': it is no PCI function", vf,
 			       pf->name);
-	(void)str_format(path, sizeof(path), "%s/bus/pci/devices/%s/sriov_numvfs", sysfs, pf->pci);
-	(void)read_number(path, &have);
 	(void)str_format(path, sizeof(path), "%s/bus/pci/devices/%s/virtfn%u", sysfs, pf->pci, vf);
 	if (!link_base(path, pci, NIC_FIND_PCI) || !is_pci(pci))
 		return err_set(e, ENODEV,
 			       "look for virtual function %u of '%s': %s has %u of them "
 			       "(sriov_numvfs)",
-			       vf, pf->name, pf->pci, (unsigned int)have);
+			       vf, pf->name, pf->pci, nic_find_vfs(sysfs, pf->id));
 	return 0;
 }
 

@@ -36,6 +36,10 @@ int nic_find_each(const char *sysfs, void (*fn)(void *ctx, const struct nic_seen
 /* PCI address of virtual function `vf` of the physical function `pf`. -ENODEV when it has no such one. */
 int nic_find_vf(const char *sysfs, const struct nic_seen *pf, unsigned int vf,
 		char pci[NIC_FIND_PCI], struct err *e);
+/* How many virtual functions the device with this id has; 0 also for what is no physical function. */
+unsigned int nic_find_vfs(const char *sysfs, const char *id);
+/* Is the PCI function `pci` a virtual one? Then its physical one, and which of its virtual ones it is. */
+bool nic_find_pf(const char *sysfs, const char *pci, char pf[NIC_FIND_PCI], uint32_t *vf);
 /* Is there such a PCI function at all, whichever driver it has? */
 bool nic_find_pci_exists(const char *sysfs, const char *pci);
 /* NUMA node of the device with this id; -1 unknown, or no PCI function. */

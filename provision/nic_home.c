@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "nic_find.h"
+#include "nic_vf.h"
 #include "quarantine.h"
 
 /* What a tenant can set with `ip link set` and the next owner would inherit. */
@@ -234,8 +235,8 @@ static int verify(struct netif *host, const struct netif_link *link, const struc
 	return what ? err_set(e, EIO, "restore '%s': not as it was: %s", note->name, what) : 0;
 }
 
-int nic_home_restore(struct netif *host, struct netif_link *link, const struct nic_note *note,
-		     struct err *e)
+int nic_home_restore(struct netif *host, const char *sysfs, struct netif_link *link,
+		     const struct nic_note *note, struct err *e)
 {
 	struct netif_change c = { .flags = note->flags,
 				  .mask = FLAGS & ~IFF_UP,
@@ -250,21 +251,12 @@ int nic_home_restore(struct netif *host, struct netif_link *link, const struct n
 		return err_ret(e, ret, "restore '%s'", note->name);
 	ret = nic_home_silence(host, link, &why);
 	first_failure(&first, e, ret, &why);
+	ret = nic_vf_restore(host, sysfs, note, &why);
+	first_failure(&first, e, ret, &why);
 	netif_set(host, &link->dev, &c);
 	ret = netif_commit(host, &why);
 	first_failure(&first, e, ret, &why);
 	restore_driver(link->dev.name, note, &first, e);
-	if (note->pf[0]) {
-		struct netif_dev pf = { 0 };
-
-		(void)str_copy(pf.name, sizeof(pf.name), note->pf);
-		ret = netif_index(host, &pf, &why);
-		if (ret == 0) {
-			netif_vf_set(host, &pf, &note->vf);
-			ret = netif_commit(host, &why);
-		}
-		first_failure(&first, e, ret, &why);
-	}
 	ret = restore_name(host, link, note, &why);
 	first_failure(&first, e, ret, &why);
 	/* Under another name it is nobody's: it stays down and without addresses. */
@@ -309,7 +301,7 @@ static int restore_noted(const struct settings *s, const struct quarantine *q, s
 		ret = nic_note_parse(text, &note, e);
 	if (ret == 0)
 		ret = netif_get(host, dev, &link, e);
-	return ret ? ret : nic_home_restore(host, &link, &note, e);
+	return ret ? ret : nic_home_restore(host, s->hardware.sysfs, &link, &note, e);
 }
 
 int nic_home_recover(const struct settings *s, const char *id, bool force, struct err *e)

@@ -17,8 +17,8 @@ int nic_home_silence(struct netif *n, struct netif_link *link, struct err *e);
  * elsewhere stays down: that end may be a tenant's, and an interface that is up is a way to the host past the control
  * plane's rules.  Tries everything, returns the first thing that failed or differs.
  */
-int nic_home_restore(struct netif *host, struct netif_link *link, const struct nic_note *note,
-		     struct err *e);
+int nic_home_restore(struct netif *host, const char *sysfs, struct netif_link *link,
+		     const struct nic_note *note, struct err *e);
 /*
  * `sshbay nic recover`, in a worker: restore and verify the interface `id` from the note of its quarantine and lift
  * that; `force`: take it as it is, provided that it is on the host.

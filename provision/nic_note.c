@@ -45,8 +45,8 @@ static void print_links(FILE *f, const struct nic_note *note)
 	for (unsigned int i = 0; i < note->naltnames; i++)
 		fprintf(f, "altname %s\n", note->altname[i]);
 	if (note->pf[0]) {
-		fprintf(f, "pf %s\nvf %u %u %u %d %d\n", note->pf, note->vf.vf, note->vf.vlan,
-			note->vf.qos, note->vf.spoofcheck, note->vf.trust);
+		fprintf(f, "pf %s\nvf %u %u %u %d %d %u\n", note->pf, note->vf.vf, note->vf.vlan,
+			note->vf.qos, note->vf.spoofcheck, note->vf.trust, note->vf.vlan_proto);
 		print_mac(f, "vfmac", note->vf.mac);
 	}
 }
@@ -121,14 +121,12 @@ static int take_number(struct nic_note *note, const char *key, const char *value
 
 static int take_vf(struct nic_note *note, const char *value)
 {
-	int spoof, trust;
+	struct netif_vf *vf = &note->vf;
 
-	if (sscanf(value, "%u %u %u %d %d", &note->vf.vf, &note->vf.vlan, &note->vf.qos, &spoof,
-		   &trust) != 5)
-		return -EINVAL;
-	note->vf.spoofcheck = spoof != 0;
-	note->vf.trust = trust != 0;
-	return 0;
+	return sscanf(value, "%u %u %u %hhd %hhd %hu", &vf->vf, &vf->vlan, &vf->qos,
+		      &vf->spoofcheck, &vf->trust, &vf->vlan_proto) == 6
+		       ? 0
+		       : -EINVAL;
 }
 
 static int take_text(struct nic_note *note, const char *key, const char *value)

@@ -21,8 +21,8 @@ struct nic_note {
 	unsigned int naltnames;
 	char altname[NETIF_ALTNAMES][NETIF_ALTNAME_MAX];
 	struct ethtool_state driver;
-	struct netif_raws raws;  /* addresses and routes */
-	char pf[NETIF_NAME_MAX]; /* a virtual function's physical one, "" for others */
+	struct netif_raws raws; /* addresses and routes */
+	char pf[80];            /* the id of a virtual function's physical one, "" for others */
 	struct netif_vf vf;
 };
 

@@ -29,7 +29,8 @@ static void snapshot(char *buf, size_t size)
 	sh_out(-1, buf, size,
 	       "{ ip -d -o link show dev cable1; ip -o addr show dev cable1 scope global; ip route "
 	       "show dev "
-	       "cable1; ip -6 route show dev cable1 proto static; ethtool -k cable1; ethtool -l "
+	       "cable1 table all; ip -6 route show dev cable1 proto static; ethtool -k cable1; "
+	       "ethtool -l "
 	       "cable1; "
 	       "tc qdisc show dev cable1; } 2>&1 | sed -E 's/^[0-9]+: //; s/state [A-Z]+//; "
 	       "s/,?(LOWER_UP|NO-CARRIER),?//g; s/linkdown//; s/valid_lft.*//' | tr -s '\\n ' '  "
@@ -68,7 +69,8 @@ static void test_everything(void)
 	leased();
 	sh(-1, "sleep 0.2");
 	snapshot(before, sizeof(before));
-	ok(strstr(before, "333") && strstr(before, "fd02::/64") && strstr(before, "cable1:x"),
+	ok(strstr(before, "table 77") && strstr(before, "333") && strstr(before, "fd02::/64") &&
+		   strstr(before, "cable1:x"),
 	   "is seen whole");
 	did(nic_up(&plan, &e), &e, "move it in");
 	ok(sh(plan.netns, "set -e; ip link set data0 down; ip link set data0 address "
@@ -189,8 +191,8 @@ static void test_note(void)
 	need(netif_open(-1, &host, &e) == 0 && netif_get(host, &dev, &link, &e) == 0, "look");
 	did(nic_home_read(host, &link, &note, &e), &e, "read it");
 	note.index = 1000;
-	(void)snprintf(note.pf, sizeof(note.pf), "pf0");
-	note.vf = (struct netif_vf){ 3, 100, 2, { 2, 0, 0, 0, 0, 3 }, true, false };
+	(void)snprintf(note.pf, sizeof(note.pf), "pci:0000:29:00.0");
+	note.vf = (struct netif_vf){ 3, 100, 2, 0x88a8, { 2, 0, 0, 0, 0, 3 }, 1, -1 };
 	need(nic_note_print(&note, text, sizeof(text)) == 0, "print");
 	(void)snprintf(again, sizeof(again), "%s", text);
 	did(nic_note_parse(again, &back, &e), &e, "a note is read back");

@@ -267,6 +267,78 @@ static void test_nic_auto(void **state)
 	assert_string_equal(fake_record("c")->nic.id, "pci:x1");
 }
 
+/* In the folder that stands for sysfs. */
+static void tree(const char *script)
+{
+	char cmd[600];
+
+	assert_int_equal(str_format(cmd, sizeof(cmd),
+				    "set -e; mkdir -p %s/sys/bus/pci/devices; cd %s/sys/"
+				    "bus/pci/devices; %s",
+				    bench.dir, bench.dir, script),
+			 0);
+	assert_int_equal(system(cmd), 0);
+}
+
+/* Who has a physical function rules its virtual ones. */
+static void test_nic_functions(void **state)
+{
+	char text[ERR_TEXT_MAX];
+
+	(void)str_format(bench.settings.hardware.sysfs, sizeof(bench.settings.hardware.sysfs),
+			 "%s/sys", bench.dir);
+	tree("mkdir -p 0000:29:00.0 0000:29:02.1; echo 2 >0000:29:00.0/sriov_numvfs; "
+	     "ln -s ../0000:29:02.1 0000:29:00.0/virtfn1; ln -s ../0000:29:00.0 "
+	     "0000:29:02.1/physfn");
+	bench_add_spec("pf", "pf", NULL);
+	bench_add_spec("vf", "vf", NULL);
+	bench_add_spec("mac", "mac", NULL);
+	strcpy(bench.specs[0].nic, "pci:0000:29:00.0");
+	strcpy(bench.specs[1].nic, "pci:0000:29:02.1");
+	strcpy(bench.specs[2].nic, NIC_IDENTIFY_MACVLAN "pci:0000:29:00.0");
+	bench.specs[1].vf_vlan = 7;
+	bench_start();
+	assert_int_equal(login("mac"), 0);
+	assert_int_equal(operate("mac", WORKSPACE_DESTROY, 1), 0);
+	assert_int_equal(login_text("pf", text), -EBUSY);
+	assert_string_equal(text, "move 'pci:0000:29:00.0' into workspace 'pf': it has 2 virtual "
+				  "functions (lease those: pci:0000:29:00.0/vf0, ..; or remove "
+				  "them: sriov_numvfs)");
+	assert_int_equal(login("vf"), 0);
+	assert_int_equal(operate("vf", WORKSPACE_DESTROY, 1), 0);
+	/* They were made when the physical one was away already. */
+	tree("echo 0 >0000:29:00.0/sriov_numvfs");
+	assert_int_equal(login("pf"), 0);
+	tree("echo 2 >0000:29:00.0/sriov_numvfs");
+	assert_int_equal(login_text("vf", text), -EBUSY);
+	assert_string_equal(text, "move 'pci:0000:29:02.1' into workspace 'vf': its physical "
+				  "function 'pci:0000:29:00.0' is leased by 'pf' (sshbay leases)");
+	assert_null(fake_record("vf"));
+	assert_int_equal(operate("pf", WORKSPACE_DESTROY, 1), 0);
+	assert_int_equal(login("vf"), 0);
+}
+
+static void test_vf_keys(void **state)
+{
+	char text[ERR_TEXT_MAX];
+
+	bench_add_spec("alice", "alice", NULL);
+	strcpy(bench.specs[0].nic, "cable0");
+	bench.specs[0].vf_vlan = 7;
+	bench_start();
+	assert_int_equal(login_text("alice", text), -EINVAL);
+	assert_string_equal(text, "move 'pci:cable0' into workspace 'alice': vf_vlan is set, but "
+				  "it is no virtual function (nic = NIC/vfN)");
+	bench.specs[0].vf_vlan = 0;
+	bench.specs[0].vf_mac[5] = 1;
+	registry_set_settings(bench.reg, &bench.settings);
+	assert_int_equal(login_text("alice", text), -EINVAL);
+	assert_non_null(strstr(text, "vf_mac is set"));
+	bench.specs[0].vf_mac[5] = 0;
+	registry_set_settings(bench.reg, &bench.settings);
+	assert_int_equal(login("alice"), 0);
+}
+
 static void test_nic_optional(void **state)
 {
 	bench_add_spec("alice", "alice", NULL);
@@ -406,6 +478,8 @@ int main(void)
 		T(test_wide_networks),
 		T(test_nic),
 		T(test_nic_under_two_names),
+		T(test_nic_functions),
+		T(test_vf_keys),
 		T(test_nic_auto),
 		T(test_nic_optional),
 		T(test_nic_in_quarantine),
