@@ -113,18 +113,19 @@ const struct schema_row schema_rows[] = {
 	{ "gate", "idle_timeout", &schema_type_seconds, 1, 31536000, "0",
 	  "A shell, command or forwarded connection without traffic for so long is closed. 0: never.",
 	  IN(gate.idle_timeout), .flags = SCHEMA_ZERO },
-	{ "gate", "unused_timeout", &schema_type_seconds, 1, 31536000, "0",
-	  "A connection without any channel or forwarded port for so long is closed; that ends idle tunnels (ssh -N -L) "
-	  "as well. 0: never.", IN(gate.unused_timeout), .flags = SCHEMA_ZERO },
+	{ "gate", "unused_timeout", &schema_type_seconds, 1, 31536000, "10m",
+	  "A connection without any channel or port forwarded from the workspace for so long is closed; that ends tunnels "
+	  "(ssh -N -L) which nobody uses as well. 0: never, as with OpenSSH.", IN(gate.unused_timeout), .flags = SCHEMA_ZERO },
 	{ "gate", "max_forwards", &schema_type_number, 1, 64, "64",
 	  "Forwarded connections that one connection may have open at once.", IN(gate.max_forwards) },
 	{ "gate", "forwarding", &schema_type_bool, 0, 0, "yes",
 	  "Forwarding of ports and unix sockets, to and from inside the workspace alone.", IN(gate.forwarding) },
-	{ "gate", "agent_forwarding", &schema_type_bool, 0, 0, "yes",
-	  "Forwarding of the client's agent, when the client asks for it (ssh -A). Root inside the workspace can use it "
-	  "while it lasts.", IN(gate.agent_forwarding) },
-	{ "gate", "x11_forwarding", &schema_type_bool, 0, 0, "yes",
-	  "Forwarding of X11, when the client asks for it (ssh -X). Root inside the workspace can use it while it lasts.",
+	{ "gate", "agent_forwarding", &schema_type_bool, 0, 0, "no",
+	  "Forwarding of the client's agent, when the client asks for it (ssh -A). Everybody who is root inside the workspace "
+	  "can use the agent while it lasts; ssh -J needs none.", IN(gate.agent_forwarding) },
+	{ "gate", "x11_forwarding", &schema_type_bool, 0, 0, "no",
+	  "Forwarding of X11, when the client asks for it (ssh -X). Everybody who is root inside the workspace can watch "
+	  "and control the display while it lasts.",
 	  IN(gate.x11_forwarding) },
 	{ "gate", "jump", &schema_type_choice, 0, 0, "own",
 	  "Which workspaces' addresses a login may jump to (ssh -J): those it may enter, any, or none.",

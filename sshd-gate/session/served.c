@@ -65,7 +65,8 @@ bool served_agent_request(struct session *s)
 	if (may)
 		s->agent_wanted = true;
 	else
-		refusal_tell(s, GATE_CHAN_AGENT, "", "not allowed");
+		refusal_tell(s, GATE_CHAN_AGENT, "",
+			     "not allowed ([gate] agent_forwarding, or an option of the key)");
 	return may;
 }
 
@@ -93,7 +94,7 @@ static const char *x11_start(struct session *s, struct chan *c, ssh_message m)
 	struct listen *l;
 
 	if (!permit_has(s, GATE_MAY_X11))
-		return "not allowed";
+		return "not allowed ([gate] x11_forwarding, or an option of the key)";
 	if (c->state != CHAN_IDLE || c->display)
 		return "asked for twice, or after the start";
 	if (!protocol || !hex || x11_parse(protocol, hex, &cookie) < 0)

@@ -160,7 +160,7 @@ is "a key's command sees what was asked for" "forced: id -u" "$(
 	on carol@gate id -u)"
 printf 'no-agent-forwarding,no-X11-forwarding,no-user-rc %s\n' "$(cat "$BED/keys/carol.pub")" >"$BED/etc/keys/carol"
 is "a key may not have the agent" "" "$(with carol@gate 'echo $SSH_AUTH_SOCK')"
-like "which is in the audit log" '"kind":"agent","target":"not allowed"' "$(audit '"ev":"chan.forward.deny"')"
+like "which is in the audit log" '"kind":"agent","target":"not allowed \(\[gate\] agent_forwarding' "$(audit '"ev":"chan.forward.deny"')"
 like "nor X11" 'X11 forwarding request failed' "$(x11 -Y carol@gate true 2>&1)"
 on carol@gate 'mkdir -p ~/.ssh; echo "echo rc ran" >~/.ssh/rc'
 is "nor rc" cmd "$(on carol@gate echo cmd)"
@@ -220,11 +220,13 @@ else
 	skip "dropbear forwards its agent" "dropbear-bin is not installed"
 fi
 
-# --- switched off ---
-sed -i '/^\[gate\]/a agent_forwarding = no\nx11_forwarding = no' "$BED/sshbay.ini"
+# --- off, as it is when nobody says anything ---
+sed -i '/^agent_forwarding/d; /^x11_forwarding/d' "$BED/sshbay.ini"
+is "both are off by default" "agent_forwarding = no x11_forwarding = no" "$(bay dump | grep -E '^(agent|x11)_forwarding' | tr -s ' \n' ' ' | sed 's/ $//')"
 "$ROOT/scripts/testbed" kill "$BED" provisiond; "$ROOT/scripts/testbed" start "$BED" provisiond >/dev/null 2>&1
-is "agent_forwarding = no: the command runs without" "ran:" "$(with alice@gate 'echo ran:$SSH_AUTH_SOCK')"
-like "x11_forwarding = no: the client is told" 'X11 forwarding request failed' "$(x11 -Y alice@gate true 2>&1)"
+is "no agent forwarding: the command runs without" "ran:" "$(with alice@gate 'echo ran:$SSH_AUTH_SOCK')"
+like "the client is told why, in its debug messages" 'agent_forwarding, or an option' "$(with -v alice@gate true 2>&1)"
+like "no X11 forwarding: the client is told" 'X11 forwarding request failed' "$(x11 -Y alice@gate true 2>&1)"
 is "and the command runs" "ran:" "$(x11 -Y alice@gate 'echo ran:$DISPLAY$XAUTHORITY' 2>/dev/null)"
 t "the refusal is in the audit log" grep -q 'x11.*not allowed\|not allowed.*x11' "$BED/log/audit.log"
 stop_agent
