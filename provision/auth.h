@@ -23,6 +23,8 @@ int hostkey_text(const struct hostkey *k, char line[160], char sha256[72], struc
 /* Sign 20..64 bytes. */
 int hostkey_sign(const struct hostkey *k, const void *hash, size_t len, uint8_t sig[64],
 		 struct err *e);
+/* A secret that only follows from the private key and `purpose` (at most 64 bytes), the same after every start. */
+int hostkey_derive(const struct hostkey *k, const char *purpose, uint8_t out[32], struct err *e);
 
 /*
  * Verify an SSH user-authentication signature (RFC 4252 section 7) over

@@ -379,3 +379,18 @@ int hostkey_sign(const struct hostkey *k, const void *hash, size_t len, uint8_t 
 		return err_set(e, EIO, "sign 'exchange hash': libcrypto failed");
 	return 0;
 }
+
+int hostkey_derive(const struct hostkey *k, const char *purpose, uint8_t out[32], struct err *e)
+{
+	uint8_t text[SEED_LEN + 64] = { 0 };
+	size_t n = SEED_LEN, used = strlen(purpose);
+	int ok;
+
+	if (used > sizeof(text) - SEED_LEN)
+		return err_set(e, ENAMETOOLONG, "derive from 'host key': purpose too long");
+	ok = EVP_PKEY_get_raw_private_key(k->key, text, &n) == 1 && n == SEED_LEN;
+	memcpy(text + SEED_LEN, purpose, used);
+	ok = ok && EVP_Digest(text, SEED_LEN + used, out, NULL, EVP_sha256(), NULL) == 1;
+	OPENSSL_cleanse(text, sizeof(text));
+	return ok ? 0 : err_set(e, EIO, "derive from 'host key': libcrypto failed");
+}

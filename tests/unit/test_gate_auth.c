@@ -229,7 +229,8 @@ static void passwords(void **state)
 	ACCEPTED(try_password(&s, "alice", "correct horse"));
 	hang_up(&s, 0);
 	/* Not theirs to enter, no such name, no file, no password: not even when it fits what stands in for their hash. */
-	(void)str_copy(settings.defaults.password, sizeof(settings.defaults.password), hash);
+	settings.workspaces = &team;
+	settings.nworkspaces = 1;
 	open_session(&s);
 	REFUSED(try_password(&s, "mallory", "correct horse"));
 	hang_up(&s, 0);
@@ -247,6 +248,99 @@ static void passwords(void **state)
 	REFUSED(try_password(&s, "alice", ""));
 	hang_up(&s, 0);
 	assert_int_equal(listed(), 0);
+}
+
+/* --- what stands in for hashes that are not there -------------------------------------------------------------------- */
+
+#define STAND_INS 8
+#define LOGINS    400
+
+/* Half of them cheap, the others expensive, of three kinds. */
+static void some_hashes(struct spec *specs, uint32_t n)
+{
+	static const char *const kinds[] = { "$5$rounds=1000$a%u$x", "$y$jFT$b%u$x",
+					     "$6$rounds=90000$c%u$x", "$5$rounds=1000$d%u$x" };
+
+	memset(specs, 0, STAND_INS * sizeof(*specs));
+	for (uint32_t i = 0; i < n; i++) {
+		(void)snprintf(specs[i].name, sizeof(specs[i].name), "ws%u", i);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		(void)snprintf(specs[i].password, sizeof(specs[i].password), kinds[i % 4], i);
+#pragma GCC diagnostic pop
+	}
+	settings.workspaces = specs;
+	settings.nworkspaces = n;
+}
+
+static void stand_in(uint32_t login, char out[256])
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "nobody%u", login);
+	gate_password_stand_in(server, text, out, 256);
+}
+
+/* Probing names must not show which exist: each takes as long as one of those that do, and the same each time. */
+static void stand_ins_are_like_the_hashes_there_are(void **state)
+{
+	static struct spec specs[STAND_INS];
+	static char before[LOGINS][256];
+	unsigned int of[STAND_INS] = { 0 }, changed = 0;
+	char now[256], first[256];
+
+	some_hashes(specs, STAND_INS);
+	for (uint32_t i = 0; i < LOGINS; i++) {
+		unsigned int w = 0;
+
+		stand_in(i, before[i]);
+		stand_in(i, now);
+		assert_string_equal(before[i], now);
+		while (w < STAND_INS && strcmp(specs[w].password, before[i]) != 0)
+			w++;
+		assert_true(w < STAND_INS);
+		of[w]++;
+	}
+	/* 50 each on average. */
+	for (unsigned int w = 0; w < STAND_INS; w++)
+		assert_in_range(of[w], 20, 90);
+	/* A workspace more changes few, and nothing but to the new one's. */
+	some_hashes(specs, STAND_INS - 1);
+	for (uint32_t i = 0; i < LOGINS; i++) {
+		stand_in(i, now);
+		changed += strcmp(now, before[i]) != 0;
+	}
+	assert_int_equal(changed, of[STAND_INS - 1]);
+	/* Without any: still a computation. */
+	settings.nworkspaces = 0;
+	stand_in(1, first);
+	assert_int_equal(strncmp(first, "$y$", 3), 0);
+	specs[0].password[0] = 0;
+	settings.nworkspaces = 1;
+	stand_in(2, now);
+	assert_string_equal(now, first);
+}
+
+/* Another host key, another choice: nobody who reads the source knows which. */
+static void stand_ins_are_not_to_be_foreseen(void **state)
+{
+	uint8_t one[32], other[32], again[32];
+	struct hostkey *k;
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/another_key", dir);
+	assert_int_equal(hostkey_load(path, &k, NULL), 0);
+	assert_int_equal(hostkey_derive(hostkey, "a", one, NULL), 0);
+	assert_int_equal(hostkey_derive(hostkey, "a", again, NULL), 0);
+	assert_memory_equal(one, again, 32);
+	assert_int_equal(hostkey_derive(hostkey, "b", other, NULL), 0);
+	assert_memory_not_equal(one, other, 32);
+	assert_int_equal(hostkey_derive(k, "a", other, NULL), 0);
+	assert_memory_not_equal(one, other, 32);
+	hostkey_free(k);
+	(void)unlink(path);
+	(void)snprintf(path, sizeof(path), "%s/another_key.pub", dir);
+	(void)unlink(path);
 }
 
 /* A hash that crypt(3) itself refuses must not be equal to its error. */
@@ -571,7 +665,8 @@ static int fresh_auth(void **state)
 	(void)str_copy(settings.auth.pam_service, sizeof(settings.auth.pam_service), "sshbay");
 	settings.auth.answer_time = 5;
 	settings.auth.keys_command[0] = 0;
-	settings.defaults.password[0] = 0;
+	settings.workspaces = NULL;
+	settings.nworkspaces = 0;
 	gate_interactive_program = "/proc/self/exe";
 	return fresh(state);
 }
@@ -586,6 +681,8 @@ int main(int argc, char **argv)
 		T(a_key_counts_once),
 		T(half_a_login_is_for_one_user),
 		T(passwords),
+		T(stand_ins_are_like_the_hashes_there_are),
+		T(stand_ins_are_not_to_be_foreseen),
 		T(a_broken_hash_lets_nobody_in),
 		T(wrong_passwords_are_counted),
 		T(one_question_at_a_time),
