@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chan.h"
 #include "forward.h"
 #include "idle.h"
 #include "lens.h"
@@ -49,7 +50,9 @@ static void answer(struct session *s, struct ssh_message_struct *m, bool success
 
 static void handle(struct session *s, struct ssh_message_struct *m)
 {
-	if (is_marked(m, LENS_REWRITE_KEEPALIVE)) {
+	if (ssh_message_type(m) == SSH_REQUEST_CHANNEL_OPEN) {
+		chan_open_request(s, m);
+	} else if (is_marked(m, LENS_REWRITE_KEEPALIVE)) {
 		answer(s, m, true);
 	} else if (is_marked(m, LENS_REWRITE_REFUSED)) {
 		answer(s, m, false);
@@ -60,6 +63,11 @@ static void handle(struct session *s, struct ssh_message_struct *m)
 		idle_used(s);
 		forward_global_request(s, m);
 	}
+}
+
+bool global_waits(const struct session *s)
+{
+	return is_busy(s) || (s->globals && s->globals->n);
 }
 
 void global_run(struct session *s)

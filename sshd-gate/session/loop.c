@@ -139,10 +139,12 @@ static void dispatch(struct session *s, struct ssh_message_struct *m)
 		idle_used(s);
 	switch (ssh_message_type(m)) {
 	case SSH_REQUEST_CHANNEL_OPEN:
-		if (ssh_message_subtype(m) == SSH_CHANNEL_SESSION)
-			chan_open_request(s, m);
-		else
+		if (ssh_message_subtype(m) != SSH_CHANNEL_SESSION)
 			forward_open_request(s, m);
+		else if (global_waits(s))
+			global_request(s, m);
+		else
+			chan_open_request(s, m);
 		break;
 	case SSH_REQUEST_CHANNEL:
 		chan_request(s, m);

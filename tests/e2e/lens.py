@@ -114,6 +114,15 @@ def order():
         c.send(GLOBAL, fmt, *args)
         got = drain(c, 2)
         check("%r waits for its turn, and is refused" % (args,), got == [(SUCCESS, 4), (FAILURE, 0)], got)
+    # As from sshd, a client that wants all of its forwards or nothing hears of a failure before its session opens.
+    got = []
+    for n in range(8):
+        c.send(GLOBAL, "sbsu", "tcpip-forward", True, "localhost", 1)
+        c.send(OPEN, "suuu", "session", n, 1 << 20, 32768)
+        got += [c.get(), c.get()]
+    check("a session that is opened behind a refused forward opens after the refusal", got == [FAILURE, OPENED] * 8, got)
+    c.close()
+    c = Client("alice")
     c.send(GLOBAL, "s", "unknown@example.org")
     c.send(GLOBAL, "sb", "x", True)
     check("after one that is cut short, a short one is answered", drain(c, 1) == [(FAILURE, 0)])
