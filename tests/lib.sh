@@ -31,9 +31,9 @@ like() { if grep -qE -- "$2" <<<"$3"; then ok "$1"; else not_ok "$1" "expected m
 got: $3"; fi; }
 unlike() { if grep -qE -- "$2" <<<"$3"; then not_ok "$1" "unexpected match: $2
 got: $3"; else ok "$1"; fi; }
-# Wait up to SECONDS for a command to succeed.
+# Wait up to SECONDS for a command to succeed. Less than a minute tells nothing but how busy the machine is: it is taken for one.
 await() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + ($1 > 60 ? $1 : 60)))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || return 1
@@ -64,7 +64,7 @@ bed_up() { # [EXTRA.ini text on stdin when the argument is -]
 	fi
 	bed_snapshot >"$WORK/bed.before"
 }
-on() { timeout "${ON_LIMIT:-60}" "$BED/run" ssh -F "$BED/ssh_config" -o BatchMode=yes -o ConnectTimeout=10 "$@"; }
+on() { timeout "${ON_LIMIT:-120}" "$BED/run" ssh -F "$BED/ssh_config" -o BatchMode=yes -o ConnectTimeout=60 "$@"; }
 bay() { "$BED/sshbay" "$@"; }
 inbed() { "$BED/run" "$@"; }
 
@@ -102,13 +102,11 @@ for w in json.load(sys.stdin):
     if w["state"] != "absent" or w["created"]: print(w["name"])')
 	# shellcheck disable=SC2086
 	[ -z "$names" ] || bay destroy --purge $names >"$WORK/destroy.log" 2>&1 || cat "$WORK/destroy.log"
-	for _ in $(seq 60); do
-		bed_snapshot >"$WORK/bed.after"
-		cmp -s "$WORK/bed.before" "$WORK/bed.after" && return 0
-		sleep 0.1
-	done
-	diff "$WORK/bed.before" "$WORK/bed.after"
+	await 60 unchanged || diff "$WORK/bed.before" "$WORK/bed.after"
 }
+unchanged() { bed_snapshot >"$WORK/bed.after" && cmp -s "$WORK/bed.before" "$WORK/bed.after"; }
+traceless() { host_snapshot >"$WORK/host.after" && cmp -s "$WORK/host.before" "$WORK/host.after"; }
+no_trace() { await 60 traceless || diff "$WORK/host.before" "$WORK/host.after"; }
 bed_down() {
 	t "destroying the workspaces leaves nothing" residue
 	if grep -E 'AddressSanitizer|runtime error:|Assertion|BUG' "$BED"/log/*.log >"$WORK/bad.log" 2>/dev/null; then
@@ -116,8 +114,7 @@ bed_down() {
 	fi
 	[ $FAILED = 0 ] || { for f in "$BED"/log/[gp]*.log; do echo "# --- $f"; tail -n 25 "$f" | cut -c1-300 | sed 's/^/# /'; done; }
 	t "the bed goes down" "$ROOT/scripts/testbed" down "$BED"
-	host_snapshot >"$WORK/host.after"
-	t "the bed leaves no trace on the host" diff "$WORK/host.before" "$WORK/host.after"
+	t "the bed leaves no trace on the host" no_trace
 }
 cleanup() {
 	[ ! -e "$BED/testbed.id" ] || "$ROOT/scripts/testbed" down "$BED" >/dev/null 2>&1
