@@ -73,7 +73,7 @@ static int open_lower(const struct plan *p, const char *image, struct err *e)
 	fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return err_set(e, ENOENT,
-			       "mount image '%s': no such image under %s (scripts/mkrootfs, sshbay "
+			       "mount image '%s': no such image under %s (sshbay "
 			       "image build)",
 			       image, p->settings->storage.images);
 	if (fd < 0)
@@ -191,6 +191,17 @@ static int remember_image(const struct plan *p, const struct layers *l, const ch
 	return no_space(p, -errno, "image", e);
 }
 
+/* One that was removed after open_lower and before the link that says who uses it (image.h). */
+static int still_there(const struct plan *p, const char *image, struct err *e)
+{
+	char path[PATH_MAX];
+
+	if (str_format(path, sizeof(path), "%s/%s", p->settings->storage.images, image) == 0 &&
+	    access(path, F_OK) == 0)
+		return 0;
+	return err_set(e, ENOENT, "mount image '%s': it was removed a moment ago", image);
+}
+
 /* --- the overlay --- */
 
 static int lower_path(const struct plan *p, char *buf, struct err *e)
@@ -280,6 +291,8 @@ int rootfs_up(struct plan *p, struct err *e)
 	r = open_layers(p, &l, e);
 	if (r == 0)
 		r = remember_image(p, &l, image, e);
+	if (r == 0)
+		r = still_there(p, image, e);
 	if (r == 0)
 		r = mount_overlay(p, &l, lower, e);
 	layers_close(&l);

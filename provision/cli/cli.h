@@ -13,6 +13,8 @@
 
 enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_CONFIG = 78 };
 
+struct settings;
+
 struct cli {
 	const char *config; /* path of sshbay.ini */
 	bool json;
@@ -41,6 +43,8 @@ int cli_destroy(struct cli *c, int argc, char **argv);
 int cli_nic(struct cli *c, int argc, char **argv);
 /* gpu.c */
 int cli_gpu(struct cli *c, int argc, char **argv);
+/* image.c */
+int cli_image(struct cli *c, int argc, char **argv);
 /* enter.c */
 int cli_enter(struct cli *c, int argc, char **argv);
 /* pair.c, bench.c */
@@ -77,6 +81,8 @@ int cli_options(int *argc, char **argv, const struct cli_option *options, int *r
 int cli_fail(const char *text);
 /* Print text with every byte outside printable ASCII as \xNN. The backslash stays: our texts are escaped already. */
 void cli_print(FILE *f, const char *text);
+/* Load the configuration; *out (settings_free) is NULL unless this is CLI_OK (else CLI_CONFIG, printed). */
+int cli_settings(struct cli *c, struct settings **out);
 /* Connect to provisiond by the configuration's [storage] run. fd, or -1 with the exit status in *status (printed). */
 int cli_connect(struct cli *c, int *status);
 /*

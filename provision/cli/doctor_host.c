@@ -186,8 +186,8 @@ static void check_directories(struct doctor *d)
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
 		doctor_ok(d, "image", "%s", path);
 	else
-		doctor_fail(d, "image", SSHBAY_LIBEXEC "/mkrootfs makes it",
-			    "'%s' is missing at %s", d->s->defaults.image, path);
+		doctor_fail(d, "image", "sshbay image build makes it", "'%s' is missing at %s",
+			    d->s->defaults.image, path);
 	if (stat(d->s->gate.host_key, &st) == 0) {
 		if (check_entry(d, d->s->gate.host_key, S_IFREG, 077))
 			doctor_ok(d, "host key", "%s", d->s->gate.host_key);

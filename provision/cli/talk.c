@@ -91,17 +91,29 @@ static int connect_error(const char *path, const struct err *e)
 	return cli_fail(text);
 }
 
-int cli_connect(struct cli *c, int *status)
+int cli_settings(struct cli *c, struct settings **out)
 {
 	struct settings_report report = { 0 };
+	int status = CLI_OK;
+
+	*out = NULL;
+	if (settings_load(c->config, out, &report) < 0)
+		status = config_error(&report);
+	settings_report_free(&report);
+	return status;
+}
+
+int cli_connect(struct cli *c, int *status)
+{
 	struct settings *s = NULL;
 	char path[PATH_MAX];
 	struct err e = { 0 };
 	int fd = -1;
 
-	if (settings_load(c->config, &s, &report) < 0) {
-		*status = config_error(&report);
-	} else if (str_format(path, sizeof(path), "%s/admin.sock", s->storage.run) < 0) {
+	*status = cli_settings(c, &s);
+	if (*status != CLI_OK)
+		return -1;
+	if (str_format(path, sizeof(path), "%s/admin.sock", s->storage.run) < 0) {
 		*status = cli_fail("connect to provisiond: [storage] run is too long");
 	} else {
 		fd = msg_connect(path, &e);
@@ -109,7 +121,6 @@ int cli_connect(struct cli *c, int *status)
 			*status = connect_error(path, &e);
 	}
 	settings_free(s);
-	settings_report_free(&report);
 	return fd;
 }
 

@@ -47,6 +47,11 @@ static const struct verb verbs[] = {
 	  "NICs: who has them; mend one in quarantine; move one in late", cli_nic, JSON },
 	{ "gpu", "list | recover GPU", "GPUs of this host and who has them; out of quarantine",
 	  cli_gpu, JSON },
+	{ "image",
+	  "list | build [NAME] [--suite S] [--mirror URI] [--packages LIST] [--force] | import "
+	  "NAME "
+	  "TAR|DIR|- | remove NAME[@VERSION]... | prune",
+	  "what workspaces are made from", cli_image, JSON },
 	{ "events", "[NAME] [--follow]", "recent audit lines (JSON); --follow: and new ones",
 	  cli_events, JSON },
 	{ "explain", "LOGIN [--address IP] [--from IP]",
@@ -255,6 +260,10 @@ static int run_verb(struct cli *c, int argc, char **argv)
 	const struct verb *v = find_verb(argv[0]);
 	int r;
 
+	if (!v && strcmp(argv[0], "help") == 0) {
+		print_help(stdout);
+		return finish(CLI_OK);
+	}
 	if (!v)
 		return cli_usage(NULL, "unknown verb '%s'", argv[0]);
 	r = common_options(c, v, &argc, argv);
