@@ -124,22 +124,53 @@ static int parse_nics(const struct schema_row *row, const char *text, void *base
 	return n < 0 ? n : schema_type_store(row, out, base, e);
 }
 
-/* A UUID, a PCI address, an index, or a CDI device vendor.com/class=name. */
-static int check_gpu(const char *text, struct err *e)
+/* A whole GPU: UUID, PCI address or index. */
+static bool is_gpu(const char *text)
 {
 	const char *name = strncmp(text, "pci:", 4) == 0 ? text + 4 : text;
+	size_t n = strlen(text);
 
-	if (is_pci(name) || looks_like(text, "GPU-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx") ||
-	    looks_like(text, "MIG-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"))
+	return is_pci(name) || looks_like(text, "GPU-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx") ||
+	       (n >= 1 && n <= 3 && text[strspn(text, DIGITS)] == '\0');
+}
+
+/* "/giN/ciN": an instance of a partitioned GPU. */
+static bool is_instance(const char *part)
+{
+	for (const char *prefix = "gc"; *prefix; prefix++) {
+		size_t n;
+
+		if (part[0] != '/' || part[1] != *prefix || part[2] != 'i')
+			return false;
+		n = strspn(part + 3, DIGITS);
+		if (n < 1 || n > 3)
+			return false;
+		part += 3 + n;
+	}
+	return *part == '\0';
+}
+
+/* A GPU, an instance of one, or a CDI device vendor.com/class=name. */
+static int check_gpu(const char *text, struct err *e)
+{
+	const char *part = strchr(text, '/');
+	char whole[SCHEMA_VALUE_MAX];
+
+	(void)str_format(whole, sizeof(whole), "%.*s",
+			 part ? (int)(part - text) : (int)strlen(text), text);
+	if (is_gpu(whole) && (!part || is_instance(part)))
 		return 0;
-	if (text[strspn(text, DIGITS)] == '\0' && strlen(text) <= 3)
+	if (is_gpu(whole))
+		return err_set(e, EINVAL, "'%s': an instance of a GPU is %s/giN/ciN", text, whole);
+	if (looks_like(text, "MIG-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"))
 		return 0;
 	if (strchr(text, '/') && strchr(text, '=') > strchr(text, '/') &&
 	    text[strspn(text,
 			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/=-")] ==
 		    '\0')
 		return 0;
-	return err_set(e, EINVAL, "'%s' is not a GPU (GPU-UUID, PCI address, index, CDI name)",
+	return err_set(e, EINVAL,
+		       "'%s' is not a GPU (GPU-UUID, PCI address, index, GPU/giN/ciN, CDI name)",
 		       text);
 }
 
@@ -242,8 +273,10 @@ const struct schema_type schema_type_nic = {
 	schema_type_print_text
 };
 const struct schema_type schema_type_nics = { "list of NICs", parse_nics, schema_type_print_text };
-const struct schema_type schema_type_gpu = { "auto, none, UUID, PCI address, index or CDI name",
-					     parse_gpu, schema_type_print_text };
+const struct schema_type schema_type_gpu = {
+	"auto, none, UUID, PCI address, index, GPU/giN/ciN or CDI name", parse_gpu,
+	schema_type_print_text
+};
 const struct schema_type schema_type_gpus = { "all, or list of GPUs", parse_gpus,
 					      schema_type_print_text };
 const struct schema_type schema_type_cpus = { "count, list, auto:nic or auto:gpu", parse_cpus,

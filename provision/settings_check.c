@@ -371,6 +371,23 @@ static bool same_device(const char *a, const char *b)
 	return number ? strcasecmp(da, db) == 0 : strcmp(da, db) == 0;
 }
 
+/* The same GPU, or one of them an instance of the other; under different kinds of names only the host can tell. */
+static bool same_gpu(const char *a, const char *b)
+{
+	size_t na, nb, n;
+
+	a = device(a);
+	b = device(b);
+	if (!a || !b)
+		return false;
+	if (strchr(a, '=')) /* a CDI name */
+		return strcmp(a, b) == 0;
+	na = strlen(a);
+	nb = strlen(b);
+	n = na < nb ? na : nb;
+	return strncasecmp(a, b, n) == 0 && (na == nb || (na < nb ? b[n] : a[n]) == '/');
+}
+
 /* Two workspaces; problems are reported at the second. */
 struct pair {
 	const struct settings_workspace *first, *second;
@@ -400,7 +417,7 @@ static void check_pair(struct settings_loader *l, const struct settings_workspac
 	if (same_device(s->nic, t->nic))
 		settings_report_at(l, workspace_place(w, "nic"),
 				   "'%s' is given to workspace '%s' already", t->nic, s->name);
-	if (same_device(s->gpu, t->gpu))
+	if (same_gpu(s->gpu, t->gpu))
 		settings_report_at(l, workspace_place(w, "gpu"),
 				   "'%s' is given to workspace '%s' already", t->gpu, s->name);
 }

@@ -223,7 +223,7 @@ static void test_values(void **state)
 		"announce = eth0\ndata_cidr =\nmark = 4294967295\n"
 		"[storage]\nimages = /srv/images\nstate = /srv/s\n"
 		"[pool]\nnics = pci:0000:29:00.0, eth7\ngpus = "
-		"GPU-01234567-89ab-cdef-0123-456789abcdef\n"
+		"GPU-01234567-89ab-cdef-0123-456789abcdef, 1/gi3/ci0\n"
 		"[log]\naudit =\n"
 		"[defaults]\nmemory = unlimited\npids = unlimited\nswap = 1G\nnic = auto\ncpus = "
 		"2\n");
@@ -241,6 +241,7 @@ static void test_values(void **state)
 	assert_int_equal(s->network.mark, UINT32_MAX);
 	assert_string_equal(s->storage.images, "/srv/images");
 	assert_string_equal(s->pool.nics, "pci:0000:29:00.0,eth7");
+	assert_string_equal(s->pool.gpus, "GPU-01234567-89ab-cdef-0123-456789abcdef,1/gi3/ci0");
 	assert_string_equal(s->log.audit, "");
 	assert_int_equal(s->defaults.memory, SETTINGS_UNLIMITED);
 	assert_int_equal(s->defaults.pids, 0);
@@ -412,7 +413,9 @@ static void test_dump(void **state)
 		"[workspace a]\nnic = mac:02:00:00:00:00:01\ndata_ip = 10.0.0.1/8\ndata_ip6 = "
 		"fd01::1/64\ncontrol_ip6 = fd00::1\n"
 		"gpu = nvidia.com/gpu=0\ncpus = 0-7:1/2\n[workspace b]\nusers = x, y\nroot = "
-		"no\nnesting = yes\n";
+		"no\nnesting = yes\ngpu = 0/gi1/ci0\n"
+		"[workspace c]\ngpu = pci:0000:41:00.0/gi2/ci11\n"
+		"[workspace d]\ngpu = GPU-01234567-89ab-cdef-0123-456789abcdef/gi1/ci0\n";
 	auto_free char *first = NULL, *second = NULL;
 	struct settings *s = loaded(text), *t;
 	uint32_t i;
@@ -425,7 +428,7 @@ static void test_dump(void **state)
 	assert_non_null(strstr(first, "\"/srv/it's/images\""));
 	forget_files(s);
 	forget_files(t);
-	assert_int_equal(s->nworkspaces, 2);
+	assert_int_equal(s->nworkspaces, 4);
 	assert_int_equal(s->nworkspaces, t->nworkspaces);
 	for (i = 0; i < s->nworkspaces; i++)
 		assert_memory_equal(&s->workspaces[i], &t->workspaces[i], sizeof(s->workspaces[i]));
