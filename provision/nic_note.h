@@ -9,7 +9,7 @@
 #include "netif_raw.h"
 #include "netif_vf.h"
 
-#define NIC_NOTE_TEXT 24576
+#define NIC_NOTE_TEXT 65536
 
 struct nic_note {
 	int index;                 /* its number inside, which a tenant cannot change */

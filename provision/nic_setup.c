@@ -45,7 +45,7 @@ int nic_setup(struct netif *in, const struct netif_dev *dev, const struct plan *
 	if (spec->nic_features[0]) {
 		driver = ethtool_open(p->netns, e);
 		ret = driver < 0 ? driver
-				 : ethtool_features(driver, dev->name, spec->nic_features, e);
+				 : ethtool_offload_set(driver, dev->name, spec->nic_features, e);
 	}
 	if (ret)
 		return err_wrap(e, "workspace '%s'", p->rec->name);

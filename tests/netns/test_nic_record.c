@@ -272,12 +272,12 @@ static void test_features(void)
 	auto_fd int fd = ethtool_open(-1, &e);
 	struct ethtool_state a, b;
 
-	did(ethtool_features(fd, "cable1", "tso on, gro off, rx-gro on", &e), &e, "offloads");
+	did(ethtool_offload_set(fd, "cable1", "tso on, gro off, rx-gro on", &e), &e, "offloads");
 	ok(sh(-1, "ethtool -k cable1 | grep -q '^tcp-segmentation-offload: on'") == 0, "are set");
-	ok(ethtool_features(fd, "cable1", "warp on", &e) == -EINVAL, "an unknown one");
+	ok(ethtool_offload_set(fd, "cable1", "warp on", &e) == -EINVAL, "an unknown one");
 	same(e.text, "set offload 'warp' of 'cable1': there is no such offload", "by name");
-	ok(ethtool_features(fd, "cable1", "netns-local on", &e) == -EINVAL ||
-		   ethtool_features(fd, "cable1", "tx-lockless on", &e) == -EINVAL,
+	ok(ethtool_offload_set(fd, "cable1", "netns-local on", &e) == -EINVAL ||
+		   ethtool_offload_set(fd, "cable1", "tx-lockless on", &e) == -EINVAL,
 	   "a fixed one: %s", e.text);
 	need(ethtool_read(fd, "cable1", &a, &e) == 0, "read");
 	ok(!ethtool_difference(&a, &a), "no difference");

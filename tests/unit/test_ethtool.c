@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a driver can be told, against a driver that can be told everything: this file answers ioctl(SIOCETHTOOL) as the
+ * kernel does (net/ethtool/ioctl.c), with queues, rings, moderation, RSS, flow rules and an EEPROM.
+ */
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <cmocka.h>
+
+#include "ethtool.h"
+
+#define TABLE 128
+#define KEY   40
+#define RULES 100 /* places */
+
+struct driver {
+	struct ethtool_channels channels;
+	struct ethtool_ringparam rings;
+	struct ethtool_coalesce coalesce;
+	struct ethtool_pauseparam pause;
+	uint32_t features, msglevel;
+	uint32_t table[TABLE];
+	uint8_t key[KEY], function;
+	uint64_t fields[32];
+	uint32_t nrules;
+	struct ethtool_rxnfc rule[RULES];
+	uint8_t eeprom[512];
+};
+static struct driver driver, host;
+static bool plain;          /* a driver that has nothing but rings */
+static unsigned int writes; /* since the last reset of this */
+static int fail;            /* the command that fails with EIO; 0 none */
+
+static void default_table(struct driver *d)
+{
+	for (uint32_t i = 0; i < TABLE; i++)
+		d->table[i] = i % d->channels.combined_count;
+}
+
+static int rss(struct ethtool_rxfh *r)
+{
+	uint8_t *key;
+
+	if (r->cmd == ETHTOOL_GRSSH) {
+		bool sizes = !r->indir_size && !r->key_size;
+
+		if ((r->indir_size && r->indir_size != TABLE) ||
+		    (r->key_size && r->key_size != KEY))
+			return EINVAL;
+		r->indir_size = TABLE;
+		r->key_size = KEY;
+		r->hfunc = driver.function;
+		if (sizes)
+			return 0;
+		memcpy(r->rss_config, driver.table, sizeof(driver.table));
+		memcpy(&r->rss_config[TABLE], driver.key, KEY);
+		return 0;
+	}
+	if ((r->indir_size && r->indir_size != UINT32_MAX && r->indir_size != TABLE) ||
+	    (r->key_size && r->key_size != KEY) || r->rsvd8[0] || r->rsvd8[1] || r->rsvd32)
+		return EINVAL;
+	key = (uint8_t *)r->rss_config;
+	if (r->indir_size == 0) {
+		default_table(&driver);
+	} else if (r->indir_size == TABLE) {
+		for (uint32_t i = 0; i < TABLE; i++)
+			if (r->rss_config[i] >= driver.channels.combined_count)
+				return EINVAL;
+		memcpy(driver.table, r->rss_config, sizeof(driver.table));
+		key += sizeof(driver.table);
+	}
+	if (r->key_size)
+		memcpy(driver.key, key, KEY);
+	if (r->hfunc)
+		driver.function = r->hfunc;
+	return 0;
+}
+
+static struct ethtool_rxnfc *rule_at(uint32_t location)
+{
+	for (uint32_t i = 0; i < driver.nrules; i++)
+		if (driver.rule[i].fs.location == location)
+			return &driver.rule[i];
+	return NULL;
+}
+
+static int rules(struct ethtool_rxnfc *c)
+{
+	struct ethtool_rxnfc *r = rule_at(c->fs.location);
+
+	switch (c->cmd) {
+	case ETHTOOL_GRXFH:
+		if (c->flow_type == ESP_V6_FLOW)
+			return EINVAL;
+		c->data = driver.fields[c->flow_type & 31];
+		return 0;
+	case ETHTOOL_SRXFH:
+		driver.fields[c->flow_type & 31] = c->data;
+		return 0;
+	case ETHTOOL_GRXCLSRLCNT:
+		c->rule_cnt = driver.nrules;
+		return 0;
+	case ETHTOOL_GRXCLSRLALL:
+		if (c->rule_cnt < driver.nrules)
+			return EMSGSIZE;
+		for (uint32_t i = 0; i < driver.nrules; i++)
+			c->rule_locs[i] = driver.rule[i].fs.location;
+		return 0;
+	case ETHTOOL_GRXCLSRULE:
+		if (!r)
+			return ENOENT;
+		c->fs = r->fs;
+		c->rss_context = r->rss_context;
+		return 0;
+	case ETHTOOL_SRXCLSRLDEL:
+		if (!r)
+			return ENOENT;
+		*r = driver.rule[--driver.nrules];
+		return 0;
+	default: /* ETHTOOL_SRXCLSRLINS */
+		if (c->fs.ring_cookie >= driver.channels.combined_count || !(driver.features & 2) ||
+		    (!r && driver.nrules == RULES))
+			return EINVAL;
+		*(r ? r : &driver.rule[driver.nrules++]) = *c;
+		return 0;
+	}
+}
+
+static int channels(struct ethtool_channels *c)
+{
+	uint32_t n = c->combined_count;
+
+	if (c->cmd == ETHTOOL_GCHANNELS) {
+		*c = driver.channels;
+		return 0;
+	}
+	for (uint32_t i = 0; i < driver.nrules; i++)
+		if (driver.rule[i].fs.ring_cookie >= n)
+			return EBUSY;
+	driver.channels.combined_count = n;
+	default_table(&driver);
+	return 0;
+}
+
+static int features(uint32_t *data)
+{
+	struct ethtool_gfeatures *g = (void *)data;
+	struct ethtool_sfeatures *s = (void *)data;
+
+	if (g->cmd == ETHTOOL_GFEATURES) {
+		g->size = 1;
+		g->features[0] = (struct ethtool_get_features_block){ .available = 7,
+								      .requested = driver.features,
+								      .active = driver.features };
+		return 0;
+	}
+	driver.features = (driver.features & ~s->features[0].valid) | s->features[0].requested;
+	if (!(driver.features & 2))
+		driver.nrules = 0; /* ntuple off */
+	return 0;
+}
+
+static int whole(void *state, size_t size, void *data, bool set)
+{
+	if (set)
+		memcpy((uint8_t *)state + 4, (uint8_t *)data + 4, size - 4);
+	else
+		memcpy((uint8_t *)data + 4, (uint8_t *)state + 4, size - 4);
+	return 0;
+}
+
+static int answer(uint32_t *data)
+{
+	struct ethtool_eeprom *rom = (void *)data;
+
+	switch (data[0]) {
+	case ETHTOOL_GRINGPARAM:
+	case ETHTOOL_SRINGPARAM:
+		return whole(&driver.rings, sizeof(driver.rings), data,
+			     data[0] == ETHTOOL_SRINGPARAM);
+	case ETHTOOL_GDRVINFO:
+		((struct ethtool_drvinfo *)(void *)data)->eedump_len = plain ? 0 : 512;
+		return 0;
+	}
+	if (plain)
+		return EOPNOTSUPP;
+	switch (data[0]) {
+	case ETHTOOL_GCOALESCE:
+	case ETHTOOL_SCOALESCE:
+		return whole(&driver.coalesce, sizeof(driver.coalesce), data,
+			     data[0] == ETHTOOL_SCOALESCE);
+	case ETHTOOL_GPAUSEPARAM:
+	case ETHTOOL_SPAUSEPARAM:
+		return whole(&driver.pause, sizeof(driver.pause), data,
+			     data[0] == ETHTOOL_SPAUSEPARAM);
+	case ETHTOOL_GMSGLVL:
+		data[1] = driver.msglevel;
+		return 0;
+	case ETHTOOL_SMSGLVL:
+		driver.msglevel = data[1];
+		return 0;
+	case ETHTOOL_GCHANNELS:
+	case ETHTOOL_SCHANNELS:
+		return channels((void *)data);
+	case ETHTOOL_GFEATURES:
+	case ETHTOOL_SFEATURES:
+		return features(data);
+	case ETHTOOL_GRSSH:
+	case ETHTOOL_SRSSH:
+		return rss((void *)data);
+	case ETHTOOL_GRXFH:
+	case ETHTOOL_SRXFH:
+	case ETHTOOL_GRXCLSRLCNT:
+	case ETHTOOL_GRXCLSRLALL:
+	case ETHTOOL_GRXCLSRULE:
+	case ETHTOOL_SRXCLSRLINS:
+	case ETHTOOL_SRXCLSRLDEL:
+		return rules((void *)data);
+	case ETHTOOL_GEEPROM:
+		if (rom->offset + rom->len > sizeof(driver.eeprom))
+			return EINVAL;
+		memcpy(rom->data, driver.eeprom + rom->offset, rom->len);
+		return 0;
+	}
+	return EOPNOTSUPP;
+}
+
+static bool is_write(uint32_t cmd)
+{
+	static const uint32_t sets[] = { ETHTOOL_SRINGPARAM, ETHTOOL_SCOALESCE, ETHTOOL_SPAUSEPARAM,
+					 ETHTOOL_SMSGLVL,    ETHTOOL_SCHANNELS, ETHTOOL_SFEATURES,
+					 ETHTOOL_SRSSH,      ETHTOOL_SRXFH,     ETHTOOL_SRXCLSRLINS,
+					 ETHTOOL_SRXCLSRLDEL };
+
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
+		if (sets[i] == cmd)
+			return true;
+	return false;
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	struct ifreq *ifr;
+	uint32_t *data;
+	va_list ap;
+	int code;
+
+	va_start(ap, request);
+	ifr = va_arg(ap, struct ifreq *);
+	va_end(ap);
+	assert_int_equal(fd, 7);
+	assert_int_equal(request, SIOCETHTOOL);
+	data = (void *)ifr->ifr_data;
+	code = strcmp(ifr->ifr_name, "nic0") != 0 ? ENODEV
+	       : data[0] == (uint32_t)fail        ? EIO
+						  : answer(data);
+	writes += is_write(data[0]);
+	errno = code;
+	return code ? -1 : 0;
+}
+
+/* --- */
+
+static void add_rule(uint32_t location, uint64_t ring)
+{
+	struct ethtool_rxnfc c = { .cmd = ETHTOOL_SRXCLSRLINS };
+
+	c.fs.flow_type = TCP_V4_FLOW;
+	c.fs.h_u.tcp_ip4_spec.pdst = (uint16_t)(4000 + location);
+	c.fs.m_u.tcp_ip4_spec.pdst = 0xffff;
+	c.fs.ring_cookie = ring;
+	c.fs.location = location;
+	assert_int_equal(rules(&c), 0);
+}
+
+static int make_driver(void **state)
+{
+	memset(&driver, 0, sizeof(driver));
+	plain = false;
+	fail = 0;
+	driver.channels = (struct ethtool_channels){ .max_combined = 8, .combined_count = 8 };
+	driver.rings = (struct ethtool_ringparam){ .rx_max_pending = 4096, .rx_pending = 512 };
+	driver.coalesce = (struct ethtool_coalesce){ .rx_coalesce_usecs = 30 };
+	driver.pause = (struct ethtool_pauseparam){ .rx_pause = 1 };
+	driver.features = 2 | 1;
+	driver.msglevel = 7;
+	driver.function = 1;
+	default_table(&driver);
+	for (int i = 0; i < KEY; i++)
+		driver.key[i] = (uint8_t)(i * 7);
+	for (int i = 0; i < 32; i++)
+		driver.fields[i] = RXH_IP_SRC | RXH_IP_DST;
+	for (int i = 0; i < 512; i++)
+		driver.eeprom[i] = (uint8_t)i;
+	add_rule(9, 7);
+	add_rule(3, 5);
+	host = driver;
+	return 0;
+}
+
+static struct ethtool_state look(void)
+{
+	struct ethtool_state s;
+	struct err e = { 0 };
+
+	assert_int_equal(ethtool_read(7, "nic0", &s, &e), 0);
+	return s;
+}
+
+/* The host's, but for the order in which a driver keeps its rules. */
+static void as_before(void)
+{
+	assert_int_equal(driver.nrules, host.nrules);
+	for (uint32_t i = 0; i < host.nrules; i++) {
+		assert_non_null(rule_at(host.rule[i].fs.location));
+		assert_memory_equal(&rule_at(host.rule[i].fs.location)->fs, &host.rule[i].fs,
+				    sizeof(host.rule[i].fs));
+	}
+	assert_memory_equal(&driver, &host, offsetof(struct driver, nrules));
+}
+
+/* As the tenant of a workspace with nic_admin = full would. */
+static void spoil(void)
+{
+	uint64_t first = rule_at(3)->fs.ring_cookie;
+
+	assert_int_equal(first, 5);
+	driver.nrules = 0;
+	add_rule(3, 1); /* another in the place of the host's */
+	add_rule(50, 2);
+	driver.channels.combined_count = 4;
+	driver.rings.rx_pending = 64;
+	driver.coalesce.rx_coalesce_usecs = 1000;
+	driver.pause.rx_pause = 0;
+	driver.msglevel = 0xffff;
+	memset(driver.table, 0, sizeof(driver.table));
+	memset(driver.key, 0x66, sizeof(driver.key));
+	driver.function = 2;
+	driver.fields[UDP_V4_FLOW] = RXH_L2DA;
+	driver.features = 2 | 4;
+}
+
+static void test_everything(void **state)
+{
+	struct ethtool_state before = look(), after;
+	struct err e = { 0 };
+
+	assert_int_equal(before.steer.nrules, 2);
+	assert_int_equal(before.steer.rule[0].fs.location, 3);
+	assert_int_equal(before.steer.ntable, TABLE);
+	assert_int_equal(before.steer.table[127], 7);
+	assert_int_equal(strlen(before.eeprom), 64);
+	writes = 0;
+	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
+	assert_int_equal(writes, 0); /* many drivers reset the link for any write */
+	spoil();
+	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
+	as_before();
+	after = look();
+	assert_null(ethtool_difference(&before, &after));
+}
+
+/* A table of the host's own comes back, too. */
+static void test_own_table(void **state)
+{
+	struct ethtool_state before;
+	struct err e = { 0 };
+
+	for (uint32_t i = 0; i < TABLE; i++)
+		driver.table[i] = 7 - i % 4;
+	host = driver;
+	before = look();
+	spoil();
+	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
+	as_before();
+}
+
+/* A rule for a queue that the host does not have keeps the queues as they are until it is gone. */
+static void test_queues(void **state)
+{
+	struct ethtool_state before;
+	struct err e = { 0 };
+
+	driver.nrules = 0;
+	driver.channels.combined_count = 2;
+	default_table(&driver);
+	host = driver;
+	before = look();
+	driver.channels.combined_count = 8;
+	add_rule(1, 6);
+	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
+	as_before();
+}
+
+static void test_ntuple_off(void **state)
+{
+	struct ethtool_state before = look();
+	struct err e = { 0 };
+
+	driver.features = 1;
+	driver.nrules = 0;
+	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
+	as_before();
+}
+
+static void test_difference(void **state)
+{
+	struct ethtool_state before = look(), after;
+
+#define DIFFERS(change, word)                                                                      \
+	do {                                                                                       \
+		make_driver(NULL);                                                                 \
+		change;                                                                            \
+		after = look();                                                                    \
+		assert_string_equal(ethtool_difference(&before, &after), word);                    \
+	} while (0)
+	DIFFERS(driver.key[39]++, "RSS hash key");
+	DIFFERS(driver.function++, "RSS hash key");
+	DIFFERS(driver.table[127]--, "RSS table");
+	DIFFERS(driver.fields[SCTP_V6_FLOW]++, "hash fields");
+	DIFFERS(driver.nrules--, "flow rules");
+	DIFFERS(driver.rule[1].fs.m_u.tcp_ip4_spec.psrc++, "flow rules");
+	DIFFERS(driver.rule[0].fs.ring_cookie--, "flow rules");
+	DIFFERS(driver.features ^= 4, "offloads");
+	DIFFERS(driver.channels.combined_count--, "channels");
+	DIFFERS(driver.rings.rx_pending--, "rings");
+	DIFFERS(driver.coalesce.tx_coalesce_usecs++, "coalesce");
+	DIFFERS(driver.pause.tx_pause++, "pause");
+	DIFFERS(driver.msglevel++, "msglevel");
+	DIFFERS(driver.eeprom[511]++, "EEPROM");
+}
+
+static void test_plain_driver(void **state)
+{
+	struct ethtool_state before, after;
+	struct err e = { 0 };
+
+	plain = true;
+	before = look();
+	assert_false(before.steer.has_rules);
+	assert_int_equal(before.steer.ntable + before.steer.nkey, 0);
+	assert_string_equal(before.eeprom, "");
+	driver.rings.rx_pending = 1;
+	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
+	assert_int_equal(driver.rings.rx_pending, 512);
+	after = look();
+	assert_null(ethtool_difference(&before, &after));
+	assert_int_equal(ethtool_read(7, "nic1", &after, &e), -ENODEV);
+	assert_string_equal(e.text, "read the driver's settings of 'nic1': No such device");
+}
+
+static void test_too_much(void **state)
+{
+	struct ethtool_state s;
+	struct err e = { 0 };
+
+	for (uint32_t i = 10; driver.nrules <= ETHTOOL_STEER_RULES; i++)
+		add_rule(i, 1);
+	assert_int_equal(ethtool_read(7, "nic0", &s, &e), -E2BIG);
+	assert_string_equal(e.text, "'nic0' has 65 flow rules, more than can be kept (64)");
+	driver.nrules--;
+	assert_int_equal(ethtool_read(7, "nic0", &s, &e), 0);
+}
+
+/* What fails is named, and the rest is restored. */
+static void test_failures(void **state)
+{
+	static const struct {
+		int cmd;
+		const char *says;
+	} fails[] = {
+		{ ETHTOOL_SRSSH, "restore RSS of 'nic0': Input/output error" },
+		{ ETHTOOL_SRXFH, "restore hash fields of 'nic0': Input/output error" },
+		{ ETHTOOL_SRXCLSRLINS, "restore flow rules of 'nic0': Input/output error" },
+		{ ETHTOOL_SRXCLSRLDEL, "remove flow rules of 'nic0': Input/output error" },
+		{ ETHTOOL_SRINGPARAM, "restore rings of 'nic0': Input/output error" },
+		{ ETHTOOL_SCOALESCE, "restore coalesce of 'nic0': Input/output error" },
+		{ ETHTOOL_SFEATURES, "restore offloads of 'nic0': Input/output error" },
+	};
+	struct ethtool_state before = look(), after;
+
+	for (size_t i = 0; i < sizeof(fails) / sizeof(fails[0]); i++) {
+		struct err e = { 0 };
+
+		make_driver(NULL);
+		spoil();
+		fail = fails[i].cmd;
+		assert_int_equal(ethtool_restore(7, "nic0", &before, &e), -EIO);
+		assert_string_equal(e.text, fails[i].says);
+		assert_int_equal(driver.msglevel, 7);
+		fail = 0;
+		after = look();
+		assert_non_null(ethtool_difference(&before, &after));
+		assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
+		as_before();
+	}
+}
+
+static void test_text(void **state)
+{
+	struct ethtool_state before = look(), after = { 0 };
+	char text[65536], *line, *value, *save = NULL;
+	FILE *f = fmemopen(text, sizeof(text), "w");
+	struct err e = { 0 };
+
+	ethtool_print(f, &before);
+	fclose(f);
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		value = strchr(line, ' ');
+		*value++ = '\0';
+		assert_int_equal(ethtool_take(&after, line, value), 0);
+	}
+	assert_null(ethtool_difference(&before, &after));
+	spoil();
+	assert_int_equal(ethtool_restore(7, "nic0", &after, &e), 0);
+	as_before();
+	assert_int_equal(ethtool_take(&after, "rule", "00"), -EINVAL);
+	assert_int_equal(ethtool_take(&after, "hash", "14 0"), -EINVAL);
+	assert_int_equal(ethtool_take(&after, "rsskey", "0g"), -EINVAL);
+	assert_int_equal(ethtool_take(&after, "warp", "9"), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_everything, make_driver),
+		cmocka_unit_test_setup(test_own_table, make_driver),
+		cmocka_unit_test_setup(test_queues, make_driver),
+		cmocka_unit_test_setup(test_ntuple_off, make_driver),
+		cmocka_unit_test_setup(test_difference, make_driver),
+		cmocka_unit_test_setup(test_plain_driver, make_driver),
+		cmocka_unit_test_setup(test_too_much, make_driver),
+		cmocka_unit_test_setup(test_failures, make_driver),
+		cmocka_unit_test_setup(test_text, make_driver),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
