@@ -24,6 +24,25 @@
 #define HELPER_SOCK    3 /* where a helper keeps its report socket */
 #define REPORT_FDS_MAX 3
 
+/*
+ * Descriptors under way count against the sender's limit of open ones, all of its user's together: with some hundred starts
+ * at once a login's soft limit would not do.
+ */
+static ssize_t send_beyond_limit(int sock, const struct msghdr *mh)
+{
+	struct rlimit own, more;
+	ssize_t n;
+
+	if (getrlimit(RLIMIT_NOFILE, &own) < 0)
+		return -1;
+	more = own;
+	more.rlim_cur = own.rlim_max < AGENT_NOFILE ? own.rlim_max : AGENT_NOFILE;
+	(void)setrlimit(RLIMIT_NOFILE, &more);
+	n = sendmsg(sock, mh, MSG_NOSIGNAL);
+	(void)setrlimit(RLIMIT_NOFILE, &own);
+	return n;
+}
+
 int job_report(struct job_helper *h, const int *fds, uint32_t nfds, struct err *e)
 {
 	union {
@@ -34,6 +53,7 @@ int job_report(struct job_helper *h, const int *fds, uint32_t nfds, struct err *
 			     h->report.account.name[0] ? sizeof(h->report) : JOB_REPORT_SHORT };
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct cmsghdr *cm;
+	ssize_t n;
 
 	if (nfds) {
 		mh.msg_control = control.buf;
@@ -44,9 +64,10 @@ int job_report(struct job_helper *h, const int *fds, uint32_t nfds, struct err *
 		cm->cmsg_len = CMSG_LEN(nfds * sizeof(int));
 		memcpy(CMSG_DATA(cm), fds, nfds * sizeof(int));
 	}
-	if (sendmsg(h->sock, &mh, MSG_NOSIGNAL) < 0)
-		return err_sys(e, "report to 'ws-init'");
-	return 0;
+	n = sendmsg(h->sock, &mh, MSG_NOSIGNAL);
+	if (n < 0 && errno == ETOOMANYREFS)
+		n = send_beyond_limit(h->sock, &mh);
+	return n < 0 ? err_sys(e, "report to 'ws-init'") : 0;
 }
 
 /* All signals, also the two that glibc keeps from sigaction(3): whoever started provisiond may have ignored them. */
