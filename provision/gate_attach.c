@@ -18,7 +18,9 @@
 #include "motd.h"
 
 #define ATTACHES_MAX    256 /* of one connection; each one needs a workspace that died under it */
-#define OOM_TOGETHER_US 2000000 /* one kill by the memory limit may end several channels */
+#define OOM_TOGETHER_US 2000000  /* one kill by the memory limit may end several channels */
+#define CONNECT_US      30000000 /* a ws-init with a full queue has this long to take a login */
+#define AGAIN_US        5000
 
 static int refuse(struct gate_conn *c, const char *text, struct err *e)
 {
@@ -88,11 +90,33 @@ static void tell_where(const struct gate_conn *c, const struct workspace *ws, ch
 	motd_write(&m, buf, size);
 }
 
+static int again(sd_event_source *src, uint64_t usec, void *userdata);
+
+/* The queue of ws-init is full: a storm of logins. The kernel tells nobody when there is room, so it is tried again. */
+static int later(struct gate_conn *c, uint64_t now, struct err *e)
+{
+	int ret;
+
+	if (!c->connect_until_us)
+		c->connect_until_us = now + CONNECT_US;
+	c->again = sd_event_source_disable_unref(c->again);
+	ret = sd_event_add_time(c->g->loop, &c->again, CLOCK_MONOTONIC, now + AGAIN_US, 1, again,
+				c);
+	if (ret < 0)
+		return err_ret(e, ret, "attach to '%s'", c->saved.info.workspace);
+	c->attaching = true;
+	return 0;
+}
+
 static int attached(struct gate_conn *c, struct workspace *ws, struct err *e)
 {
 	struct gate_attached a = { .created = c->created };
 	auto_fd int fd = workspace_connect(c->g->reg, ws, c->saved.info.user, e);
+	uint64_t now = clk_now_us();
 
+	if (fd == -EAGAIN && (!c->connect_until_us || now < c->connect_until_us))
+		return later(c, now, e);
+	c->connect_until_us = 0;
 	if (fd < 0)
 		return refuse(c, e->text, e);
 	a.took_us = clk_now_us() - c->attach_us;
@@ -125,6 +149,14 @@ static void done(struct waiter *w, struct workspace *ws, int result, const struc
 		      : attached(c, ws, &e);
 	if (ret < 0)
 		gone(c, &e);
+}
+
+static int again(sd_event_source *src, uint64_t usec, void *userdata)
+{
+	struct gate_conn *c = userdata;
+
+	done(&c->waiter, workspace_find(c->g->reg, c->saved.info.workspace), 0, NULL);
+	return 0;
 }
 
 int gate_attach_begin(void *ctx, struct msg *m, struct err *e)
@@ -171,13 +203,19 @@ void gate_attach_restore(struct gate_conn *c)
 	remember_kills(c);
 }
 
+void gate_attach_cancel(struct gate_conn *c)
+{
+	c->again = sd_event_source_disable_unref(c->again);
+	if (c->attaching)
+		waiter_cancel(&c->waiter);
+	c->attaching = false;
+}
+
 void gate_attach_end(struct gate_conn *c)
 {
 	struct workspace *ws;
 
-	if (c->attaching)
-		waiter_cancel(&c->waiter);
-	c->attaching = false;
+	gate_attach_cancel(c);
 	if (!c->attached)
 		return;
 	ws = workspace_find(c->g->reg, c->saved.info.workspace);

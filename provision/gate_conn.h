@@ -74,6 +74,8 @@ struct gate_conn {
 	uint32_t prompts, rounds;
 	struct waiter waiter;
 	uint64_t attach_us;        /* when the attach began */
+	sd_event_source *again;    /* tries ws-init's full queue again, until: */
+	uint64_t connect_until_us; /* 0 = it was not full */
 	uint64_t oom_seen, oom_us; /* kills explained already; when the last one was */
 	bool oom_known;            /* oom_seen is valid */
 	uint32_t audit_tokens, audit_lost;
@@ -95,6 +97,8 @@ int gate_attach_begin(void *ctx, struct msg *m, struct err *e);
 int gate_attach_why(void *ctx, struct msg *m, struct err *e);
 /* A connection that had attached before provisiond was restarted. */
 void gate_attach_restore(struct gate_conn *c);
+/* Stop waiting for the workspace; nobody is answered. */
+void gate_attach_cancel(struct gate_conn *c);
 void gate_attach_end(struct gate_conn *c);
 
 /* gate_channel.c */

@@ -584,8 +584,7 @@ void gate_server_free(struct gate_server *g)
 
 		/* Not conn_end: the connection lives on, and its file is what the next provisiond resumes it from. */
 		gate_auth_end(c);
-		if (c->attaching)
-			waiter_cancel(&c->waiter);
+		gate_attach_cancel(c);
 		if (c->fd >= 0 && c->st.phase == GATE_PHASE_OPEN)
 			sessions_remove(&c->saved.info);
 		g->conns = c->next;

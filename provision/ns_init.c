@@ -30,10 +30,10 @@
 #include "proto/msg.h"
 
 #define IMAGE_MAX (32 << 20)
-#define BACKLOG   128
-#define GRACE_S   1  /* beyond the time ws-init gives its processes, for its own end */
-#define CONNECT_S 2  /* to talk to a ws-init that is to be stopped */
-#define GONE_S    20 /* from SIGKILL to the end of the pid namespace */
+#define BACKLOG   1024 /* more than ws-init has rows for: whom it would take can wait */
+#define GRACE_S   1    /* beyond the time ws-init gives its processes, for its own end */
+#define CONNECT_S 2    /* to talk to a ws-init that is to be stopped */
+#define GONE_S    20   /* from SIGKILL to the end of the pid namespace */
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U /* kernel 6.3 */
 #endif

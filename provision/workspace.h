@@ -98,7 +98,10 @@ void workspace_operate(struct registry *r, const char *name, const struct worksp
 		       struct waiter *w);
 void waiter_cancel(struct waiter *w);
 
-/* A connected init socket bound to `user` (BIND sent, BOUND not awaited); empty user = control. fd or -errno. */
+/*
+ * A connected init socket bound to `user` (BIND sent, BOUND not awaited); empty user = control. fd or -errno; -EAGAIN: ws-init
+ * has not taken those who came before yet.
+ */
 int workspace_connect(struct registry *r, struct workspace *ws, const char *user, struct err *e);
 unsigned int workspace_sessions(const struct workspace *ws);
 void workspace_count_session(struct workspace *ws, int delta);

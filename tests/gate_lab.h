@@ -44,6 +44,7 @@ static struct record the_record;
 static struct spec the_spec; /* users, addresses; the rest is made up below */
 static struct waiter *waiting;
 static int run_at_once, choose_error, connect_error, cancelled;
+static unsigned int connect_full; /* so many times ws-init's queue has no room */
 static char chosen_user[STR_NAME_MAX], chosen_wanted[STR_NAME_MAX], bound_user[STR_NAME_MAX];
 static uint64_t oom_kills;
 static char audited[64 * 1024];
@@ -115,6 +116,10 @@ int workspace_connect(struct registry *r, struct workspace *ws, const char *user
 	int sv[2];
 
 	(void)str_copy(bound_user, sizeof(bound_user), user);
+	if (connect_full) {
+		connect_full--;
+		return err_set(e, EAGAIN, "attach to 'x': the workspace does not answer");
+	}
 	if (connect_error)
 		return err_set(e, ENOTCONN, "attach to 'x': it is stopping");
 	assert_int_equal(msg_pair(sv, e), 0);
@@ -448,6 +453,7 @@ static int fresh(void **state)
 	the_spec = (struct spec){ 0 };
 	waiting = NULL;
 	run_at_once = choose_error = connect_error = cancelled = 0;
+	connect_full = 0;
 	oom_kills = 0;
 	audited[0] = 0;
 	last_state = -1;

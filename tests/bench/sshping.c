@@ -35,6 +35,7 @@ static void fail(const char *what, ssh_session s)
 static ssh_session prepare(const char *host, unsigned int port, const char *user)
 {
 	ssh_session s = ssh_new();
+	long patience = 120; /* libssh's own is 10 s, which a storm on a slow machine may take */
 	int off = 0;
 
 	if (!s)
@@ -43,12 +44,24 @@ static ssh_session prepare(const char *host, unsigned int port, const char *user
 	ssh_options_set(s, SSH_OPTIONS_PORT, &port);
 	ssh_options_set(s, SSH_OPTIONS_USER, user);
 	ssh_options_set(s, SSH_OPTIONS_PROCESS_CONFIG, &off);
+	ssh_options_set(s, SSH_OPTIONS_TIMEOUT, &patience);
 	ssh_options_set(s, SSH_OPTIONS_KEY_EXCHANGE,
 			"curve25519-sha256,curve25519-sha256@libssh.org");
 	return s;
 }
 
-static int run_command(ssh_session s, const char *command)
+/* Exit with the last words of a command that failed. */
+static void failed(ssh_channel c, int status)
+{
+	char text[256];
+	int n = ssh_channel_read(c, text, sizeof(text) - 1, 1);
+
+	text[n > 0 ? n : 0] = 0;
+	fprintf(stderr, "sshping: exit status %d: %s\n", status, text);
+	exit(1);
+}
+
+static void run_command(ssh_session s, const char *command)
 {
 	ssh_channel c = ssh_channel_new(s);
 	char buf[4096];
@@ -60,9 +73,10 @@ static int run_command(ssh_session s, const char *command)
 	while (ssh_channel_read(c, buf, sizeof(buf), 0) > 0)
 		;
 	status = ssh_channel_get_exit_status(c);
+	if (status != 0)
+		failed(c, status);
 	ssh_channel_close(c);
 	ssh_channel_free(c);
-	return status;
 }
 
 struct target {
@@ -91,8 +105,7 @@ static void login(const struct target *t, int number)
 	if (ssh_userauth_publickey(s, NULL, t->key) != SSH_AUTH_SUCCESS)
 		fail("authenticate", s);
 	t2 = now_us();
-	if (run_command(s, t->command) != 0)
-		fail("exit status", s);
+	run_command(s, t->command);
 	t3 = now_us();
 	printf("%lu %lu %lu %lu\n", t3 - t0, t1 - t0, t2 - t1, t3 - t2);
 	fflush(stdout);

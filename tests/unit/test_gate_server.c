@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gate_server.c, gate_auth.c, gate_attach.c: logging in, attaching, channels, and every rule that a session may break. */
+#include "gate_conn.h"
 #include "gate_lab.h"
+#include <limits.h>
 
 static void welcome_and_login(void **state)
 {
@@ -263,6 +265,44 @@ static void attach_can_fail(void **state)
 	assert_int_equal(the_workspace.sessions, 0);
 }
 
+static int next_within(struct session *s, uint64_t us)
+{
+	uint64_t until = clk_now_us() + us;
+	int type;
+
+	while ((type = next(s)) < 0 && clk_now_us() < until)
+		sd_event_run(loop, 1000);
+	return type;
+}
+
+/* A storm of logins: whom ws-init's queue has no room for waits, and is served. */
+static void a_full_queue_is_waited_for(void **state)
+{
+	struct gate_attach req = { 0 };
+	struct session s;
+
+	run_at_once = 1;
+	log_in(&s, "alice");
+	connect_full = 5;
+	assert_int_equal(ask(&s, GATE_ATTACH, &req), -1);
+	assert_int_equal(next_within(&s, 20000000), GATE_ATTACHED);
+	msg_close_fds(&got_msg);
+	assert_int_equal(connect_full, 0);
+	/* Not for ever. */
+	connect_full = UINT_MAX;
+	assert_int_equal(ask(&s, GATE_ATTACH, &req), -1);
+	server->conns->connect_until_us = clk_now_us() + 50000;
+	assert_int_equal(next_within(&s, 20000000), GATE_REFUSED);
+	assert_string_equal(got.refused.text, "attach to 'x': the workspace does not answer");
+	/* And not for one that has left. */
+	assert_int_equal(ask(&s, GATE_ATTACH, &req), -1);
+	hang_up(&s, 0);
+	connect_full = 1;
+	usleep(20000);
+	spin();
+	assert_int_equal(connect_full, 1);
+}
+
 static void leaving_cancels_the_wait(void **state)
 {
 	struct gate_attach req = { 0 };
@@ -406,6 +446,7 @@ int main(void)
 		T(attach_gives_a_socket),
 		T(attach_can_fail),
 		T(leaving_cancels_the_wait),
+		T(a_full_queue_is_waited_for),
 		T(nobody_serves_on_alone),
 		T(channels_are_shown),
 		T(a_flood_is_slowed_down),
