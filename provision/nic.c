@@ -24,7 +24,7 @@
 #include "nic_identify.h"
 #include "nic_setup.h"
 #include "nic_vf.h"
-#include "quarantine.h"
+#include "nic_vfio.h"
 
 #define INSIDE       "data0"
 #define INSIDE_INDEX 1000
@@ -167,15 +167,6 @@ static int find_on_host(struct trip *t, struct err *e)
 
 /* ---- the way in ---- */
 
-static int may_leave(const struct trip *t, struct err *e)
-{
-	if (t->link.master)
-		return err_set(e, EBUSY, "it is a port of a bridge or bond");
-	if (strcmp(t->link.dev.name, t->p->settings->network.announce) == 0)
-		return err_set(e, EBUSY, "it is the LAN interface ([network] announce)");
-	return 0;
-}
-
 /* The MAC that it has inside. A macvlan's is the workspace's own, the same at each start. */
 static void inside_mac(const struct trip *t, uint8_t mac[6])
 {
@@ -285,7 +276,7 @@ static int bring_in(struct trip *t, struct err *e)
 	int ret = find_on_host(t, e);
 
 	if (ret == 0 && !t->macvlan)
-		ret = may_leave(t, e);
+		ret = nic_home_may_leave(t->p->settings, &t->link, e);
 	if (ret == 0)
 		ret = take_note(t, e);
 	if (ret == 0)
@@ -319,6 +310,8 @@ int nic_up(struct plan *p, struct err *e)
 	struct trip t;
 	int ret = fault_point("nic.up");
 
+	if (p->rec->vfio[0])
+		return nic_vfio_up(p, e);
 	if (!p->rec->nic.name[0]) {
 		if (p->spec->nic_optional && p->rec->note[0])
 			(void)str_format(p->detail, sizeof(p->detail), "%.127s", p->rec->note);
@@ -415,24 +408,6 @@ static int await_home(struct trip *t, struct err *e)
 	return ret;
 }
 
-static int quarantine(struct trip *t, const struct err *why, struct err *e)
-{
-	struct quarantine q = { .kind = "nic", .since = clk_wall_s() };
-	char text[NIC_NOTE_TEXT];
-	int ret;
-
-	(void)str_copy(q.id, sizeof(q.id), t->rec->nic.id);
-	(void)str_copy(q.owner, sizeof(q.owner), t->rec->name);
-	(void)str_copy(q.name, sizeof(q.name), t->link.dev.name);
-	(void)str_format(q.reason, sizeof(q.reason), "%.255s", why->text);
-	ret = nic_note_print(&t->note, text, sizeof(text));
-	ret = quarantine_add(t->p->settings->storage.state, &q, ret ? NULL : text, e);
-	if (ret == 0)
-		log_error("NIC '%s' of workspace '%s' is in quarantine: %s", t->rec->nic.id,
-			  t->rec->name, why->text);
-	return ret;
-}
-
 /* It is nowhere to be seen. A virtual link ends with its namespace, and what was pulled out is not ours to give back. */
 static int is_gone(struct trip *t, struct err *why, struct err *e)
 {
@@ -447,7 +422,7 @@ static int is_gone(struct trip *t, struct err *why, struct err *e)
 			 t->rec->name);
 		return 0;
 	}
-	return quarantine(t, why, e);
+	return nic_home_quarantine(t->p, &t->note, "", why, e);
 }
 
 static int remove_macvlan(struct trip *t, struct err *e)
@@ -481,7 +456,7 @@ static int come_home(struct trip *t, struct err *e)
 	ret = t->noted ? nic_home_restore(t->host, t->p->settings->hardware.sysfs, &t->link,
 					  &t->note, &why)
 		       : 0;
-	return ret ? quarantine(t, &why, e) : 0;
+	return ret ? nic_home_quarantine(t->p, &t->note, t->link.dev.name, &why, e) : 0;
 }
 
 int nic_down(struct plan *p, struct err *e)
@@ -490,6 +465,8 @@ int nic_down(struct plan *p, struct err *e)
 	struct trip t;
 	int ret;
 
+	if (rec->vfio[0])
+		return nic_vfio_down(p, e);
 	if (!rec->nic.name[0])
 		return 0;
 	ret = trip_open(&t, p, e);

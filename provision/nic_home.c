@@ -8,7 +8,10 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "base/clk.h"
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -21,6 +24,19 @@
 #define FLAGS                                                                                      \
 	(IFF_UP | IFF_PROMISC | IFF_ALLMULTI | IFF_NOARP | IFF_MULTICAST | IFF_DEBUG |             \
 	 IFF_NOTRAILERS | IFF_DYNAMIC)
+
+#define BUSY_MS  10000 /* for a tenant's last process, and for a driver */
+#define APPEAR_S 10    /* from the driver to the interface */
+#define UDEV_S   3     /* from the interface to its name */
+
+int nic_home_may_leave(const struct settings *s, const struct netif_link *link, struct err *e)
+{
+	if (link->master)
+		return err_set(e, EBUSY, "it is a port of a bridge or bond");
+	if (strcmp(link->dev.name, s->network.announce) == 0)
+		return err_set(e, EBUSY, "it is the LAN interface ([network] announce)");
+	return 0;
+}
 
 int nic_home_read(struct netif *host, const struct netif_link *link, struct nic_note *note,
 		  struct err *e)
@@ -267,7 +283,81 @@ int nic_home_restore(struct netif *host, const char *sysfs, struct netif_link *l
 	return first ? first : verify(host, link, note, e);
 }
 
-/* --- out of quarantine --- */
+/* --- from vfio-pci --- */
+
+static void round_pause(void)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+
+	(void)nanosleep(&pause, NULL);
+}
+
+/* udev names a new interface once, and must have done so before it gets the name that it had. */
+static void await_udev(int ifindex)
+{
+	uint64_t end = clk_now_us() + UDEV_S * 1000000ULL;
+	char path[64];
+
+	(void)str_format(path, sizeof(path), "/run/udev/data/n%d", ifindex);
+	if (access("/run/udev/control", F_OK) < 0)
+		return;
+	while (access(path, F_OK) < 0 && clk_now_us() < end)
+		round_pause();
+}
+
+static int await_interface(const struct settings *s, const char *id, struct err *e)
+{
+	uint64_t end = clk_now_us() + APPEAR_S * 1000000ULL;
+	struct nic_seen seen;
+	int ret = nic_find(s->hardware.sysfs, id, &seen, e);
+
+	while (ret == -ENODEV && clk_now_us() < end) {
+		round_pause();
+		ret = nic_find(s->hardware.sysfs, id, &seen, e);
+	}
+	if (ret == 0)
+		await_udev(seen.ifindex);
+	return ret == -ENODEV ? err_set(e, ENODEV,
+					"'%s' is with its driver again, and has no interface", id)
+			      : ret;
+}
+
+int nic_home_kernel(const struct settings *s, const char *id, const struct nic_note *note,
+		    struct err *e)
+{
+	const struct vfio_place at = { s->hardware.sysfs, s->hardware.dev, BUSY_MS };
+	static const struct vfio_seen unknown;
+	struct vfio_seen seen;
+	int ret;
+
+	/* What is not there is told of by whoever looks for the interface. */
+	if (strncmp(id, "pci:", 4) != 0 || strchr(id, '/') ||
+	    vfio_look(at.sysfs, id + 4, &seen, NULL) || !vfio_away(&seen))
+		return 0;
+	ret = vfio_release(&at, id + 4, note ? &note->bus : &unknown, e);
+	return ret ? ret : await_interface(s, id, e);
+}
+
+/* --- quarantine, and out of it --- */
+
+int nic_home_quarantine(const struct plan *p, const struct nic_note *note, const char *name,
+			const struct err *why, struct err *e)
+{
+	struct quarantine q = { .kind = "nic", .since = clk_wall_s() };
+	char text[NIC_NOTE_TEXT];
+	int ret;
+
+	(void)str_copy(q.id, sizeof(q.id), p->rec->nic.id);
+	(void)str_copy(q.owner, sizeof(q.owner), p->rec->name);
+	(void)str_copy(q.name, sizeof(q.name), name);
+	(void)str_format(q.reason, sizeof(q.reason), "%.255s", why->text);
+	ret = nic_note_print(note, text, sizeof(text));
+	ret = quarantine_add(p->settings->storage.state, &q, ret ? NULL : text, e);
+	if (ret == 0)
+		log_error("NIC '%s' of workspace '%s' is in quarantine: %s", p->rec->nic.id,
+			  p->rec->name, why->text);
+	return ret;
+}
 
 /* By what does not change; a virtual one has nothing but the name under which it was left. */
 static int find(const struct settings *s, const struct quarantine *q, struct netif_dev *dev,
@@ -286,40 +376,48 @@ static int find(const struct settings *s, const struct quarantine *q, struct net
 	return str_copy(dev->name, sizeof(dev->name), seen.name);
 }
 
-static int restore_noted(const struct settings *s, const struct quarantine *q, struct netif *host,
-			 const struct netif_dev *dev, struct err *e)
+static int restore_noted(struct netif *host, const char *sysfs, const struct netif_dev *dev,
+			 const struct nic_note *note, struct err *e)
+{
+	struct netif_link link;
+	int ret = netif_get(host, dev, &link, e);
+
+	return ret ? ret : nic_home_restore(host, sysfs, &link, note, e);
+}
+
+static int load_note(const struct settings *s, const char *id, struct nic_note *note, struct err *e)
 {
 	char text[NIC_NOTE_TEXT];
-	struct netif_link link;
-	struct nic_note note;
-	int ret = quarantine_note(s->storage.state, "nic", q->id, text, sizeof(text), e);
+	int ret = quarantine_note(s->storage.state, "nic", id, text, sizeof(text), e);
 
 	if (ret == -ENOENT)
 		return err_set(e, ENOENT,
 			       "what it was like is not known (--force takes it as it is)");
-	if (ret == 0)
-		ret = nic_note_parse(text, &note, e);
-	if (ret == 0)
-		ret = netif_get(host, dev, &link, e);
-	return ret ? ret : nic_home_restore(host, s->hardware.sysfs, &link, &note, e);
+	return ret ? ret : nic_note_parse(text, note, e);
 }
 
 int nic_home_recover(const struct settings *s, const char *id, bool force, struct err *e)
 {
 	auto_netif struct netif *host = NULL;
 	struct netif_dev dev = { 0 };
+	struct nic_note note;
 	struct quarantine q;
-	int ret = quarantine_get(s->storage.state, "nic", id, &q, e);
+	int ret = quarantine_get(s->storage.state, "nic", id, &q, e), known;
 
 	if (ret == -ENOENT)
 		return err_set(e, ENOENT, "recover '%s': it is not in quarantine (sshbay nic list)",
 			       id);
+	known = load_note(s, id, &note, force ? NULL : e);
+	if (ret == 0 && !force)
+		ret = known;
+	if (ret == 0)
+		ret = nic_home_kernel(s, id, known == 0 ? &note : NULL, e);
 	if (ret == 0)
 		ret = netif_open(-1, &host, e);
 	if (ret == 0)
 		ret = find(s, &q, &dev, e);
 	if (ret == 0 && !force)
-		ret = restore_noted(s, &q, host, &dev, e);
+		ret = restore_noted(host, s->hardware.sysfs, &dev, &note, e);
 	if (ret == 0)
 		ret = quarantine_remove(s->storage.state, "nic", id, e);
 	return ret ? err_wrap(e, "recover '%s'", id) : 0;

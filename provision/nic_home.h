@@ -5,8 +5,10 @@
  */
 #pragma once
 #include "nic_note.h"
-#include "settings.h"
+#include "plan.h"
 
+/* -EBUSY when the host itself lives by it: a port of a bridge or bond, the LAN interface. */
+int nic_home_may_leave(const struct settings *s, const struct netif_link *link, struct err *e);
 /* Read everything that an interface of the host is to be given back as. -EBUSY when the host uses what would be lost. */
 int nic_home_read(struct netif *host, const struct netif_link *link, struct nic_note *note,
 		  struct err *e);
@@ -19,6 +21,15 @@ int nic_home_silence(struct netif *n, struct netif_link *link, struct err *e);
  */
 int nic_home_restore(struct netif *host, const char *sysfs, struct netif_link *link,
 		     const struct nic_note *note, struct err *e);
+/*
+ * The PCI function `id` has its kernel driver (and driver_override) back, and its interface is there; `note` may be NULL.
+ * Nothing to do for one that a kernel driver has, or that is no PCI function.
+ */
+int nic_home_kernel(const struct settings *s, const char *id, const struct nic_note *note,
+		    struct err *e);
+/* Put the plan's NIC into quarantine with its note; `name`: what it is called now, "" nothing. */
+int nic_home_quarantine(const struct plan *p, const struct nic_note *note, const char *name,
+			const struct err *why, struct err *e);
 /*
  * `sshbay nic recover`, in a worker: restore and verify the interface `id` from the note of its quarantine and lift
  * that; `force`: take it as it is, provided that it is on the host.

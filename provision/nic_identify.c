@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "vfio.h"
 
 unsigned int nic_identify_vf(const char *what, unsigned int *vf)
 {
@@ -79,10 +80,15 @@ int nic_identify(const struct settings *s, const char *what, struct record *rec,
 {
 	bool macvlan = strncmp(what, NIC_IDENTIFY_MACVLAN, strlen(NIC_IDENTIFY_MACVLAN)) == 0;
 	struct nic_seen mine = { 0 }, *out = seen ? seen : &mine;
+	struct vfio_seen bus;
 	int ret;
 
 	memset(&rec->nic, 0, sizeof(rec->nic));
 	ret = find(s, what, out, e);
+	if (ret == -ENODEV && strncmp(what, "pci:", 4) == 0 && !strchr(what, '/') &&
+	    vfio_look(s->hardware.sysfs, what + 4, &bus, NULL) == 0)
+		return err_set(e, ENODEV, "lease '%s': it has no interface (driver: %s)", what,
+			       bus.driver[0] ? bus.driver : "none");
 	if (ret == -ENODEV && !strstr(what, "/vf"))
 		return err_set(e, ENODEV, "lease '%s': no such interface", what);
 	if (ret == -EOPNOTSUPP)

@@ -44,6 +44,8 @@ static void print_links(FILE *f, const struct nic_note *note)
 		print_hex(f, "alias", note->alias, strlen(note->alias));
 	for (unsigned int i = 0; i < note->naltnames; i++)
 		fprintf(f, "altname %s\n", note->altname[i]);
+	if (note->bus.driver[0])
+		fprintf(f, "driver %s\noverride %s\n", note->bus.driver, note->bus.override);
 	if (note->pf[0]) {
 		fprintf(f, "pf %s\nvf %u %u %u %d %d %u\n", note->pf, note->vf.vf, note->vf.vlan,
 			note->vf.qos, note->vf.spoofcheck, note->vf.trust, note->vf.vlan_proto);
@@ -138,13 +140,15 @@ static int take_text(struct nic_note *note, const char *key, const char *value)
 	} texts[] = { { "kind", note->kind, sizeof(note->kind) },
 		      { "id", note->id, sizeof(note->id) },
 		      { "name", note->name, sizeof(note->name) },
-		      { "pf", note->pf, sizeof(note->pf) } };
+		      { "pf", note->pf, sizeof(note->pf) },
+		      { "driver", note->bus.driver, sizeof(note->bus.driver) },
+		      { "override", note->bus.override, sizeof(note->bus.override) } };
 	const struct {
 		const char *key;
 		uint8_t *to;
 	} macs[] = { { "mac", note->mac }, { "perm", note->perm_mac }, { "vfmac", note->vf.mac } };
 
-	for (unsigned int i = 0; i < 4; i++)
+	for (unsigned int i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (strcmp(key, texts[i].key) == 0)
 			return str_copy(texts[i].to, texts[i].size, value) ? -EINVAL : 0;
 	for (unsigned int i = 0; i < 3; i++)

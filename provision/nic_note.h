@@ -8,6 +8,7 @@
 #include "ethtool.h"
 #include "netif_raw.h"
 #include "netif_vf.h"
+#include "vfio.h"
 
 #define NIC_NOTE_TEXT 65536
 
@@ -24,6 +25,8 @@ struct nic_note {
 	struct netif_raws raws; /* addresses and routes */
 	char pf[80];            /* the id of a virtual function's physical one, "" for others */
 	struct netif_vf vf;
+	struct vfio_seen
+		bus; /* who drove it before vfio-pci did; driver "": it never was at vfio-pci */
 };
 
 int nic_note_save(const char *dir, const struct nic_note *note, struct err *e);

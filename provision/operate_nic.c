@@ -42,6 +42,11 @@ int operate_nic_begin(struct workspace *ws, struct job *job, struct worker_order
 
 	settings_spec(r->settings, ws->name, &job->spec);
 	(void)str_copy(job->spec.image, sizeof(job->spec.image), ws->rec.image);
+	if (job->spec.dpdk)
+		return err_set(e, EOPNOTSUPP,
+			       "attach the NIC of workspace '%s': with dpdk = yes it is given at a "
+			       "start only (restart it)",
+			       ws->name);
 	strict = job->spec;
 	strict.nic_optional = false; /* here it is wanted now */
 	ret = allocate_nic(r, ws, &strict, &rec, e);

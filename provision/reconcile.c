@@ -72,6 +72,11 @@ static bool wants_attach(struct registry *r, struct workspace *ws, const struct 
 	if (strcmp(rec->step, "nic") == 0)
 		return true;
 	settings_spec(r->settings, ws->name, &spec);
+	if (rec->vfio[0] && !nic_find_pci_exists(r->settings->hardware.sysfs, rec->vfio))
+		tell_unplugged(ws);
+	/* A node of a device is given at a start only. */
+	if (rec->vfio[0] || spec.dpdk)
+		return false;
 	if (!rec->nic.id[0]) {
 		if (!spec.nic_optional || !spec.nic[0] || strcmp(spec.nic, "none") == 0)
 			return false;

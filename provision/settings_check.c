@@ -347,6 +347,14 @@ static void check_workspace(struct settings_loader *l, struct settings_workspace
 	if (strcmp(spec->nic, "auto") == 0 && l->s->pool.nics[0] == '\0' && good(l, "pool", "nics"))
 		settings_report_at(l, workspace_place(w, "nic"),
 				   "'auto' has nothing to choose from ([pool] nics is empty)");
+	if (spec->dpdk &&
+	    (strcmp(spec->nic, "none") == 0 || strncmp(spec->nic, "macvlan:", 8) == 0))
+		settings_report_at(l, workspace_place(w, "dpdk"),
+				   "needs a NIC of its own (nic = %s)", spec->nic);
+	if (spec->dpdk && strcmp(spec->rdma, "none") != 0)
+		settings_report_at(
+			l, workspace_place(w, "dpdk"),
+			"and rdma exclude each other: a NIC at vfio-pci has no RDMA device");
 	if (strcmp(spec->cpus, "auto:nic") == 0 && strcmp(spec->nic, "none") == 0)
 		settings_report_at(l, workspace_place(w, "cpus"), "'auto:nic' needs a nic");
 	if (strcmp(spec->cpus, "auto:gpu") == 0 && strcmp(spec->gpu, "none") == 0)
