@@ -42,7 +42,7 @@ INIT_SRC     := main agent conn job passwd etc user home become spawn env pty mo
                 agent_sock display served rc resolve setup
 LISTENER_SRC := main accept admission penalty judge children control zygote refuse sandbox
 SESSION_SRC  := main zygote sandbox selftest interpose lens lens_rewrite rekey readahead blob loop idle transport rpc login \
-                kbdint permit attach chan request misbehave env spawn forward refusal global jump remote served pump
+                kbdint permit attach chan request misbehave env outbox spawn forward refusal global jump remote served pump
 
 # --- what is built ---
 BIN   := $(B)/bin

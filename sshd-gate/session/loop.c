@@ -73,7 +73,7 @@ static void build(const struct session *s, struct polls *p)
 	/* Even when nothing may be read, a connection that breaks must be noticed: poll reports that unasked. */
 	(void)watch(p, ssh_get_fd(s->ssh), transport_events(s));
 	p->fds[0].fd = ssh_get_fd(s->ssh);
-	(void)watch(p, s->prov, POLLIN);
+	(void)watch(p, s->prov, (short)(POLLIN | (s->to_prov.first ? POLLOUT : 0)));
 	(void)watch(p, s->init, (short)(POLLIN | (spawn_wants_write(s) ? POLLOUT : 0)));
 	for (size_t i = 0; i < SESSION_LISTENS_MAX; i++)
 		p->listen_at[i] = s->listens[i].id && s->listens[i].fd >= 0
@@ -207,6 +207,8 @@ static void turn(struct session *s, const struct polls *p)
 		return;
 	}
 	serve_client(s, p->fds[0].revents != 0, now);
+	if (s->prov >= 0 && p->fds[1].revents & POLLOUT)
+		rpc_writable(s);
 	if (s->prov >= 0 && p->fds[1].revents)
 		rpc_readable(s);
 	rpc_deferred(s);

@@ -23,6 +23,7 @@
 #define ANSWER_US 10000000 /* provisiond answers within this */
 #define LOGIN_US                                                                                   \
 	330000000 /* a question about the login: others than provisiond may be asked. The grace time ends it before */
+#define LAST_WORD_US 1000000
 #define REKEY_US     30000000 /* a restarting provisiond is waited for this long once logged in */
 #define BODY_MAX     8192
 #define DEFERRED_MAX 64
@@ -46,6 +47,7 @@ static void lost(struct session *s, const char *why)
 		return;
 	log_detail("provisiond: %s", why);
 	fd_close(&s->prov);
+	outbox_clear(&s->to_prov);
 	if (s->stage != STAGE_OPEN)
 		session_end(s, "provisiond ended the conversation");
 	else
@@ -60,9 +62,27 @@ static int ask(struct session *s, uint32_t type, const void *body, struct err *e
 	return msg_send(s->prov, &gate_proto, type, body, e);
 }
 
-static int wait_readable(int fd, uint64_t until)
+/* What nobody comes again for: a full socket only delays it. */
+static int tell(struct session *s, uint32_t type, const void *body, struct err *e)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct msg_out m = { .type = type, .body = body };
+
+	if (s->prov < 0)
+		return err_set(e, EPIPE, "tell 'provisiond': it is gone");
+	return outbox_send(&s->to_prov, s->prov, &gate_proto, &m, e);
+}
+
+void rpc_writable(struct session *s)
+{
+	struct err e;
+
+	/* An end is noticed where it is read from. */
+	(void)outbox_flush(&s->to_prov, s->prov, &gate_proto, &e);
+}
+
+static int wait_for(int fd, short events, uint64_t until)
+{
+	struct pollfd p = { .fd = fd, .events = events };
 	uint64_t now = clk_now_us();
 
 	if (now >= until)
@@ -78,7 +98,7 @@ int rpc_welcome(struct session *s, struct err *e)
 	int ret;
 
 	do {
-		ret = wait_readable(s->prov, until);
+		ret = wait_for(s->prov, POLLIN, until);
 		if (!ret)
 			ret = msg_recv(s->prov, &gate_proto, body, sizeof(body), &m, e);
 	} while (ret == -EAGAIN);
@@ -117,6 +137,20 @@ static void put_aside(struct session *s, struct msg *m)
 	s->deferred->n++;
 }
 
+/* A socket that is full of what the channels had to say gets room, or provisiond is gone for good. */
+static int ask_patiently(struct session *s, uint32_t type, const void *body, uint64_t until)
+{
+	struct err e = { 0 };
+	int ret;
+
+	while ((ret = ask(s, type, body, &e)) == -EAGAIN) {
+		ret = wait_for(s->prov, POLLOUT, until);
+		if (ret < 0)
+			break;
+	}
+	return ret;
+}
+
 /* One message of the wait for a signature. 1 = it is there, 0 = go on, -errno. */
 static int sign_step(struct session *s, const struct gate_sign *q, uint8_t sig[64], struct err *e)
 {
@@ -138,7 +172,7 @@ static int sign_step(struct session *s, const struct gate_sign *q, uint8_t sig[6
 		return 1;
 	}
 	if (m.type == GATE_RESUMED)
-		ret = ask(s, GATE_SIGN, q, e);
+		ret = ask_patiently(s, GATE_SIGN, q, clk_now_us() + LAST_WORD_US);
 	put_aside(s, &m);
 	return m.type == GATE_RESUMED ? ret : 0;
 }
@@ -155,9 +189,9 @@ int rpc_sign(void *ctx, const uint8_t *hash, size_t len, uint8_t sig[64])
 		return -EINVAL;
 	q.hash.len = (uint32_t)len;
 	memcpy(q.hash.data, hash, len);
-	ret = ask(s, GATE_SIGN, &q, &e);
+	ret = ask_patiently(s, GATE_SIGN, &q, until);
 	while (!ret) {
-		ret = wait_readable(s->prov, until);
+		ret = wait_for(s->prov, POLLIN, until);
 		if (!ret)
 			ret = sign_step(s, &q, sig, &e);
 	}
@@ -187,32 +221,31 @@ int rpc_attach(struct session *s, bool progress, struct err *e)
 {
 	struct gate_attach q = { .progress = progress };
 
-	return ask(s, GATE_ATTACH, &q, e);
+	return tell(s, GATE_ATTACH, &q, e);
 }
 
 void rpc_why(struct session *s)
 {
 	struct err e;
 
-	(void)ask(s, GATE_WHY, NULL, &e);
+	(void)tell(s, GATE_WHY, NULL, &e);
 }
 
 int rpc_jump(struct session *s, const struct gate_jump *q)
 {
 	struct err e;
 
-	return ask(s, GATE_JUMP, q, &e);
+	return tell(s, GATE_JUMP, q, &e);
 }
 
 void rpc_violation(struct session *s)
 {
 	struct gate_violation v = { 0 };
-	struct err e;
 
 	if (s->stage == STAGE_OPEN || (!s->violated && !transport_out_of_place(s->why)))
 		return;
 	memcpy(v.text, s->why, sizeof(v.text));
-	(void)ask(s, GATE_VIOLATION, &v, &e);
+	(void)ask_patiently(s, GATE_VIOLATION, &v, clk_now_us() + LAST_WORD_US);
 }
 
 char *rpc_target(const struct init_address *a)
@@ -229,24 +262,53 @@ char *rpc_target(const struct init_address *a)
 	return strdup(text);
 }
 
+/* The beginning of what ends, or another denial, as long as that was not sent. */
+static bool superseded(const struct outbox_item *i, const void *ctx)
+{
+	const struct gate_channel *n = ctx, *kept = (const void *)i->body;
+
+	return i->type == GATE_CHANNEL && kept->id == n->id && kept->event == GATE_CHAN_OPENED;
+}
+
+static bool denied(const struct outbox_item *i, const void *ctx)
+{
+	const struct gate_channel *kept = (const void *)i->body;
+
+	return i->type == GATE_CHANNEL && kept->event == GATE_CHAN_DENIED;
+}
+
+/*
+ * A provisiond that cannot keep up hears of every channel that lives on, and of the end of each that it knows; what began
+ * and ended meanwhile, and all but the last denial, it does not miss.
+ */
+static void notice(struct session *s, const struct gate_channel *n)
+{
+	struct err e = { 0 };
+
+	if (n->event == GATE_CHAN_CLOSED && outbox_take_back(&s->to_prov, superseded, n))
+		return;
+	if (n->event == GATE_CHAN_DENIED)
+		(void)outbox_take_back(&s->to_prov, denied, n);
+	if (tell(s, GATE_CHANNEL, n, &e) < 0)
+		log_detail("%s", e.text);
+}
+
 void rpc_channel(struct session *s, const struct chan *c, bool open)
 {
 	struct gate_channel n = { .id = c->id,
 				  .kind = c->what,
 				  .event = open ? GATE_CHAN_OPENED : GATE_CHAN_CLOSED };
-	struct err e;
 
 	if (c->target)
 		(void)str_copy(n.what, sizeof(n.what), c->target);
 	if (!open)
 		n.status = c->signal ? 128 + c->signal : c->status;
-	(void)ask(s, GATE_CHANNEL, &n, &e);
+	notice(s, &n);
 }
 
 void rpc_listen(struct session *s, const struct listen *l, enum gate_channel_event event)
 {
 	struct gate_channel n = { .id = l->id, .kind = l->kind, .event = event };
-	struct err e;
 
 	if (l->kind == GATE_CHAN_AGENT)
 		(void)str_copy(n.what, sizeof(n.what), l->host);
@@ -256,16 +318,15 @@ void rpc_listen(struct session *s, const struct listen *l, enum gate_channel_eve
 		(void)str_copy(n.what, sizeof(n.what), l->host);
 	else
 		(void)str_format(n.what, sizeof(n.what), "%.200s:%u", l->host, l->port);
-	(void)ask(s, GATE_CHANNEL, &n, &e);
+	notice(s, &n);
 }
 
 void rpc_denied(struct session *s, enum gate_channel_kind kind, const char *what)
 {
 	struct gate_channel n = { .kind = kind, .event = GATE_CHAN_DENIED };
-	struct err e;
 
 	(void)str_copy(n.what, sizeof(n.what), what);
-	(void)ask(s, GATE_CHANNEL, &n, &e);
+	notice(s, &n);
 }
 
 /* A new provisiond asks to hear the open questions again. */
@@ -274,6 +335,7 @@ static void resumed(struct session *s)
 	bool why = false;
 
 	log_detail("provisiond is back");
+	outbox_clear(&s->to_prov); /* all that still matters is said again */
 	/* Never before a login: what provisiond had verified of it is lost, and the connection is ended. */
 	if (s->auth_type)
 		session_end(s, "provisiond was restarted");

@@ -22,12 +22,14 @@ void rpc_violation(struct session *s);
 int rpc_jump(struct session *s, const struct gate_jump *q);
 /* What is told of a forward to or from this address: allocated, NULL when there is no memory. */
 char *rpc_target(const struct init_address *a);
-/* Tell what became of a channel. Never blocks; lost when provisiond does not listen. */
+/* Tell what became of a channel. Never blocks: what a full socket does not take is told later, or has ended by then. */
 void rpc_channel(struct session *s, const struct chan *c, bool open);
 /* The same for a listening socket, and for what was refused (`what`: and why). */
 void rpc_listen(struct session *s, const struct listen *l, enum gate_channel_event event);
 void rpc_denied(struct session *s, enum gate_channel_kind kind, const char *what);
 /* Read and handle everything that is there. */
 void rpc_readable(struct session *s);
+/* There may be room for what had to wait. */
+void rpc_writable(struct session *s);
 /* Handle what came while a signature was awaited. */
 void rpc_deferred(struct session *s);

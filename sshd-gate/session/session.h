@@ -7,6 +7,7 @@
 #pragma once
 #include "base/ip.h"
 #include "chan_state.h"
+#include "outbox.h"
 #include "proto/gate.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,6 +31,7 @@ struct session {
 	int linger; /* duplicate of the connection: TCP options, and reading off after a disconnect */
 	int prov;   /* conversation with provisiond, -1 after its end */
 	int init;   /* conversation with ws-init, -1 before the attach */
+	struct outbox to_prov, to_init; /* what has to wait for room in these two */
 	struct ipport peer, local;
 	struct gate_welcome welcome;
 

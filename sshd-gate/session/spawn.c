@@ -22,7 +22,8 @@
 #include "rpc.h"
 #include "served.h"
 
-#define BODY_MAX 4096
+#define BODY_MAX    4096
+#define SIGNALS_MAX 64 /* kept for a ws-init that does not read; more are not what a user means */
 #define MESSAGES_PER_TURN                                                                          \
 	64 /* a ws-init that never stops talking must not keep the client from being heard */
 
@@ -37,6 +38,7 @@ static void lost(struct session *s, const char *why)
 		return;
 	}
 	fd_close(&s->init);
+	outbox_clear(&s->to_init);
 	s->attach = ATTACH_NONE;
 	for (uint32_t i = 0; i < s->nchans; i++) {
 		struct chan *c = s->chans[i];
@@ -54,22 +56,37 @@ static void lost(struct session *s, const char *why)
 }
 
 /*
- * 1 = sent, 0 = later, or never. A loss is not handled here, in the midst of who knows what: the socket, shut down, says it
- * to spawn_readable, from the loop. Also when the other end only refuses to listen.
+ * A loss is not handled here, in the midst of who knows what: the socket, shut down, says it to spawn_readable, from the
+ * loop. Also when the other end only refuses to listen.
  */
+static void broken(struct session *s)
+{
+	(void)shutdown(s->init, SHUT_RDWR);
+}
+
+/* 1 = sent, 0 = later, or never. The caller comes again when there is room. */
 static int tell(struct session *s, uint32_t type, const void *body)
 {
 	struct err e = { 0 };
 	int ret;
 
-	if (s->init < 0)
+	/* A port is listened on again after it was released, and not before. */
+	if (s->init < 0 || s->to_init.first)
 		return 0;
 	ret = msg_send(s->init, &init_proto, type, body, &e);
-	if (ret == -EAGAIN)
-		return 0;
-	if (ret < 0)
-		(void)shutdown(s->init, SHUT_RDWR);
+	if (ret < 0 && ret != -EAGAIN)
+		broken(s);
 	return ret == 0;
+}
+
+/* Said once, with no answer to wait for. */
+static void tell_once(struct session *s, uint32_t type, const void *body)
+{
+	struct msg_out m = { .type = type, .body = body };
+	struct err e = { 0 };
+
+	if (s->init >= 0 && outbox_send(&s->to_init, s->init, &init_proto, &m, &e) < 0)
+		broken(s);
 }
 
 void spawn_submit(struct session *s, struct chan *c)
@@ -100,13 +117,15 @@ void spawn_release(struct session *s, uint32_t id)
 {
 	struct init_release q = { .id = id };
 
-	(void)tell(s, INIT_RELEASE, &q);
+	tell_once(s, INIT_RELEASE, &q);
 }
 
 bool spawn_wants_write(const struct session *s)
 {
 	if (s->attach != ATTACH_READY)
 		return false;
+	if (s->to_init.first)
+		return true;
 	for (uint32_t i = 0; i < s->nchans; i++)
 		if (s->chans[i]->state == CHAN_WAITING && !s->chans[i]->sent &&
 		    !(s->chans[i]->ask && served_pending(s, s->chans[i])))
@@ -119,16 +138,29 @@ bool spawn_wants_write(const struct session *s)
 
 void spawn_writable(struct session *s)
 {
+	struct err e = { 0 };
+
+	if (outbox_flush(&s->to_init, s->init, &init_proto, &e) < 0)
+		broken(s);
 	chan_submit_waiting(s);
 	remote_submit_waiting(s);
+}
+
+/* A second one of the same kind says no more than the first, as with any process that has not yet seen it. */
+static bool same_signal(const struct outbox_item *i, const void *ctx)
+{
+	return i->type == INIT_SIGNAL && memcmp(i->body, ctx, sizeof(struct init_signal)) == 0;
 }
 
 void spawn_signal(struct session *s, const struct chan *c, int number)
 {
 	struct init_signal q = { .id = c->id, .signal = (uint32_t)number };
 
-	if (c->state == CHAN_RUNNING && !c->exited)
-		(void)tell(s, INIT_SIGNAL, &q);
+	if (c->state != CHAN_RUNNING || c->exited)
+		return;
+	(void)outbox_take_back(&s->to_init, same_signal, &q);
+	if (s->to_init.n < SIGNALS_MAX)
+		tell_once(s, INIT_SIGNAL, &q);
 }
 
 static mode_t type_of(int fd)

@@ -298,9 +298,8 @@ static void stand_ins_are_like_the_hashes_there_are(void **state)
 		assert_true(w < STAND_INS);
 		of[w]++;
 	}
-	/* 50 each on average. */
 	for (unsigned int w = 0; w < STAND_INS; w++)
-		assert_in_range(of[w], 20, 90);
+		assert_in_range(of[w], 20, 90); /* 50 on average */
 	/* A workspace more changes few, and nothing but to the new one's. */
 	some_hashes(specs, STAND_INS - 1);
 	for (uint32_t i = 0; i < LOGINS; i++) {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -62,6 +63,8 @@ static int done(void **state)
 	fd_close(&prov_end);
 	ssh_free(s.ssh);
 	free(s.refusals);
+	outbox_clear(&s.to_init);
+	outbox_clear(&s.to_prov);
 	return 0;
 }
 
@@ -167,6 +170,152 @@ static void nobody_inside_answers_a_jump(void **state)
 	close(sv[1]);
 }
 
+/* --- a full socket ------------------------------------------------------------------------------------------------- */
+
+/* Until nothing more goes in; how many did. */
+static unsigned int fill(int fd, const struct msg_proto *p, uint32_t type, const void *body)
+{
+	unsigned int n = 0;
+	struct err e;
+
+	while (msg_send(fd, p, type, body, &e) == 0)
+		n++;
+	assert_int_equal(e.code, EAGAIN);
+	return n;
+}
+
+/* The next message at the other end, 0: none. */
+static uint32_t hear(int fd, const struct msg_proto *p, void *body, size_t cap)
+{
+	struct pollfd q = { .fd = fd, .events = POLLIN };
+	struct err e;
+	struct msg m;
+
+	if (poll(&q, 1, 0) != 1)
+		return 0;
+	assert_int_equal(msg_recv(fd, p, body, cap, &m, &e), 1);
+	return m.type;
+}
+
+/* What ws-init is told once arrives, in order, and a listen does not overtake the release of the same port. */
+static void a_release_waits_for_room(void **state)
+{
+	union {
+		struct init_release release;
+		struct init_signal signal;
+		struct init_address listen;
+	} got;
+	struct init_signal junk = { .id = 999, .signal = 1 };
+	struct chan *c = chan_new(&s, CHAN_SESSION);
+	unsigned int full = fill(s.init, &init_proto, INIT_SIGNAL, &junk);
+
+	assert_false(spawn_wants_write(&s));
+	c->state = CHAN_RUNNING;
+	spawn_release(&s, 7);
+	for (int i = 0; i < 1000; i++)
+		spawn_signal(&s, c, 15);
+	for (int i = 1; i < 32; i++)
+		spawn_signal(&s, c, i);
+	spawn_release(&s, 8);
+	assert_int_equal(s.to_init.n, 33);
+	s.listens[0] = (struct listen){ .fd = -1, .id = 9, .ask = calloc(1, sizeof(got.listen)) };
+	s.listens[0].ask->id = 9;
+	(void)str_copy(s.listens[0].ask->host, sizeof(s.listens[0].ask->host), "localhost");
+	spawn_listen(&s, &s.listens[0]);
+	assert_false(s.listens[0].sent);
+	assert_true(spawn_wants_write(&s));
+	while (full--)
+		assert_int_equal(hear(init_end, &init_proto, &got, sizeof(got)), INIT_SIGNAL);
+	/* There is room, but those that wait come first. */
+	spawn_listen(&s, &s.listens[0]);
+	assert_false(s.listens[0].sent);
+	spawn_writable(&s);
+	assert_true(s.listens[0].sent);
+	assert_false(spawn_wants_write(&s));
+	assert_int_equal(hear(init_end, &init_proto, &got, sizeof(got)), INIT_RELEASE);
+	assert_int_equal(got.release.id, 7);
+	for (int i = 1; i < 32; i++) {
+		assert_int_equal(hear(init_end, &init_proto, &got, sizeof(got)), INIT_SIGNAL);
+		assert_int_equal(got.signal.signal, i);
+	}
+	assert_int_equal(hear(init_end, &init_proto, &got, sizeof(got)), INIT_RELEASE);
+	assert_int_equal(got.release.id, 8);
+	assert_int_equal(hear(init_end, &init_proto, &got, sizeof(got)), INIT_LISTEN);
+	assert_int_equal(hear(init_end, &init_proto, &got, sizeof(got)), 0);
+	free(s.listens[0].ask);
+}
+
+/* provisiond learns of every channel that stays, and of the end of each that it knows. */
+static void notices_wait_for_room(void **state)
+{
+	struct gate_channel junk = { .id = 999, .kind = GATE_CHAN_EXEC, .event = GATE_CHAN_OPENED };
+	struct chan *known = chan_new(&s, CHAN_SESSION), *stays, *passes;
+	struct gate_channel got;
+	unsigned int full;
+
+	rpc_channel(&s, known, true);
+	assert_int_equal(hear(prov_end, &gate_proto, &got, sizeof(got)), GATE_CHANNEL);
+	full = fill(s.prov, &gate_proto, GATE_CHANNEL, &junk);
+	stays = chan_new(&s, CHAN_SESSION);
+	rpc_channel(&s, stays, true);
+	passes = chan_new(&s, CHAN_SESSION);
+	for (int i = 0; i < 5000; i++) {
+		rpc_channel(&s, passes, true);
+		rpc_channel(&s, passes, false);
+		rpc_denied(&s, GATE_CHAN_DIAL, "somewhere");
+	}
+	rpc_channel(&s, known, false);
+	rpc_why(&s);
+	assert_int_equal(s.to_prov.n, 4);
+	while (full--)
+		assert_int_equal(hear(prov_end, &gate_proto, &got, sizeof(got)), GATE_CHANNEL);
+	rpc_writable(&s);
+	assert_null(s.to_prov.first);
+	assert_int_equal(hear(prov_end, &gate_proto, &got, sizeof(got)), GATE_CHANNEL);
+	assert_true(got.id == stays->id && got.event == GATE_CHAN_OPENED);
+	assert_int_equal(hear(prov_end, &gate_proto, &got, sizeof(got)), GATE_CHANNEL);
+	assert_int_equal(got.event, GATE_CHAN_DENIED);
+	assert_int_equal(hear(prov_end, &gate_proto, &got, sizeof(got)), GATE_CHANNEL);
+	assert_true(got.id == known->id && got.event == GATE_CHAN_CLOSED);
+	assert_int_equal(hear(prov_end, &gate_proto, &got, sizeof(got)), GATE_WHY);
+	assert_int_equal(hear(prov_end, &gate_proto, &got, sizeof(got)), 0);
+}
+
+/* A rekey in the midst of it waits for room, and for the answer. */
+static void a_signature_waits_for_room(void **state)
+{
+	struct gate_channel junk = { .id = 999, .kind = GATE_CHAN_EXEC, .event = GATE_CHAN_OPENED };
+	struct gate_signed answer = { .sig = { .len = 64 } };
+	union {
+		struct gate_channel channel;
+		struct gate_sign sign;
+	} got;
+	uint8_t hash[32] = { 1 }, sig[64];
+	struct err e;
+	pid_t pid;
+
+	(void)fill(s.prov, &gate_proto, GATE_CHANNEL, &junk);
+	answer.sig.data[0] = 42;
+	(void)fd_nonblock(prov_end, 0);
+	pid = fork();
+	if (pid == 0) {
+		struct msg m;
+
+		usleep(50000);
+		while (msg_recv(prov_end, &gate_proto, &got, sizeof(got), &m, &e) == 1 &&
+		       m.type != GATE_SIGN)
+			;
+		_exit(m.type == GATE_SIGN &&
+				      msg_send(prov_end, &gate_proto, GATE_SIGNED, &answer, &e) == 0
+			      ? 0
+			      : 1);
+	}
+	assert_int_equal(rpc_sign(&s, hash, sizeof(hash), sig), 0);
+	assert_int_equal(sig[0], 42);
+	assert_false(s.ending);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static void refusals_are_told_now_and_then(void **state)
 {
 	static struct gate_channel n;
@@ -190,6 +339,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_end_that_refuses_to_listen_is_gone, fresh, done),
 		cmocka_unit_test_setup_teardown(provisiond_goes_while_a_channel_does, fresh, done),
 		cmocka_unit_test_setup_teardown(nobody_inside_answers_a_jump, fresh, done),
+		cmocka_unit_test_setup_teardown(a_release_waits_for_room, fresh, done),
+		cmocka_unit_test_setup_teardown(notices_wait_for_room, fresh, done),
+		cmocka_unit_test_setup_teardown(a_signature_waits_for_room, fresh, done),
 		cmocka_unit_test_setup_teardown(refusals_are_told_now_and_then, fresh, done),
 	};
 
