@@ -257,13 +257,7 @@ static const char *direct_access(const struct spec *spec)
 {
 	if (spec->rdma[0] && strcmp(spec->rdma, "none") != 0)
 		return "rdma";
-	if (spec->rdma_cm)
-		return "rdma_cm";
-	if (spec->dpdk)
-		return "dpdk";
-	if (spec->hugepages_2m)
-		return "hugepages_2m";
-	return spec->hugepages_1g ? "hugepages_1g" : NULL;
+	return spec->rdma_cm ? "rdma_cm" : NULL;
 }
 
 int allocate_possible(const char *name, const struct spec *spec, struct err *e)
@@ -274,9 +268,8 @@ int allocate_possible(const char *name, const struct spec *spec, struct err *e)
 	if (key)
 		return err_set(
 			e, EOPNOTSUPP,
-			"start workspace '%s': %s: RDMA, DPDK and huge pages cannot be given "
-			"yet (remove the key)",
-			name, key);
+			"start workspace '%s': %s: RDMA cannot be given yet (remove the key)", name,
+			key);
 
 	if (spec->disk != SETTINGS_UNLIMITED)
 		return err_set(e, EOPNOTSUPP,

@@ -72,8 +72,9 @@ static bool same_node(const struct given_node *a, const struct given_node *b)
 /* Names that every workspace's /dev has already. */
 static bool is_standard(const char *path)
 {
-	static const char *const others[] = { "pts",   "shm",    "mqueue", "ptmx", "fd",
-					      "stdin", "stdout", "stderr", NULL };
+	static const char *const others[] = { "pts",       "shm",         "mqueue", "ptmx",
+					      "fd",        "stdin",       "stdout", "stderr",
+					      "hugepages", "hugepages1G", NULL };
 	const char *name = path + strlen("/dev/");
 
 	for (const struct devices_node *n = devices_nodes; n->name; n++)

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "hugepages.h"
 #include "limits_cpu.h"
 #include "limits_device.h"
 #include "limits_group.h"
@@ -24,7 +25,7 @@
 #define CREATE_TRIES 5 /* another worker may remove the empty parent between two of our mkdirs */
 #define REMOVE_MS    3000
 
-static const char *const controllers[] = { "memory", "pids", "cpu", "cpuset" };
+static const char *const controllers[] = { "memory", "pids", "cpu", "cpuset", "hugetlb" };
 #define NCONTROLLERS (sizeof(controllers) / sizeof(controllers[0]))
 
 /* One value to write. */
@@ -34,7 +35,7 @@ struct value {
 };
 struct values {
 	unsigned int n;
-	struct value v[12];
+	struct value v[16];
 };
 
 /* Where a controller is: its mount point, which kind, our own group in it. */
@@ -223,6 +224,36 @@ static int all_values(const struct plan *p, const struct place *pl, struct value
 	return cpu_values(p, &pl[2], &pl[3], vs, e);
 }
 
+/*
+ * mmap(MAP_HUGETLB) takes from the pool without any mount, so everybody is limited, most to nothing: what is used, and
+ * what is reserved, so that too much is refused at once instead of ending in SIGBUS.  Without the controller the mounts'
+ * sizes are the only limit (`sshbay doctor` tells).
+ */
+static void huge_values(struct plan *p, struct place *pl, struct values *vs)
+{
+	static const char *const files[HUGEPAGES_KINDS][2][2] = {
+		{ { "hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.rsvd.limit_in_bytes" },
+		  { "hugetlb.2MB.max", "hugetlb.2MB.rsvd.max" } },
+		{ { "hugetlb.1GB.limit_in_bytes", "hugetlb.1GB.rsvd.limit_in_bytes" },
+		  { "hugetlb.1GB.max", "hugetlb.1GB.rsvd.max" } },
+	};
+	struct hugepages_pool pool;
+	struct err ignored;
+
+	if (pl->there && pl->v2)
+		pl->there = limits_v2_reach(pl->mount, pl->base, "hugetlb", &ignored) == 0;
+	for (unsigned int k = 0; k < HUGEPAGES_KINDS && pl->there; k++) {
+		uint64_t bytes =
+			(uint64_t)*hugepages_promised(p->rec, k) * 1024 * hugepages_kinds[k].kib;
+
+		/* The controller's files are this kernel's, whatever tree [hardware] names. */
+		if (hugepages_pool("/sys", k, &pool, &ignored) < 0)
+			continue;
+		for (unsigned int i = 0; i < 2; i++)
+			add(vs, "hugetlb", files[k][pl->v2][i], "%llu", (unsigned long long)bytes);
+	}
+}
+
 static int list_add(const struct plan *p, struct limits_groups *g, const char *controller,
 		    const char *base, struct err *e)
 {
@@ -363,6 +394,7 @@ int limits_up(struct plan *p, struct err *e)
 		r = all_values(p, pl, &vs, e);
 	if (r < 0)
 		return r;
+	huge_values(p, &pl[4], &vs);
 	/* Groups of an earlier life would keep its values: a fresh start is simpler than telling them apart. */
 	r = limits_down(p, e);
 	if (r == 0)
@@ -505,8 +537,9 @@ int limits_path(const struct settings *s, const char *name, char *buf, size_t si
 
 int limits_describe(char *buf, size_t size, struct err *e)
 {
-	static const char *const known[] = { "cpu",  "cpuset",  "memory",
-					     "pids", "freezer", LIMITS_DEVICE_CONTROLLER };
+	static const char *const known[] = {
+		"cpu", "cpuset", "memory", "pids", "hugetlb", "freezer", LIMITS_DEVICE_CONTROLLER
+	};
 	char text[2][160] = { "", "" };
 	int r = ready(e);
 

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define LIMITS_GROUPS_MAX 8
+#define LIMITS_GROUPS_MAX 10
 #define LIMITS_UNIFIED    "unified" /* stands for the v2 hierarchy in a list of groups */
 
 struct limits_group {

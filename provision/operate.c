@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "allocate.h"
+#include "allocate_direct.h"
 #include "allocate_gpu.h"
 #include "allocate_nic.h"
 #include "audit.h"
@@ -132,6 +133,10 @@ static int allocate(struct workspace *ws, struct job *job, struct record *rec, s
 	if (!ret)
 		ret = allocate_nic(r, ws, &job->spec, rec, e);
 	if (!ret)
+		ret = allocate_direct_vfio(r, ws, &job->spec, rec, e);
+	if (!ret)
+		ret = allocate_direct_hugepages(r, ws, &job->spec, rec, e);
+	if (!ret)
 		ret = allocate_gpu(r, ws, &job->spec, rec, e);
 	if (!ret)
 		ret = allocate_cpus(r, ws, &job->spec, rec, e);
@@ -144,8 +149,8 @@ static bool outdated(const struct record *kept, const struct record *rec)
 	return kept->ns_net &&
 	       (memcmp(&kept->control_ip, &rec->control_ip, sizeof(rec->control_ip)) ||
 		memcmp(&kept->control_ip6, &rec->control_ip6, sizeof(rec->control_ip6)) ||
-		strcmp(kept->gpus, rec->gpus) || strcmp(kept->nic.id, rec->nic.id) ||
-		strcmp(kept->nic.name, rec->nic.name));
+		strcmp(kept->gpus, rec->gpus) || strcmp(kept->vfio, rec->vfio) ||
+		strcmp(kept->nic.id, rec->nic.id) || strcmp(kept->nic.name, rec->nic.name));
 }
 
 static void audit_up(struct workspace *ws, const struct record *before)
@@ -221,7 +226,8 @@ static void forget_runtime(struct record *rec, bool all)
 		return;
 	rec->ns_user = rec->ns_net = 0;
 	memset(&rec->nic, 0, sizeof(rec->nic));
-	rec->gpus[0] = rec->cpus[0] = '\0';
+	rec->gpus[0] = rec->cpus[0] = rec->vfio[0] = '\0';
+	rec->hugepages_2m = rec->hugepages_1g = 0;
 }
 
 static void note(struct workspace *ws, const char *text)

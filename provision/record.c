@@ -94,6 +94,8 @@ static const struct field fields[] = {
 	LATER("nic", "vfio", TEXT, vfio),
 	LATER("devices", "gpus", TEXT, gpus),
 	LATER("devices", "cpus", TEXT, cpus),
+	LATER("devices", "hugepages_2m", U32, hugepages_2m),
+	LATER("devices", "hugepages_1g", U32, hugepages_1g),
 };
 #define NFIELDS (sizeof(fields) / sizeof(fields[0]))
 

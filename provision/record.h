@@ -47,8 +47,9 @@ struct record {
 	char rdma[32];  /* RDMA device of the NIC that is inside; "" none */
 	char cpus
 		[128]; /* exclusive cpus that were chosen (auto:nic, auto:gpu), as a list; "" none */
-	char vfio[80];  /* PCI address bound to vfio-pci for it; "" none */
-	char note[256]; /* last failure, in words */
+	char vfio[80];                       /* PCI address bound to vfio-pci for it; "" none */
+	uint32_t hugepages_2m, hugepages_1g; /* promised to it */
+	char note[256];                      /* last failure, in words */
 };
 
 const char *record_state_text(enum record_state s);

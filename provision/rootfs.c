@@ -282,6 +282,8 @@ int rootfs_up(struct plan *p, struct err *e)
 			       p->rec->name);
 	r = rootfs_down(p, e);
 	if (r == 0)
+		r = hugepages_ready(p, e);
+	if (r == 0)
 		r = choose_image(p, image, e);
 	if (r < 0)
 		return r;

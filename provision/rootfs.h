@@ -5,6 +5,7 @@
  */
 #pragma once
 #include "given_enter.h"
+#include "hugepages.h"
 
 /* Read-only directory shown at /run/sshbay/sftp. Set by provisiond before its first worker; a missing one is left out. */
 extern const char *rootfs_bundle_path;
@@ -21,6 +22,7 @@ int rootfs_down(struct plan *p, struct err *e);
 struct rootfs_sources {
 	int dev[ROOTFS_DEVICES_MAX];
 	int hosts, bundle;
+	int huge[HUGEPAGES_KINDS];
 	struct given_sources given;
 };
 

@@ -71,8 +71,14 @@ static int open_bundle(struct err *e)
 
 int rootfs_gather(struct plan *p, struct rootfs_sources *src, struct err *e)
 {
+	int r;
+
 	memset(src, 0xff, sizeof(*src));
-	return given_enter_stage(p, &src->given, e);
+	r = given_enter_stage(p, &src->given, e);
+	for (unsigned int k = 0; k < HUGEPAGES_KINDS && r >= 0; k++)
+		if (*hugepages_promised(p->rec, k))
+			r = src->huge[k] = hugepages_mount(p, k, e);
+	return r < 0 ? r : 0;
 }
 
 int rootfs_stage(struct plan *p, struct rootfs_sources *src, struct err *e)
@@ -217,6 +223,24 @@ static int fill_dev(int dev, struct rootfs_sources *src, struct err *e)
 	return r;
 }
 
+static int place_hugepages(int dev, struct rootfs_sources *src, struct err *e)
+{
+	for (unsigned int k = 0; k < HUGEPAGES_KINDS; k++) {
+		auto_fd int at = -1;
+		int r;
+
+		if (src->huge[k] < 0)
+			continue;
+		at = rootfs_place_dir(dev, hugepages_kinds[k].folder, 0755, e);
+		r = at < 0 ? at
+			   : rootfs_place_attach(src->huge[k], at, hugepages_kinds[k].folder, e);
+		fd_close(&src->huge[k]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int mount_dev(struct plan *p, struct rootfs_sources *src, struct err *e)
 {
 	static const struct fresh tmp = { "tmpfs", "dev", "mode=755,size=64k,nr_inodes=1024",
@@ -235,6 +259,8 @@ static int mount_dev(struct plan *p, struct rootfs_sources *src, struct err *e)
 	r = fill_dev(dev, src, e);
 	if (r == 0)
 		r = given_enter_nodes(p, &src->given, dev, e);
+	if (r == 0)
+		r = place_hugepages(dev, src, e);
 	if (r < 0)
 		return r;
 	fd = mount_at(dev, &pts, e);

@@ -445,15 +445,6 @@ static void test_keys_without_a_step(void **state)
 	spec->rdma_cm = true;
 	refused_key("start workspace 'alice': rdma_cm: ");
 	spec->rdma_cm = false;
-	spec->dpdk = true;
-	refused_key("start workspace 'alice': dpdk: ");
-	spec->dpdk = false;
-	spec->hugepages_2m = 1;
-	refused_key("start workspace 'alice': hugepages_2m: ");
-	spec->hugepages_2m = 0;
-	spec->hugepages_1g = 1;
-	refused_key("start workspace 'alice': hugepages_1g: ");
-	spec->hugepages_1g = 0;
 	*spec = plain;
 	registry_set_settings(bench.reg, &bench.settings);
 	assert_int_equal(login("alice"), 0);
