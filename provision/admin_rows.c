@@ -9,6 +9,7 @@
 
 #include "admin_nic.h"
 #include "base/log.h"
+#include "gpu.h"
 #include "gpu_lease.h"
 #include "limits.h"
 #include "net.h"
@@ -123,7 +124,7 @@ void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 	const struct record *rec = workspace_record(ws);
 	const struct ip *ips[] = { &rec->control_ip, &rec->control_ip6 };
 	struct admin_lease row = { .since = rec->created };
-	char place[32];
+	char place[32], speed[32] = "", pci[80] = "pci:";
 
 	if (!workspace_exists(ws))
 		return;
@@ -144,15 +145,20 @@ void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 	row.since = workspace_leased_gpu(ws);
 	for (const char *id = rec->gpus; *id; id += strcspn(id, ","), id += *id == ',') {
 		str_format(row.object, sizeof(row.object), "%.*s", (int)strcspn(id, ","), id);
+		gpu_pci(registry_settings(reg), row.object, pci + 4);
+		str_format(row.detail, sizeof(row.detail), "%s%s", workspace_state(ws),
+			   admin_nic_place(registry_settings(reg), pci, place, sizeof(place)));
 		fn(ctx, &row);
 	}
 	if (!rec->nic.name[0])
 		return;
 	str_copy(row.kind, sizeof(row.kind), "nic");
 	str_copy(row.object, sizeof(row.object), rec->nic.name);
-	str_format(row.detail, sizeof(row.detail), "mac %02x:%02x:%02x:%02x:%02x:%02x mtu %u%s",
+	if (rec->nic.speed)
+		str_format(speed, sizeof(speed), ", %u Mbit/s", rec->nic.speed);
+	str_format(row.detail, sizeof(row.detail), "mac %02x:%02x:%02x:%02x:%02x:%02x mtu %u%s%s",
 		   rec->nic.mac[0], rec->nic.mac[1], rec->nic.mac[2], rec->nic.mac[3],
-		   rec->nic.mac[4], rec->nic.mac[5], rec->nic.mtu,
+		   rec->nic.mac[4], rec->nic.mac[5], rec->nic.mtu, speed,
 		   admin_nic_place(registry_settings(reg), rec->nic.id, place, sizeof(place)));
 	row.since = workspace_leased(ws);
 	fn(ctx, &row);

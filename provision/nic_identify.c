@@ -103,6 +103,7 @@ int nic_identify(const struct settings *s, const char *what, struct record *rec,
 	memcpy(rec->nic.mac, out->mac, 6);
 	rec->nic.mtu = out->mtu;
 	rec->nic.flags = out->flags;
+	rec->nic.speed = out->speed;
 	rec->nic.ifindex = out->ifindex;
 	return 0;
 }

@@ -202,6 +202,7 @@ static int begin_up(struct workspace *ws, struct job *job, struct worker_order *
 	ws->rec = rec;
 	ws->has_record = true;
 	audit_up(ws, &before);
+	operate_nic_full(ws, &job->spec);
 	*o = (struct worker_order){
 		.kind = WORKER_UP,
 		.settings = r->settings,

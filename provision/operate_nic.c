@@ -33,6 +33,26 @@ void operate_nic_returned(const struct workspace *ws, const char *id)
 		audit(ws, "lease.return", id, "");
 }
 
+void operate_nic_full(const struct workspace *ws, const struct spec *spec)
+{
+	char users[256] = "";
+
+	if (!spec->nic_full || !ws->rec.nic.id[0])
+		return;
+	for (uint32_t i = 0; i < spec->nusers; i++)
+		(void)str_format(users + strlen(users), sizeof(users) - strlen(users), "%s%s",
+				 i ? "," : "", spec->users[i]);
+	const struct audit_field fields[] = {
+		AUDIT_TEXT("ws", ws->name), AUDIT_TEXT("kind", "nic"),
+		AUDIT_TEXT("object", ws->rec.nic.id),
+		/* Whoever it is named like may enter it, too. */
+		AUDIT_TEXT("users", users[0] ? users : ws->name),
+		AUDIT_TEXT("reason", "nic_admin = full: its EEPROM and firmware can be written")
+	};
+
+	audit_write("lease.nic_full", fields, 5);
+}
+
 int operate_nic_begin(struct workspace *ws, struct job *job, struct worker_order *o, struct err *e)
 {
 	struct registry *r = ws->registry;
@@ -117,5 +137,6 @@ void operate_nic_end(struct workspace *ws, struct job *job, struct worker_result
 	ws->rec.note[0] = '\0';
 	save(ws);
 	audit(ws, "lease.attach", ws->rec.nic.id, "");
+	operate_nic_full(ws, &job->spec);
 	job_finish(ws, job, 0, &e);
 }

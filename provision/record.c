@@ -90,6 +90,7 @@ static const struct field fields[] = {
 	FIELD("nic", "ifindex", I32, nic.ifindex),
 	LATER("nic", "id", TEXT, nic.id),
 	LATER("nic", "asked", TEXT, nic.asked),
+	LATER("nic", "speed", U32, nic.speed),
 	LATER("nic", "rdma", TEXT, rdma),
 	LATER("nic", "vfio", TEXT, vfio),
 	LATER("devices", "gpus", TEXT, gpus),

@@ -41,6 +41,8 @@ struct record {
 		char name[16];  /* on the host */
 		uint8_t mac[6];
 		uint32_t mtu, flags;
+		uint32_t
+			speed; /* Mbit/s when it was leased, 0 unknown: from outside it is not seen any more */
 		int32_t ifindex; /* for finding it, never for identity */
 	} nic;
 	char gpus[400]; /* ids of leased GPUs, separated by commas; "" none */

@@ -54,7 +54,7 @@ before=$(state hw0)
 is "an interface by name" "" "$(start one >/dev/null || echo failed)"
 like "its lease is refused under another name" "move 'hw0-alt' into workspace 'two': leased by 'one' since 20" "$(start two)"
 like "who has it" '^leased one$' "$(row name:hw0)"
-like "leases tells" '^nic +hw0 +one' "$(bay leases)"
+like "leases tells" '^nic +hw0 +one .*, 10000 Mbit/s' "$(bay leases)"
 o() { on alice+one@gate "$@"; }
 like "data0 has its address" '192\.168\.199\.11/24' "$(o ip -br addr show data0)"
 like "its gateway is the default for what comes from its address" 'via 192\.168\.199\.254 dev data0' "$(o ip route get 8.8.8.8 from 192.168.199.11)"

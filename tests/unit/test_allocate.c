@@ -339,6 +339,28 @@ static void test_vf_keys(void **state)
 	assert_int_equal(login("alice"), 0);
 }
 
+/* Whoever may rewrite a NIC is in the audit log, at every start. */
+static void test_nic_full(void **state)
+{
+	bench_add_spec("alice", "alice", NULL);
+	bench_add_spec("bob", "bob", NULL);
+	strcpy(bench.specs[0].nic, "cable0");
+	bench.specs[0].nic_full = bench.specs[1].nic_full = true;
+	bench_start();
+	assert_int_equal(login("alice"), 0);
+	assert_int_equal(fake_events("lease.nic_full", "alice"), 1);
+	assert_int_equal(operate("alice", WORKSPACE_STOP, 0), 0);
+	assert_int_equal(login("alice"), 0);
+	assert_int_equal(fake_events("lease.nic_full", "alice"), 2);
+	assert_int_equal(login("bob"), 0); /* has no NIC */
+	assert_int_equal(fake_events("lease.nic_full", "bob"), 0);
+	assert_int_equal(operate("alice", WORKSPACE_STOP, 0), 0);
+	bench.specs[0].nic_full = false;
+	registry_set_settings(bench.reg, &bench.settings);
+	assert_int_equal(login("alice"), 0);
+	assert_int_equal(fake_events("lease.nic_full", "alice"), 2);
+}
+
 static void test_nic_optional(void **state)
 {
 	bench_add_spec("alice", "alice", NULL);
@@ -471,6 +493,7 @@ int main(void)
 		T(test_nic_under_two_names),
 		T(test_nic_functions),
 		T(test_vf_keys),
+		T(test_nic_full),
 		T(test_nic_auto),
 		T(test_nic_optional),
 		T(test_nic_in_quarantine),

@@ -70,6 +70,7 @@ static struct record sample(const char *name)
 			    .nic = { .name = "enp41s0f0",
 				     .id = "pci:0000:29:00.0",
 				     .asked = "auto",
+				     .speed = 25000,
 				     .mac = { 2, 0, 0xab, 0, 0, 0xff },
 				     .mtu = 9000,
 				     .flags = 0x1003,
