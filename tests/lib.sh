@@ -75,7 +75,7 @@ host_snapshot() {
 	id=$(printf '%s' "$(realpath -m "$BED")" | sha256sum | cut -c1-8)
 	echo "links $(ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/\1/' | grep -E '^(sb-|cable|lan0)' | sort | tr '\n' ' ')"
 	echo "mounts $(grep -cE "$id|$WORK" /proc/self/mountinfo)"
-	echo "run $(find /run -maxdepth 1 -name "sb-$id" | tr '\n' ' ')"
+	echo "run $(find /run -maxdepth 1 \( -name "sb-$id" -o -lname "$BED" \) | tr '\n' ' ')"
 	echo "cgroups $(find /sys/fs/cgroup -type d -path "*sshbay-bed-$id*" | sort | tr '\n' ' ')"
 	echo "nft $(nft list tables 2>/dev/null | grep sshbay)"
 	echo "rules $( (ip rule; ip -6 rule) 2>/dev/null | sha256sum)"
