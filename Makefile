@@ -23,7 +23,7 @@ Q = $(if $(V),,@)
 BASE_SRC     := err fd log num ip str path path_remove trusted clk proc fault
 PROTO_SRC    := msg msg_io msg_doc gate asker ctl init work admin x11
 CONF_SRC     := match key_options keys krl conf schema schema_type schema_word schema_net schema_device schema_dataplane \
-                schema_doc methods settings settings_check settings_auth settings_dump
+                schema_doc methods host_user settings settings_check settings_auth settings_dump
 RECORD_SRC   := record
 AUTH_SRC     := auth hostkey hostkeys verify auth_permit cert
 WORK_SRC     := plan image devices ns ns_child ns_init ns_talk rootfs rootfs_enter rootfs_mask limits limits_cpu limits_group \

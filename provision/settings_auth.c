@@ -4,16 +4,15 @@
  * are read again at every login; what is found here is told before somebody is locked out.
  */
 #include <errno.h>
-#include <pwd.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/num.h"
 #include "base/trusted.h"
 #include "keys.h"
 #include "krl.h"
 #include "methods.h"
+#include "host_user.h"
 #include "schema.h"
 #include "settings_check.h"
 
@@ -90,9 +89,8 @@ static bool bad(const struct settings_loader *l, const char *key)
 static void check_keys_command(struct settings_loader *l)
 {
 	const struct settings_auth *a = &l->s->auth;
-	const struct passwd *pw;
 	struct err e = { 0 };
-	uint64_t id;
+	uint32_t uid, gid;
 	int fd;
 
 	if (!a->keys_command[0])
@@ -104,12 +102,11 @@ static void check_keys_command(struct settings_loader *l)
 	fd_close(&fd);
 	if (bad(l, "keys_command_user"))
 		return;
-	pw = num_u64(a->keys_user, 1, UINT32_MAX - 1, &id, NULL) == 0 ? getpwuid((uid_t)id)
-								      : getpwnam(a->keys_user);
-	if (!pw || pw->pw_uid == 0)
-		settings_report_at(l, place(l, "keys_command_user"), "%s '%s'",
-				   pw ? "a command of somebody else's must not run as root:"
-				      : "there is no user",
+	if (host_user_find(a->keys_user, &uid, &gid, &e) < 0)
+		settings_report_at(l, place(l, "keys_command_user"), "%s", e.text);
+	else if (uid == 0)
+		settings_report_at(l, place(l, "keys_command_user"),
+				   "a command of somebody else's must not run as root: '%s'",
 				   a->keys_user);
 }
 

@@ -8,15 +8,14 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
-#include "base/num.h"
 #include "base/path.h"
+#include "host_user.h"
 #include "schema.h"
 
 #define BANNER_MAX 1023 /* struct gate_welcome */
@@ -55,25 +54,14 @@ static struct settings_place workspace_place(const struct settings_workspace *w,
 static void check_user(struct settings_loader *l)
 {
 	struct settings *s = l->s;
-	const struct passwd *pw;
-	uint64_t id;
+	struct err e = { 0 };
 
 	if (!good(l, "gate", "user"))
 		return;
-	if (num_u64(s->gate.user, 1, UINT32_MAX - 1, &id, NULL) == 0) {
-		pw = getpwuid((uid_t)id);
-		s->gate.uid = (uint32_t)id;
-		s->gate.gid = pw ? pw->pw_gid : (uint32_t)id;
-	} else {
-		pw = getpwnam(s->gate.user);
-		if (!pw) {
-			settings_report_at(l, main_place(l, "gate", "user"),
-					   "there is no user '%s' (systemd-sysusers, or a number)",
-					   s->gate.user);
-			return;
-		}
-		s->gate.uid = pw->pw_uid;
-		s->gate.gid = pw->pw_gid;
+	if (host_user_find(s->gate.user, &s->gate.uid, &s->gate.gid, &e) < 0) {
+		settings_report_at(l, main_place(l, "gate", "user"), "%s%s", e.text,
+				   e.code == ENOENT ? " (systemd-sysusers, or a number)" : "");
+		return;
 	}
 	if (s->gate.uid == 0 || s->gate.gid == 0)
 		settings_report_at(l, main_place(l, "gate", "user"),
