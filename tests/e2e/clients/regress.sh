@@ -64,12 +64,14 @@ for i in "${!LANES[@]}"; do
 	nsenter --net="/proc/$(init_pid alice)/ns/net" socat "TCP-LISTEN:$((4242 + 10 * i)),bind=127.0.0.1,fork,reuseaddr" "UNIX-CONNECT:$WORK/relay" & relay+=" $!"
 done
 
-# Sockets of the unix domain, which the gate does not forward, are cut out of multiplex (they have the same words at their ends).
+# What asks for sshd's own configuration is cut off; that a forward leads to the gate is seen by its version, not by sshd's words.
 on alice@gate 'cd regress
-	sed -i "/^trace \"forward over UNIX/,/^rm -f .*unix-/d; /^verbose .*cmd forward local (UNIX)/,/^verbose .*cmd exit/{/cmd exit/!d}" multiplex.sh'
-# What asks for sshd's own configuration is cut off, and of two equal waits one.
-on alice@gate 'cd regress
-	sed -i "s/^for s in 5 10; do/for s in 5; do/; s/^\tverbose \"server rekeylimit.*/\tcontinue/; /^verbose \"rekeylimit parsing\"/,\$d" rekey.sh'
+	sed -i "s/Invalid SSH identification string/^SSH-2.0-OpenSSH_compatible/; s/^echo \"\" | \$NC -U/sleep 0.3 | \$NC -N -U/" multiplex.sh
+	sed -i "s/^\tverbose \"server rekeylimit.*/\tcontinue/; /^verbose \"rekeylimit parsing\"/,\$d" rekey.sh'
+# Without REGRESS_LONG=1 waits are cut short, and not each key exchange is tried with each AEAD cipher.
+[ -n "${REGRESS_LONG:-}" ] || on alice@gate 'cd regress
+	sed -i "s/sleep 2; exec > \/dev\/null 2>&1; sleep 3;/sleep 0.3; exec > \/dev\/null 2>\&1; sleep 0.3;/" exit-status.sh multiplex.sh
+	sed -i "s/^for s in 5 10; do/for s in 2; do/; s/sleep \$s;sleep 10/sleep \$s;sleep 2/; s/for kex in .*-Q kex\`/for kex in curve25519-sha256/" rekey.sh'
 
 cat >"$WORK/one.sh" <<'ONE'
 # usage: one.sh SCRIPT PORT, inside: run it in a folder of its own
