@@ -26,8 +26,14 @@ program() { # CLIENT: print the command words
 	esac
 }
 
-bed_up - <<'INI'
-[gate]
+PASSWORD='correct horse' INNER=172.31.199.1
+bed_up - <<INI
+[auth]
+methods = publickey password
+[workspace alice]
+users = alice
+control_ip = $INNER
+password = $(openssl passwd -6 -salt sshbay "$PASSWORD")
 INI
 on alice@gate 'cat >net.pl' <"$here/client/net.pl"
 export ECHO_IN=7001 ECHO_SOCK=/home/alice/echo.sock ECHO_OUT=7002
@@ -39,9 +45,18 @@ for k in 'ed25519' 'rsa -b 2048' 'ecdsa -b 256'; do
 	ssh-keygen -q -t $k -N '' -C "$k" -f "$WORK/keys/${k%% *}"
 done
 cat "$WORK"/keys/*.pub >>"$BED/etc/keys/alice"
-head -c 100M /dev/urandom >"$WORK/data"
-DATA=$WORK/data SUM=$(sha256sum <"$WORK/data" | cut -d' ' -f1) SUM20=$(head -c 20M "$WORK/data" | sha256sum | cut -d' ' -f1)
-export DATA SUM SUM20 HOST=127.0.0.1 PORT=2222 LOGIN=alice KEYS=$WORK/keys CONF=$BED/ssh_config KNOWN=$BED/known_hosts
+on alice@gate 'cat >x11.sh' <"$here/client/x11.sh"
+inbed python3 "$ROOT/tests/e2e/xserver.py" 77 >"$WORK/x.log" 2>&1 & display=$!
+export DISPLAY=localhost:77 XAUTHORITY=$WORK/xauthority
+touch "$XAUTHORITY"
+! command -v xauth >/dev/null || xauth -f "$XAUTHORITY" add :77 . 00112233445566778899aabbccddeeff 2>/dev/null
+# Bulk is this much, the rest of the transfers a part of it.
+MB=${MATRIX_MB:-16} FEW_MB=${MATRIX_FEW_MB:-4} LIMIT=${MATRIX_LIMIT:-60}
+FEW=$((FEW_MB << 20))
+CODES=${MATRIX_CODES:-0 1 2 3 7 64 126 127 128 129 130 143 200 254 255}
+head -c "$((MB << 20))" /dev/urandom >"$WORK/data"
+DATA=$WORK/data SUM=$(sha256sum <"$WORK/data" | cut -d' ' -f1) SUM_FEW=$(head -c $FEW "$WORK/data" | sha256sum | cut -d' ' -f1)
+export CODES MB FEW_MB FEW LIMIT PASSWORD INNER DATA SUM SUM_FEW HOST=127.0.0.1 PORT=2222 LOGIN=alice KEYS=$WORK/keys CONF=$BED/ssh_config KNOWN=$BED/known_hosts
 export HOSTKEY=$BED/etc/ssh_host_ed25519_key.pub
 
 base=20000
@@ -50,7 +65,7 @@ run_client() {
 	mkdir -p "$WORK/$c.tmp"
 	on alice@gate "mkdir -p in.$c"
 	# shellcheck disable=SC2046 # words
-	TMP=$WORK/$c.tmp BASE=$2 INFO=/home/alice/in.$c timeout 200 "$BED/run" $(program "$c") >"$WORK/$c.out" 2>"$WORK/$c.err" </dev/null
+	TMP=$WORK/$c.tmp BASE=$2 INFO=/home/alice/in.$c timeout $((LIMIT * 5)) "$BED/run" $(program "$c") >"$WORK/$c.out" 2>"$WORK/$c.err" </dev/null
 	echo "$? $((SECONDS - began))" >"$WORK/$c.status"
 	rm -rf "$WORK/$c.tmp"
 	on alice@gate "rm -rf in.$c"
@@ -80,7 +95,7 @@ for c in "${ran[@]}"; do
 	is "$c: ends well" 0 "$status"
 	[ "$status" = 0 ] || tail -n 20 "$WORK/$c.err" | sed 's/^/# /'
 done
-kill $outside
+kill $outside $display
 
 # The table: features in the order in which the clients tell them.
 table() {

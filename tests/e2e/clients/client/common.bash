@@ -1,7 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What the shell clients share. matrix.sh runs them inside the bed with these variables: HOST PORT LOGIN (the gate), KEYS (folder of
-# private keys by type), CONF (an ssh_config), KNOWN (known_hosts), DATA (a file of random bytes), SUM (its sha256), TMP (a folder
+# private keys by type), CONF (an ssh_config), KNOWN (known_hosts), DATA (MB MiB of random bytes), SUM (its sha256), FEW
+# and FEW_MB (a smaller size, in bytes and MiB), SUM_FEW (of so much of DATA), LIMIT (seconds for one call), CODES (exit codes to try), PASSWORD, INNER (address of the
+# workspace), DISPLAY and XAUTHORITY (a display in the bed), TMP (a folder
 # of the client's own), ECHO_IN and ECHO_SOCK (an echo server inside the workspace: port, unix socket), ECHO_OUT (port of one in
 # the bed), BASE (the first of 20 ports for the client), INFO (a folder in the workspace of the client's own).
 # A client prints one line for each feature it has: "ok FEATURE" or "not ok FEATURE: reason".
@@ -27,5 +29,17 @@ await() {
 }
 listening() { ss -Htln "sport = :$1" | grep -q .; }
 # echoes AT: an echo server answers there, also after the client's end of stream
-echoes() { same "$SUM20" "$(head -c 20M "$DATA" | perl "$HERE/net.pl" talk "$1" | sum)"; }
+echoes() { same "$SUM_FEW" "$(head -c "$FEW" "$DATA" | perl "$HERE/net.pl" talk "$1" | sum)"; }
+# with_agent KEY COMMAND...: with an agent that holds that key, at $TMP/agent
+with_agent() {
+	local key=$1 p status
+	shift
+	rm -f "$TMP/agent"
+	ssh-agent -D -a "$TMP/agent" >/dev/null 2>&1 & p=$!
+	await 30 env SSH_AUTH_SOCK="$TMP/agent" ssh-add -q "$KEYS/$key"
+	SSH_AUTH_SOCK=$TMP/agent "$@"
+	status=$?
+	kill $p
+	return $status
+}
 HERE=$(dirname "${BASH_SOURCE[0]}")

@@ -6,11 +6,13 @@ print=$(ssh-keygen -lf "$HOSTKEY" | sed "s/.*SHA256:\([^ ]*\) .*/\1/")
 c() { # KEY WORDS...
 	local key=$1
 	shift
-	timeout 100 curl -sS --hostpubsha256 "$print" -u "$LOGIN:" --key "$KEYS/$key" --pubkey "$KEYS/$key.pub" "$@"
+	timeout "$LIMIT" curl -sS --hostpubsha256 "$print" -u "$LOGIN:" --key "$KEYS/$key" --pubkey "$KEYS/$key.pub" "$@"
 }
 at=$HOST:$PORT
 keytype() { c "$1" "sftp://$at/etc/debian_version" | grep -q .; }
 for k in ed25519 ecdsa; do has "key $k" keytype $k; done
+password() { timeout "$LIMIT" curl -sS --hostpubsha256 "$print" -u "$LOGIN:$PASSWORD" "sftp://$at/etc/debian_version" | grep -q .; }
+has "password" password
 both() { c ed25519 -T "$DATA" "$1://$at$INFO/c" && c ed25519 "$1://$at$INFO/c" -o "$TMP/back" && same "$SUM" "$(sum <"$TMP/back")"; }
 has "sftp" both sftp
 has "scp" both scp

@@ -3,7 +3,7 @@
 # lftp's own sftp (sftp:// and fish://), which runs a stock ssh.
 . "$(dirname "$0")/common.bash"
 export HOME=$TMP
-l() { timeout 60 lftp -c "set sftp:connect-program 'ssh -a -x -F $CONF'; set fish:connect-program 'ssh -a -x -F $CONF'
+l() { timeout "$LIMIT" lftp -c "set sftp:connect-program 'ssh -a -x -F $CONF'; set fish:connect-program 'ssh -a -x -F $CONF'
 set net:max-retries 1; set net:timeout 20; set xfer:clobber on; set cmd:fail-exit yes; $1"; }
 open="open -u $LOGIN, sftp://gate"
 both() { l "$open; put $DATA -o $INFO/l; get $INFO/l -o $TMP/back" && same "$SUM" "$(sum <"$TMP/back")"; }
