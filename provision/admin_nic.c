@@ -16,6 +16,7 @@
 #include "nic_identify.h"
 #include "quarantine.h"
 #include "registry.h"
+#include "vfio.h"
 
 #define ROWS_MAX       512
 #define RECOVERIES_MAX 8 /* per client */
@@ -126,6 +127,7 @@ static void add_leased(struct rows *r)
 		const struct record *rec = workspace_record(ws);
 		bool macvlan = strncmp(rec->nic.id, NIC_IDENTIFY_MACVLAN, n) == 0;
 		struct admin_nic *row;
+		char vfio[48];
 
 		if (!workspace_exists(ws) || !rec->nic.id[0])
 			continue;
@@ -135,7 +137,9 @@ static void add_leased(struct rows *r)
 		if (!row->name[0])
 			(void)str_copy(row->name, sizeof(row->name), rec->nic.name);
 		set_state(row, macvlan ? "shared" : "leased",
-			  strncmp(rec->note, "its NIC ", 8) == 0 ? rec->note : "");
+			  strncmp(rec->note, "its NIC ", 8) == 0
+				  ? rec->note
+				  : admin_nic_vfio(r->reg->settings, rec, vfio, sizeof(vfio)));
 		(void)str_copy(row->owner, sizeof(row->owner), workspace_name(ws));
 		row->since = workspace_leased(ws);
 	}
@@ -181,6 +185,21 @@ static struct rows *collect(struct registry *reg)
 			add_named(r, s->workspaces[i].nic, false);
 	(void)quarantine_each(s->storage.state, "nic", add_quarantined, r, NULL);
 	return r;
+}
+
+const char *admin_nic_vfio(const struct settings *s, const struct record *rec, char *buf,
+			   size_t size)
+{
+	unsigned int group;
+
+	buf[0] = '\0';
+	if (!rec->vfio[0])
+		return buf;
+	if (vfio_group(s->hardware.sysfs, rec->vfio, &group, NULL))
+		(void)str_format(buf, size, "vfio-pci");
+	else
+		(void)str_format(buf, size, "vfio-pci, IOMMU group %u", group);
+	return buf;
 }
 
 const char *admin_nic_place(const struct settings *s, const char *id, char *buf, size_t size)

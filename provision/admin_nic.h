@@ -11,5 +11,8 @@ void admin_nic_forget(struct admin_client *c);
 /* The rows that no workspace has: free members of the pool and what is in quarantine, as leases. */
 void admin_nic_leases(struct registry *reg, void (*fn)(void *ctx, struct admin_lease *row),
 		      void *ctx);
+/* "vfio-pci, IOMMU group 7" for a workspace whose NIC is there, else "". */
+const char *admin_nic_vfio(const struct settings *s, const struct record *rec, char *buf,
+			   size_t size);
 /* NUMA node and speed of the NIC with this id, in words (", NUMA node 0"); "" when unknown. */
 const char *admin_nic_place(const struct settings *s, const char *id, char *buf, size_t size);

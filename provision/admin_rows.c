@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "gpu.h"
 #include "gpu_lease.h"
+#include "hugepages.h"
 #include "limits.h"
 #include "net.h"
 #include "numa.h"
@@ -66,6 +67,16 @@ static void explain_cpus(const struct settings *s, const struct record *rec,
 			   why);
 }
 
+/* Not the name of an interface that there is not. */
+static void explain_vfio(const struct settings *s, const struct record *rec,
+			 struct admin_workspace *row)
+{
+	char vfio[48];
+
+	str_format(row->nic, sizeof(row->nic), "%.24s (%s)", rec->nic.id,
+		   admin_nic_vfio(s, rec, vfio, sizeof(vfio)));
+}
+
 static void from_record(const struct settings *s, const struct record *rec,
 			struct admin_workspace *row)
 {
@@ -77,6 +88,8 @@ static void from_record(const struct settings *s, const struct record *rec,
 		ip_text(&rec->control_ip6, row->control_ip6, sizeof(row->control_ip6));
 	if (rec->nic.name[0])
 		str_copy(row->nic, sizeof(row->nic), rec->nic.name);
+	if (rec->vfio[0])
+		explain_vfio(s, rec, row);
 	if (rec->gpus[0])
 		str_copy(row->gpu, sizeof(row->gpu), rec->gpus);
 	if (rec->cpus[0])
@@ -118,13 +131,48 @@ void admin_rows_workspace(struct registry *reg, const struct workspace *ws,
 			   rec->image, spec.image);
 }
 
+static void hugepage_leases(const struct record *rec, struct admin_lease *row,
+			    void (*fn)(void *ctx, struct admin_lease *row), void *ctx)
+{
+	struct record copy = *rec;
+
+	str_copy(row->kind, sizeof(row->kind), "hugepages");
+	row->since = rec->started;
+	for (unsigned int k = 0; k < HUGEPAGES_KINDS; k++) {
+		uint32_t n = *hugepages_promised(&copy, k);
+
+		str_format(row->object, sizeof(row->object), "%u x %s", n, hugepages_kinds[k].size);
+		if (n)
+			fn(ctx, row);
+	}
+}
+
+static void nic_lease(struct registry *reg, const struct workspace *ws, struct admin_lease *row)
+{
+	const struct record *rec = workspace_record(ws);
+	const struct settings *s = registry_settings(reg);
+	char place[32], speed[32] = "", vfio[48];
+
+	str_copy(row->kind, sizeof(row->kind), "nic");
+	str_copy(row->object, sizeof(row->object), rec->nic.name);
+	if (rec->nic.speed)
+		str_format(speed, sizeof(speed), ", %u Mbit/s", rec->nic.speed);
+	str_format(row->detail, sizeof(row->detail),
+		   "mac %02x:%02x:%02x:%02x:%02x:%02x mtu %u%s%s%s%s", rec->nic.mac[0],
+		   rec->nic.mac[1], rec->nic.mac[2], rec->nic.mac[3], rec->nic.mac[4],
+		   rec->nic.mac[5], rec->nic.mtu, speed,
+		   admin_nic_place(s, rec->nic.id, place, sizeof(place)), rec->vfio[0] ? ", " : "",
+		   admin_nic_vfio(s, rec, vfio, sizeof(vfio)));
+	row->since = workspace_leased(ws);
+}
+
 void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 		       void (*fn)(void *ctx, struct admin_lease *row), void *ctx)
 {
 	const struct record *rec = workspace_record(ws);
 	const struct ip *ips[] = { &rec->control_ip, &rec->control_ip6 };
 	struct admin_lease row = { .since = rec->created };
-	char place[32], speed[32] = "", pci[80] = "pci:";
+	char place[32], pci[80] = "pci:";
 
 	if (!workspace_exists(ws))
 		return;
@@ -150,16 +198,10 @@ void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 			   admin_nic_place(registry_settings(reg), pci, place, sizeof(place)));
 		fn(ctx, &row);
 	}
+	str_copy(row.detail, sizeof(row.detail), workspace_state(ws));
+	hugepage_leases(rec, &row, fn, ctx);
 	if (!rec->nic.name[0])
 		return;
-	str_copy(row.kind, sizeof(row.kind), "nic");
-	str_copy(row.object, sizeof(row.object), rec->nic.name);
-	if (rec->nic.speed)
-		str_format(speed, sizeof(speed), ", %u Mbit/s", rec->nic.speed);
-	str_format(row.detail, sizeof(row.detail), "mac %02x:%02x:%02x:%02x:%02x:%02x mtu %u%s%s",
-		   rec->nic.mac[0], rec->nic.mac[1], rec->nic.mac[2], rec->nic.mac[3],
-		   rec->nic.mac[4], rec->nic.mac[5], rec->nic.mtu, speed,
-		   admin_nic_place(registry_settings(reg), rec->nic.id, place, sizeof(place)));
-	row.since = workspace_leased(ws);
+	nic_lease(reg, ws, &row);
 	fn(ctx, &row);
 }

@@ -201,15 +201,10 @@ static int check_functions(const char *sysfs, const char *pci, struct err *e)
 	return 0;
 }
 
-int vfio_check(const char *sysfs, const char *pci, struct err *e)
+int vfio_usable(const char *sysfs, struct err *e)
 {
 	char path[PATH_MAX];
-	struct vfio_seen seen;
-	unsigned int group;
-	int r = vfio_look(sysfs, pci, &seen, e);
 
-	if (r < 0)
-		return r;
 	if (is_on(sysfs, "vfio", "enable_unsafe_noiommu_mode"))
 		return err_set(e, EOPNOTSUPP,
 			       "vfio works without an IOMMU on this host (set "
@@ -218,15 +213,26 @@ int vfio_check(const char *sysfs, const char *pci, struct err *e)
 		return err_set(e, EOPNOTSUPP,
 			       "a device could send any interrupt to this host (set "
 			       "allow_unsafe_interrupts of module vfio_iommu_type1 to N)");
-	r = vfio_group(sysfs, pci, &group, e);
-	if (r < 0)
-		return r;
 	if (str_format(path, sizeof(path), "%s/bus/pci/drivers/" DRIVER, sysfs) < 0 ||
 	    access(path, F_OK) < 0)
 		return err_set(e, EOPNOTSUPP,
 			       "there is no driver " DRIVER " (modprobe vfio-pci, and "
 			       "/etc/modules-load.d for the next start)");
-	r = check_functions(sysfs, pci, e);
+	return 0;
+}
+
+int vfio_check(const char *sysfs, const char *pci, struct err *e)
+{
+	struct vfio_seen seen;
+	unsigned int group = 0;
+	int r = vfio_look(sysfs, pci, &seen, e);
+
+	if (r == 0)
+		r = vfio_usable(sysfs, e);
+	if (r == 0)
+		r = vfio_group(sysfs, pci, &group, e);
+	if (r == 0)
+		r = check_functions(sysfs, pci, e);
 	return r < 0 ? r : check_group(sysfs, pci, group, e);
 }
 

@@ -29,9 +29,11 @@ int vfio_look(const char *sysfs, const char *pci, struct vfio_seen *out, struct 
 bool vfio_away(const struct vfio_seen *seen);
 /* Its IOMMU group. -EOPNOTSUPP without a real one. */
 int vfio_group(const char *sysfs, const char *pci, unsigned int *group, struct err *e);
+/* Is there vfio-pci, and no way around the IOMMU (enable_unsafe_noiommu_mode, allow_unsafe_interrupts)? -EOPNOTSUPP. */
+int vfio_usable(const char *sysfs, struct err *e);
 /*
- * May the function be given to a tenant?  -EOPNOTSUPP: no IOMMU, or one that is bypassed (enable_unsafe_noiommu_mode,
- * allow_unsafe_interrupts), or no vfio-pci; -EBUSY with the name of what else is in its group and used by the host.
+ * May the function be given to a tenant?  -EOPNOTSUPP when not vfio_usable, or without a group; -EBUSY for one that has
+ * virtual functions, or with the name of what the host uses in its group.
  */
 int vfio_check(const char *sysfs, const char *pci, struct err *e);
 /* Take the function from its driver and give it to vfio-pci. The netdev ends with that. Nothing is undone on failure. */

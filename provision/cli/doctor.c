@@ -146,6 +146,7 @@ int cli_doctor(struct cli *c, int argc, char **argv)
 	check_cgroups(&d);
 	doctor_host(&d);
 	doctor_gpu(&d);
+	doctor_direct(&d);
 	check_daemon(&d);
 	settings_free(s);
 	return findings_end(&d.findings);

@@ -23,5 +23,7 @@ void doctor_kernel(struct doctor *d);
 void doctor_sysctls(struct doctor *d);
 /* doctor_gpu.c: GPUs, CDI specifications. */
 void doctor_gpu(struct doctor *d);
+/* doctor_direct.c: IOMMU, vfio-pci, huge pages. */
+void doctor_direct(struct doctor *d);
 /* doctor_host.c: ids, directories, devices, versions. */
 void doctor_host(struct doctor *d);
