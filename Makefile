@@ -25,7 +25,7 @@ PROTO_SRC    := msg msg_io msg_doc gate asker ctl init work admin x11
 CONF_SRC     := match key_options keys krl conf schema schema_type schema_word schema_net schema_device schema_dataplane \
                 schema_doc methods host_user settings settings_check settings_auth settings_dump
 RECORD_SRC   := record
-AUTH_SRC     := auth hostkey hostkeys verify auth_permit cert
+AUTH_SRC     := auth hostkey hostkeys verify verify_webauthn auth_permit cert
 WORK_SRC     := plan image devices ns ns_child ns_init ns_talk rootfs rootfs_enter rootfs_mask limits limits_cpu limits_group \
                 limits_v2 filter net net_host net_nft net_hosts net_listen netif netif_link netif_msg netif_raw netif_vf \
                 ethtool ethtool_offload ethtool_steer nic nic_vf nic_setup nic_home nic_identify nic_find nic_note quarantine given given_enter rootfs_place limits_device \

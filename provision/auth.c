@@ -36,6 +36,8 @@ static bool alg_fits(const char *alg, const struct wire *type)
 {
 	if (wire_is(type, "ssh-rsa"))
 		return strcmp(alg, "rsa-sha2-256") == 0 || strcmp(alg, "rsa-sha2-512") == 0;
+	if (strcmp(alg, "webauthn-sk-ecdsa-sha2-nistp256@openssh.com") == 0)
+		return wire_is(type, "sk-ecdsa-sha2-nistp256@openssh.com");
 	return wire_is(type, alg);
 }
 

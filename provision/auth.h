@@ -30,7 +30,7 @@ int hostkey_derive(const struct hostkey *k, const char *purpose, uint8_t out[32]
  * Verify an SSH user-authentication signature (RFC 4252 section 7) over
  *   string session_id, byte 50, string login, "ssh-connection", "publickey", TRUE, alg, key
  * for ssh-ed25519, ecdsa-sha2-nistp{256,384,521}, rsa-sha2-256/512 (RSA >= 2048 bits; never ssh-rsa with SHA-1), the sk-
- * forms of ed25519 and nistp256, and the certificate algorithms of all of them, where `key` is a certificate: that one's
+ * forms of ed25519 and nistp256, the latter's webauthn- form, and the certificate algorithms of all of them, where `key` is a certificate: that one's
  * key is used, the certificate itself is not looked at (auth_key_accept() does).
  * 0, -EKEYREJECTED (does not verify), -EINVAL (malformed), -EOPNOTSUPP (algorithm).
  */

@@ -15,14 +15,16 @@
 
 #include "cert.h"
 #include "verify_vectors.h"
+#include "verify_webauthn.h"
 #include "wire.h"
 
 #define SIGNED_MAX                                                                                 \
 	(16 * 1024) /* session id + login + algorithm + key, all bounded by the gate conversation */
 #define RSA_BITS_MIN     2048
 #define RSA_BITS_MAX     16384
-#define RSA_E_BYTES_MAX  8  /* a longer public exponent only costs time */
-#define SK_TEXT_LEN      69 /* two hashes, flags, counter */
+#define RSA_E_BYTES_MAX  8                   /* a longer public exponent only costs time */
+#define SK_TEXT_MAX      (69 + GATE_SIG_MAX) /* two hashes, flags, counter; extensions */
+#define SK_HEAD_LEN      5                   /* flags and counter */
 #define SK_USER_PRESENT  1
 #define SK_USER_VERIFIED 4
 #define ECDSA_DER_MAX    160 /* SEQUENCE of two INTEGER of at most 67 bytes */
@@ -35,6 +37,7 @@ struct algorithm {
 	const char *digest; /* NULL: the scheme hashes itself */
 	size_t field;       /* bytes of a field element */
 	bool sk;            /* a security key: signs more than the text (PROTOCOL.u2f of OpenSSH) */
+	bool webauthn;      /* ... through a browser; never an authority's */
 	EVP_PKEY *(*key)(const struct algorithm *a, struct wire *blob);
 	bool (*sig)(const struct algorithm *a, struct wire *raw, EVP_PKEY *key,
 		    struct wire_out *out);
@@ -191,15 +194,17 @@ static bool sig_rsa(const struct algorithm *a, struct wire *raw, EVP_PKEY *key,
 
 /* clang-format off */
 static const struct algorithm algorithms[] = {
-	{ "ssh-ed25519", "ssh-ed25519", NULL, NULL, NULL, 0, false, key_ed25519, sig_ed25519 },
-	{ "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", "nistp256", "P-256", "SHA256", 32, false, key_ecdsa, sig_ecdsa },
-	{ "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384", "nistp384", "P-384", "SHA384", 48, false, key_ecdsa, sig_ecdsa },
-	{ "ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", "nistp521", "P-521", "SHA512", 66, false, key_ecdsa, sig_ecdsa },
-	{ "rsa-sha2-256", "ssh-rsa", NULL, NULL, "SHA256", 0, false, key_rsa, sig_rsa },
-	{ "rsa-sha2-512", "ssh-rsa", NULL, NULL, "SHA512", 0, false, key_rsa, sig_rsa },
-	{ "sk-ssh-ed25519@openssh.com", "sk-ssh-ed25519@openssh.com", NULL, NULL, NULL, 0, true, key_ed25519, sig_ed25519 },
+	{ "ssh-ed25519", "ssh-ed25519", NULL, NULL, NULL, 0, false, false, key_ed25519, sig_ed25519 },
+	{ "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256", "nistp256", "P-256", "SHA256", 32, false, false, key_ecdsa, sig_ecdsa },
+	{ "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384", "nistp384", "P-384", "SHA384", 48, false, false, key_ecdsa, sig_ecdsa },
+	{ "ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", "nistp521", "P-521", "SHA512", 66, false, false, key_ecdsa, sig_ecdsa },
+	{ "rsa-sha2-256", "ssh-rsa", NULL, NULL, "SHA256", 0, false, false, key_rsa, sig_rsa },
+	{ "rsa-sha2-512", "ssh-rsa", NULL, NULL, "SHA512", 0, false, false, key_rsa, sig_rsa },
+	{ "sk-ssh-ed25519@openssh.com", "sk-ssh-ed25519@openssh.com", NULL, NULL, NULL, 0, true, false, key_ed25519, sig_ed25519 },
 	{ "sk-ecdsa-sha2-nistp256@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com", "nistp256", "P-256", "SHA256", 32, true,
-	  key_ecdsa, sig_ecdsa },
+	  false, key_ecdsa, sig_ecdsa },
+	{ "webauthn-sk-ecdsa-sha2-nistp256@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com", "nistp256", "P-256", "SHA256", 32,
+	  true, true, key_ecdsa, sig_ecdsa },
 };
 /* clang-format on */
 
@@ -258,20 +263,25 @@ struct subject {
 };
 
 /*
- * What a security key signs: the hash of its application, flags, counter and the hash of the text. `outer` is what the
- * signature blob has left: flags and counter.
+ * What a security key signs: the hash of its application, flags, counter and the hash of the text; by way of a browser, the
+ * extensions, and the hash of the client data that it made of the text. `outer` is what the signature blob has left.
  */
 static int sk_text(const struct subject *s, const struct wire *application,
 		   const struct wire *outer, struct wire_out *out)
 {
+	struct verify_webauthn w = { .head = outer->p, .data = s->text };
 	uint8_t app[32], text[32];
+	int ret = s->a->webauthn ? verify_webauthn_parse(&s->text, outer, &w) : 0;
 
-	if (!sha256(application->p, application->n, app) || !sha256(s->text.p, s->text.n, text))
+	if (ret < 0)
+		return ret;
+	if (!sha256(application->p, application->n, app) || !sha256(w.data.p, w.data.n, text))
 		return -EIO;
 	wire_put(out, app, sizeof(app));
-	wire_put(out, outer->p, outer->n);
+	wire_put(out, w.head, SK_HEAD_LEN);
+	wire_put(out, w.extensions.p, w.extensions.n);
 	wire_put(out, text, sizeof(text));
-	return 0;
+	return out->bad ? -EINVAL : 0;
 }
 
 static int check_presence(const struct subject *s, uint8_t flags, struct err *e)
@@ -299,17 +309,25 @@ static EVP_PKEY *load_key(const struct subject *s, struct wire *application)
 	return key;
 }
 
+/* What may be left behind the signature proper. */
+static bool rest_fits(const struct algorithm *a, size_t n)
+{
+	if (a->webauthn)
+		return n >= SK_HEAD_LEN;
+	return n == (a->sk ? SK_HEAD_LEN : 0);
+}
+
 static int verify_subject(const struct subject *s, struct err *e)
 {
 	const char *name = s->a->name;
-	uint8_t sigbuf[RSA_BITS_MAX / 8], skbuf[SK_TEXT_LEN];
+	uint8_t sigbuf[RSA_BITS_MAX / 8], skbuf[SK_TEXT_MAX];
 	struct wire_out sig = { sigbuf, 0, sizeof(sigbuf), false };
 	struct wire_out sk = { skbuf, 0, sizeof(skbuf), false };
 	struct wire outer = s->sig, raw, application = { 0 }, text = s->text;
 	EVP_PKEY *key;
 	int ret = 0;
 
-	if (!wire_expect(&outer, name) || !wire_str(&outer, &raw) || outer.n != (s->a->sk ? 5 : 0))
+	if (!wire_expect(&outer, name) || !wire_str(&outer, &raw) || !rest_fits(s->a, outer.n))
 		return err_set(e, EINVAL, "verify signature '%s': malformed signature", name);
 	key = load_key(s, &application);
 	if (!key)
@@ -319,8 +337,11 @@ static int verify_subject(const struct subject *s, struct err *e)
 		uint8_t flags = outer.p[0];
 
 		ret = check_presence(s, flags, e);
-		if (ret == 0 && sk_text(s, &application, &outer, &sk) < 0)
-			ret = err_set(e, EIO, "verify signature '%s': libcrypto failed", name);
+		if (ret == 0 && (ret = sk_text(s, &application, &outer, &sk)) < 0)
+			err_set(e, -ret, "verify signature '%s': %s", name,
+				ret == -EIO            ? "libcrypto failed"
+				: ret == -EKEYREJECTED ? "made for another text"
+						       : "malformed signature");
 		text = (struct wire){ sk.p, sk.n };
 	}
 	if (ret == 0 && (!s->a->sig(s->a, &raw, key, &sig) || sig.bad))
@@ -372,7 +393,7 @@ int verify_certificate(const struct cert *c, struct err *e)
 	memcpy(alg, name.p, name.n);
 	alg[name.n] = '\0';
 	s.a = memchr(alg, 0, name.n) ? NULL : find_algorithm(alg);
-	if (!s.a)
+	if (!s.a || s.a->webauthn)
 		return err_set(e, EOPNOTSUPP,
 			       "verify certificate 'signature': algorithm not supported");
 	return verify_subject(&s, e) < 0 ? err_wrap(e, "verify certificate") : 0;
