@@ -34,7 +34,7 @@ struct admin_recovery {
 	struct task task;
 	uint32_t tag;
 	bool force;
-	char id[80];
+	char kind[8], id[80]; /* "nic" or "rdma" */
 };
 
 static struct admin_nic *row_of(struct rows *r, const char *id)
@@ -212,9 +212,25 @@ const char *admin_nic_place(const struct settings *s, const char *id, char *buf,
 	return buf;
 }
 
+struct lease_rows {
+	void (*fn)(void *ctx, struct admin_lease *row);
+	void *ctx;
+};
+
+static void lease_of_rdma(void *ctx, const struct quarantine *q)
+{
+	struct admin_lease row = { .kind = "rdma", .since = q->since };
+	struct lease_rows *out = ctx;
+
+	(void)str_format(row.object, sizeof(row.object), "%.63s", q->id);
+	(void)str_format(row.detail, sizeof(row.detail), "quarantined: %.100s", q->reason);
+	out->fn(out->ctx, &row);
+}
+
 void admin_nic_leases(struct registry *reg, void (*fn)(void *ctx, struct admin_lease *row),
 		      void *ctx)
 {
+	struct lease_rows out = { fn, ctx };
 	struct rows *r = collect(reg);
 
 	for (unsigned int i = 0; r && i < r->n; i++) {
@@ -235,6 +251,7 @@ void admin_nic_leases(struct registry *reg, void (*fn)(void *ctx, struct admin_l
 		fn(ctx, &row);
 	}
 	free(r);
+	(void)quarantine_each(reg->settings->storage.state, "rdma", lease_of_rdma, &out, NULL);
 }
 
 /* --- recover --- */
@@ -248,12 +265,13 @@ static int begin(struct task *t, struct worker_order *o, struct err *e)
 	o->settings = rc->reg->settings;
 	o->nic = rc->id;
 	o->force = rc->force;
+	o->rdma = strcmp(rc->kind, "rdma") == 0;
 	return 0;
 }
 
 static void finish(struct admin_recovery *rc, const struct err *e)
 {
-	const struct audit_field fields[] = { AUDIT_TEXT("kind", "nic"),
+	const struct audit_field fields[] = { AUDIT_TEXT("kind", rc->kind),
 					      AUDIT_TEXT("object", rc->id),
 					      AUDIT_TEXT("reason", e->code     ? e->text
 								   : rc->force ? "taken as it is"
@@ -267,7 +285,8 @@ static void finish(struct admin_recovery *rc, const struct err *e)
 				*pp = rc->next;
 				break;
 			}
-		(void)str_format(text, sizeof(text), "NIC '%s' %s", rc->id,
+		(void)str_format(text, sizeof(text), "%s '%s' %s",
+				 strcmp(rc->kind, "rdma") ? "NIC" : "RDMA device", rc->id,
 				 rc->force ? "is taken as it is" : "is as it was");
 		if (e->code)
 			admin_client_failed(rc->client, rc->tag, e->code, e->text);
@@ -293,15 +312,19 @@ static void ended(struct task *t, struct worker_result *res)
 
 struct search {
 	const char *what;
-	char id[80];
+	char kind[8], id[80];
 };
 
 static void match(void *ctx, const struct quarantine *q)
 {
 	struct search *s = ctx;
 
-	if (strcmp(q->id, s->what) == 0 || strcmp(q->name, s->what) == 0)
-		(void)str_copy(s->id, sizeof(s->id), q->id);
+	if ((strcmp(q->kind, "nic") != 0 && strcmp(q->kind, "rdma") != 0) ||
+	    (strcmp(q->id, s->what) != 0 && strcmp(q->name, s->what) != 0) ||
+	    (s->id[0] && strcmp(q->kind, "nic") != 0))
+		return;
+	(void)str_copy(s->kind, sizeof(s->kind), q->kind);
+	(void)str_copy(s->id, sizeof(s->id), q->id);
 }
 
 static void recover(struct admin_client *c, struct registry *reg, const struct admin_nics *req)
@@ -311,7 +334,7 @@ static void recover(struct admin_client *c, struct registry *reg, const struct a
 	char text[256], shown[4 * 80];
 	unsigned int n = 0;
 
-	(void)quarantine_each(reg->settings->storage.state, "nic", match, &s, NULL);
+	(void)quarantine_each(reg->settings->storage.state, NULL, match, &s, NULL);
 	if (!s.id[0]) {
 		(void)str_format(text, sizeof(text),
 				 "recover '%.90s': not in quarantine (sshbay nic list)",
@@ -333,6 +356,7 @@ static void recover(struct admin_client *c, struct registry *reg, const struct a
 				       .force = req->force != 0 };
 	rc->task = (struct task){ .ctx = rc, .begin = begin, .refused = refused, .end = ended };
 	memcpy(rc->id, s.id, sizeof(rc->id));
+	memcpy(rc->kind, s.kind, sizeof(rc->kind));
 	c->recoveries = rc;
 	worker_submit(reg->pool, &rc->task, false);
 }

@@ -37,6 +37,7 @@ static void from_spec(const struct settings *s, const struct spec *spec,
 	if (spec->data_ip.addr.family)
 		ip_net_text(&spec->data_ip, row->data_ip, sizeof(row->data_ip));
 	str_copy(row->nic, sizeof(row->nic), spec->nic[0] ? spec->nic : "none");
+	str_copy(row->rdma, sizeof(row->rdma), spec->rdma[0] ? spec->rdma : "none");
 	str_copy(row->gpu, sizeof(row->gpu), spec->gpu[0] ? spec->gpu : "none");
 	str_copy(row->cpus, sizeof(row->cpus), spec->cpus);
 	row->memory = spec->memory;
@@ -90,6 +91,8 @@ static void from_record(const struct settings *s, const struct record *rec,
 		str_copy(row->nic, sizeof(row->nic), rec->nic.name);
 	if (rec->vfio[0])
 		explain_vfio(s, rec, row);
+	if (rec->rdma[0])
+		str_copy(row->rdma, sizeof(row->rdma), rec->rdma);
 	if (rec->gpus[0])
 		str_copy(row->gpu, sizeof(row->gpu), rec->gpus);
 	if (rec->cpus[0])
@@ -203,5 +206,11 @@ void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 	if (!rec->nic.name[0])
 		return;
 	nic_lease(reg, ws, &row);
+	fn(ctx, &row);
+	if (!rec->rdma[0])
+		return;
+	str_copy(row.kind, sizeof(row.kind), "rdma");
+	str_format(row.object, sizeof(row.object), "%.63s", rec->rdma);
+	str_format(row.detail, sizeof(row.detail), "of %.80s", rec->nic.name);
 	fn(ctx, &row);
 }

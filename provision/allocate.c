@@ -252,24 +252,9 @@ int allocate_address(struct registry *r, struct workspace *ws, const struct spec
 			   host == UINT64_MAX ? 0 : host, &rec->control_ip6, e);
 }
 
-/* The key that asks for user-space access to a device, which cannot be given yet; NULL: none does. */
-static const char *direct_access(const struct spec *spec)
-{
-	if (spec->rdma[0] && strcmp(spec->rdma, "none") != 0)
-		return "rdma";
-	return spec->rdma_cm ? "rdma_cm" : NULL;
-}
-
 int allocate_possible(const char *name, const struct spec *spec, struct err *e)
 {
-	const char *key = direct_access(spec);
 	char size[32];
-
-	if (key)
-		return err_set(
-			e, EOPNOTSUPP,
-			"start workspace '%s': %s: RDMA cannot be given yet (remove the key)", name,
-			key);
 
 	if (spec->disk != SETTINGS_UNLIMITED)
 		return err_set(e, EOPNOTSUPP,

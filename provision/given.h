@@ -49,6 +49,8 @@ struct given {
 	struct given_text texts[GIVEN_TEXTS_MAX];
 	char folders[GIVEN_FOLDERS_MAX][GIVEN_PATH_MAX]; /* for the dynamic linker */
 	char env[8192];                                  /* "NAME=value", each with its NUL */
+	char rdma[64],
+		uverbs[32]; /* RDMA device and its node, the only ones that /sys/class shows */
 	unsigned int nnodes, nmounts, nlinks, nfolders, ntexts;
 	size_t nenv;
 };

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "net.h"
+#include "rdma.h"
 #include "record.h"
 
 struct leased {
@@ -59,8 +60,10 @@ int hostnet_up(const struct settings *s, struct err *e)
 	auto_fd int recordsfd = -1;
 	struct leased l = { 0 };
 	char path[PATH_MAX];
-	int ret = net_host_up(s, e);
+	int ret;
 
+	rdma_host_up(s);
+	ret = net_host_up(s, e);
 	if (ret || !s->network.announce[0])
 		return ret;
 	if (str_format(path, sizeof(path), "%s/records", s->storage.state))

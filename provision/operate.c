@@ -18,6 +18,7 @@
 #include "allocate_direct.h"
 #include "allocate_gpu.h"
 #include "allocate_nic.h"
+#include "allocate_rdma.h"
 #include "audit.h"
 #include "base/clk.h"
 #include "base/fd.h"
@@ -137,6 +138,8 @@ static int allocate(struct workspace *ws, struct job *job, struct record *rec, s
 	if (!ret)
 		ret = allocate_direct_hugepages(r, ws, &job->spec, rec, e);
 	if (!ret)
+		ret = allocate_rdma(r, ws, &job->spec, rec, e);
+	if (!ret)
 		ret = allocate_gpu(r, ws, &job->spec, rec, e);
 	if (!ret)
 		ret = allocate_cpus(r, ws, &job->spec, rec, e);
@@ -150,7 +153,8 @@ static bool outdated(const struct record *kept, const struct record *rec)
 	       (memcmp(&kept->control_ip, &rec->control_ip, sizeof(rec->control_ip)) ||
 		memcmp(&kept->control_ip6, &rec->control_ip6, sizeof(rec->control_ip6)) ||
 		strcmp(kept->gpus, rec->gpus) || strcmp(kept->vfio, rec->vfio) ||
-		strcmp(kept->nic.id, rec->nic.id) || strcmp(kept->nic.name, rec->nic.name));
+		strcmp(kept->rdma, rec->rdma) || strcmp(kept->nic.id, rec->nic.id) ||
+		strcmp(kept->nic.name, rec->nic.name));
 }
 
 static void audit_up(struct workspace *ws, const struct record *before)
@@ -166,6 +170,8 @@ static void audit_up(struct workspace *ws, const struct record *before)
 		audit_lease(ws, "lease.take", "nic", rec->nic.id);
 	if (rec->gpus[0] && strcmp(before->gpus, rec->gpus))
 		audit_lease(ws, "lease.take", "gpu", rec->gpus);
+	if (rec->rdma[0] && strcmp(before->rdma, rec->rdma))
+		audit_lease(ws, "lease.take", "rdma", rec->rdma);
 	if (before->gpus[0] && strcmp(before->gpus, rec->gpus))
 		audit_lease(ws, "lease.return", "gpu", before->gpus);
 }
@@ -214,7 +220,9 @@ static int begin_up(struct workspace *ws, struct job *job, struct worker_order *
 		.filterfd = r->files.filter,
 	};
 	if (o->kept && before.nic.name[0] && strcmp(before.nic.id, rec.nic.id))
-		operate_nic_returned(ws, before.nic.id);
+		operate_nic_returned(ws, "nic", before.nic.id);
+	if (o->kept && before.rdma[0] && strcmp(before.rdma, rec.rdma))
+		operate_nic_returned(ws, "rdma", before.rdma);
 	/* Refused from here on means that the record says CREATING: task_refused settles that like a failed up. */
 	return prepare_run(ws, e);
 }
@@ -227,7 +235,7 @@ static void forget_runtime(struct record *rec, bool all)
 		return;
 	rec->ns_user = rec->ns_net = 0;
 	memset(&rec->nic, 0, sizeof(rec->nic));
-	rec->gpus[0] = rec->cpus[0] = rec->vfio[0] = '\0';
+	rec->gpus[0] = rec->cpus[0] = rec->vfio[0] = rec->rdma[0] = '\0';
 	rec->hugepages_2m = rec->hugepages_1g = 0;
 }
 
@@ -268,11 +276,12 @@ static void take_host_key(const struct workspace *ws)
 static int settle(struct workspace *ws, bool all, const char *why, struct err *e)
 {
 	enum target to = target(&ws->rec);
-	char nic[sizeof(ws->rec.nic.id)], gpus[sizeof(ws->rec.gpus)];
+	char nic[sizeof(ws->rec.nic.id)], gpus[sizeof(ws->rec.gpus)], rdma[sizeof(ws->rec.rdma)];
 	int ret = 0;
 
 	memcpy(nic, ws->rec.nic.id, sizeof(nic));
 	memcpy(gpus, ws->rec.gpus, sizeof(gpus));
+	memcpy(rdma, ws->rec.rdma, sizeof(rdma));
 	watch_stop(ws);
 	ws->dead = false;
 	if (to == TO_NOTHING) {
@@ -285,8 +294,10 @@ static int settle(struct workspace *ws, bool all, const char *why, struct err *e
 			take_host_key(ws);
 	}
 	forget_runtime(&ws->rec, all);
+	if (all && rdma[0])
+		operate_nic_returned(ws, "rdma", rdma);
 	if (all && nic[0])
-		operate_nic_returned(ws, nic);
+		operate_nic_returned(ws, "nic", nic);
 	if (all && gpus[0])
 		audit_lease(ws, "lease.return", "gpu", gpus);
 	if (to != TO_STOPPED) {

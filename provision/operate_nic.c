@@ -15,22 +15,34 @@
 #include "jobs.h"
 #include "quarantine.h"
 
-static void audit(const struct workspace *ws, const char *event, const char *id, const char *why)
+struct lease {
+	const char *kind, *id;
+};
+
+static void audit(const struct workspace *ws, const char *event, struct lease l, const char *why)
 {
-	const struct audit_field fields[] = { AUDIT_TEXT("ws", ws->name), AUDIT_TEXT("kind", "nic"),
-					      AUDIT_TEXT("object", id), AUDIT_TEXT("reason", why) };
+	const struct audit_field fields[] = { AUDIT_TEXT("ws", ws->name),
+					      AUDIT_TEXT("kind", l.kind),
+					      AUDIT_TEXT("object", l.id),
+					      AUDIT_TEXT("reason", why) };
 
 	audit_write(event, fields, why[0] ? 4 : 3);
 }
 
-void operate_nic_returned(const struct workspace *ws, const char *id)
+static struct lease nic_of(const struct record *rec)
 {
+	return (struct lease){ "nic", rec->nic.id };
+}
+
+void operate_nic_returned(const struct workspace *ws, const char *kind, const char *id)
+{
+	const struct lease l = { kind, id };
 	struct quarantine q;
 
-	if (quarantine_get(ws->registry->settings->storage.state, "nic", id, &q, NULL) == 0)
-		audit(ws, "lease.quarantine", id, q.reason);
+	if (quarantine_get(ws->registry->settings->storage.state, kind, id, &q, NULL) == 0)
+		audit(ws, "lease.quarantine", l, q.reason);
 	else
-		audit(ws, "lease.return", id, "");
+		audit(ws, "lease.return", l, "");
 }
 
 void operate_nic_full(const struct workspace *ws, const struct spec *spec)
@@ -87,7 +99,7 @@ int operate_nic_begin(struct workspace *ws, struct job *job, struct worker_order
 	if (ret)
 		return err_wrap(e, "attach the NIC of workspace '%s'", ws->name);
 	if (!ws->rec.nic.id[0])
-		audit(ws, "lease.take", rec.nic.id, "");
+		audit(ws, "lease.take", nic_of(&rec), "");
 	ws->rec = rec;
 	*o = (struct worker_order){
 		.kind = WORKER_ATTACH,
@@ -116,7 +128,7 @@ void operate_nic_failed(struct workspace *ws, struct job *job, bool clean, const
 	/* Refused before anything was recorded: there is nothing to give back. */
 	if (strcmp(ws->rec.step, "nic") == 0) {
 		if (clean) {
-			operate_nic_returned(ws, ws->rec.nic.id);
+			operate_nic_returned(ws, "nic", ws->rec.nic.id);
 			memset(&ws->rec.nic, 0, sizeof(ws->rec.nic));
 		}
 		(void)str_format(ws->rec.note, sizeof(ws->rec.note), "without its NIC: %.230s",
@@ -135,8 +147,12 @@ void operate_nic_end(struct workspace *ws, struct job *job, struct worker_result
 		return;
 	}
 	ws->rec.note[0] = '\0';
+	/* Device nodes are given when a workspace starts, and cannot be added to one that runs. */
+	if (job->spec.rdma[0] && strcmp(job->spec.rdma, "none") != 0)
+		(void)str_copy(ws->rec.note, sizeof(ws->rec.note),
+			       "its NIC came without the RDMA device (restart it to get that)");
 	save(ws);
-	audit(ws, "lease.attach", ws->rec.nic.id, "");
+	audit(ws, "lease.attach", nic_of(&ws->rec), "");
 	operate_nic_full(ws, &job->spec);
 	job_finish(ws, job, 0, &e);
 }

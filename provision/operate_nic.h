@@ -9,5 +9,5 @@ void operate_nic_end(struct workspace *ws, struct job *job, struct worker_result
 void operate_nic_failed(struct workspace *ws, struct job *job, bool clean, const struct err *why);
 /* The workspace is about to have its NIC with nic_admin = full: that is written to the audit log, at every start. */
 void operate_nic_full(const struct workspace *ws, const struct spec *spec);
-/* A lease has ended: to the audit log, as lease.return or lease.quarantine. */
-void operate_nic_returned(const struct workspace *ws, const char *id);
+/* A lease ("nic", "rdma") has ended: to the audit log, as lease.return or lease.quarantine. */
+void operate_nic_returned(const struct workspace *ws, const char *kind, const char *id);

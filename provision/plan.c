@@ -22,6 +22,7 @@
 #include "nic.h"
 #include "ns.h"
 #include "proto/work.h"
+#include "rdma.h"
 #include "rootfs.h"
 
 /* Leases are taken and given back by the registry in provisiond's main process, before and after a worker lives. */
@@ -43,6 +44,7 @@ const struct step plan_steps[] = {
 	{ "namespaces", ns_up, ns_down, true, false },
 	{ "net", net_up, net_down, true, false },
 	{ "nic", nic_up, nic_down, true, true },
+	{ "rdma", rdma_up, rdma_down, true, true },
 	{ "rootfs", rootfs_up, rootfs_down, false, false },
 	{ "init", ns_init_up, ns_init_down, false, false },
 	{ "devices", devices_up, devices_down, false, false },

@@ -31,7 +31,7 @@ struct plan {
 };
 
 struct step {
-	const char *name; /* lease gpu limits namespaces net nic rootfs init devices ready */
+	const char *name; /* lease gpu limits namespaces net nic rdma rootfs init devices ready */
 	int (*up)(struct plan *p, struct err *e);
 	int (*down)(struct plan *p,
 		    struct err *e); /* tries everything; returns the first failure */

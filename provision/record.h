@@ -46,7 +46,7 @@ struct record {
 		int32_t ifindex; /* for finding it, never for identity */
 	} nic;
 	char gpus[400]; /* ids of leased GPUs, separated by commas; "" none */
-	char rdma[32];  /* RDMA device of the NIC that is inside; "" none */
+	char rdma[64];  /* leased RDMA device of the NIC; "" none */
 	char cpus
 		[128]; /* exclusive cpus that were chosen (auto:nic, auto:gpu), as a list; "" none */
 	char vfio[80];                       /* PCI address bound to vfio-pci for it; "" none */

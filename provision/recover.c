@@ -128,7 +128,7 @@ static void forget_boot(struct workspace *ws)
 	rec->init_pid = 0;
 	rec->init_start = rec->ns_user = rec->ns_net = rec->ns_mnt = 0;
 	memset(&rec->nic, 0, sizeof(rec->nic));
-	rec->gpus[0] = rec->cpus[0] = rec->vfio[0] = '\0';
+	rec->gpus[0] = rec->cpus[0] = rec->vfio[0] = rec->rdma[0] = '\0';
 	rec->hugepages_2m = rec->hugepages_1g = 0;
 	if (rec->state != RECORD_RUNNING && rec->state != RECORD_STOPPING)
 		return;

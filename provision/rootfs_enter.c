@@ -355,7 +355,7 @@ int rootfs_enter(struct plan *p, struct rootfs_sources *src, struct err *e)
 	if (r == 0)
 		r = mount_files(p, src, e);
 	if (r == 0)
-		r = rootfs_mask(p->rootfd, p->spec->nesting, e);
+		r = rootfs_mask(p->rootfd, p, e);
 	if (r == 0)
 		r = given_enter_files(p, &src->given, e);
 	if (r == 0)

@@ -48,6 +48,8 @@ static const char *const mac_words[] = { "hmac-sha2-256-etm@openssh.com",
 					 "hmac-sha2-512", NULL };
 
 static const char *const jump_words[] = { "own", "any", "no", NULL };
+/* As enum settings_rdma. */
+static const char *const rdma_netns_words[] = { "exclusive", "set", "shared", NULL };
 static const char *const auth_words[] = { "publickey", "password", "keyboard-interactive", NULL };
 
 /* clang-format off */
@@ -250,6 +252,11 @@ const struct schema_row schema_rows[] = {
 	{ "hardware", "dev", &schema_type_path, 0, 0, "/dev", "Where device nodes are.", IN(hardware.dev) },
 	{ "hardware", "cdi", &schema_type_paths, 0, 0, "/etc/cdi:/run/cdi",
 	  "Directories with CDI specifications, later ones win.", IN(hardware.cdi) },
+	{ "hardware", "rdma_netns", &schema_type_choice, 0, 0, "exclusive",
+	  "When RDMA devices are given. exclusive: when the kernel has each in one network namespace (ib_core's netns_mode=0). "
+	  "set: the same, and provisiond asks the kernel for it when it starts, which works until there is a network namespace "
+	  "besides the host's. shared: also when they are in all of them; then only the device node and the device controller "
+	  "keep a workspace from another's.", IN(hardware.rdma_netns), .words = rdma_netns_words },
 
 	/* --- pool --- */
 	{ "pool", "nics", &schema_type_nics, 0, 0, "",

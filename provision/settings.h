@@ -15,6 +15,9 @@
 
 #define SETTINGS_DNS_MAX 3
 
+/* [hardware] rdma_netns: the kernel's exclusive mode is needed; is needed and set at start; shared will do, too. */
+enum settings_rdma { SETTINGS_RDMA_EXCLUSIVE, SETTINGS_RDMA_SET, SETTINGS_RDMA_SHARED };
+
 struct settings {
 	char file[PATH_MAX];
 	struct settings_gate gate;
@@ -47,7 +50,8 @@ struct settings {
 	} log;
 	struct { /* [hardware]: where devices are looked for */
 		char sysfs[PATH_MAX], proc[PATH_MAX], dev[PATH_MAX];
-		char cdi[1024]; /* directories, separated by ':' */
+		char cdi[1024];      /* directories, separated by ':' */
+		uint32_t rdma_netns; /* enum settings_rdma */
 	} hardware;
 	struct { /* [pool] */
 		char nics[1024], gpus[256];

@@ -323,6 +323,17 @@ static void check_users(struct settings_loader *l, struct settings_workspace *w)
 		str_copy(spec->users[spec->nusers++], STR_NAME_MAX, spec->name);
 }
 
+static void check_rdma(struct settings_loader *l, const struct settings_workspace *w)
+{
+	const struct spec *spec = &w->spec;
+	bool none = strcmp(spec->rdma, "none") == 0;
+
+	if (!none && strcmp(spec->nic, "none") == 0 && !bad_key(l, w, "nic"))
+		settings_report_at(l, workspace_place(w, "rdma"), "'%s' needs a nic", spec->rdma);
+	if (none && spec->rdma_cm && !bad_key(l, w, "rdma"))
+		settings_report_at(l, workspace_place(w, "rdma_cm"), "needs rdma");
+}
+
 static void check_workspace(struct settings_loader *l, struct settings_workspace *w)
 {
 	const struct spec *spec = &w->spec;
@@ -343,6 +354,7 @@ static void check_workspace(struct settings_loader *l, struct settings_workspace
 		settings_report_at(
 			l, workspace_place(w, "dpdk"),
 			"and rdma exclude each other: a NIC at vfio-pci has no RDMA device");
+	check_rdma(l, w);
 	if (strcmp(spec->cpus, "auto:nic") == 0 && strcmp(spec->nic, "none") == 0)
 		settings_report_at(l, workspace_place(w, "cpus"), "'auto:nic' needs a nic");
 	if (strcmp(spec->cpus, "auto:gpu") == 0 && strcmp(spec->gpu, "none") == 0)
@@ -413,6 +425,9 @@ static void check_pair(struct settings_loader *l, const struct settings_workspac
 	if (same_device(s->nic, t->nic))
 		settings_report_at(l, workspace_place(w, "nic"),
 				   "'%s' is given to workspace '%s' already", t->nic, s->name);
+	if (same_device(s->rdma, t->rdma))
+		settings_report_at(l, workspace_place(w, "rdma"),
+				   "'%s' is given to workspace '%s' already", t->rdma, s->name);
 	if (same_gpu(s->gpu, t->gpu))
 		settings_report_at(l, workspace_place(w, "gpu"),
 				   "'%s' is given to workspace '%s' already", t->gpu, s->name);
@@ -426,6 +441,9 @@ static void check_defaults(struct settings_loader *l)
 	if (device(d->nic))
 		settings_report_at(l, main_place(l, "defaults", "nic"),
 				   "'%s' is one device (auto or none)", d->nic);
+	if (device(d->rdma))
+		settings_report_at(l, main_place(l, "defaults", "rdma"),
+				   "'%s' is one device (auto or none)", d->rdma);
 	if (device(d->gpu))
 		settings_report_at(l, main_place(l, "defaults", "gpu"),
 				   "'%s' is one device (auto or none)", d->gpu);

@@ -35,7 +35,7 @@ struct spec {
 	uint8_t vf_mac[6];           /* all zero: as it is */
 	uint32_t vf_vlan;            /* 0: none */
 	bool vf_spoofcheck, vf_trust;
-	char rdma[32]; /* "none", "auto", or a device's name */
+	char rdma[64]; /* "none", "auto", or a device's name */
 	bool rdma_cm, dpdk;
 	uint32_t hugepages_2m, hugepages_1g; /* pages */
 	char gpu[128];

@@ -64,6 +64,7 @@ static int take_down(struct teardown *t, struct err *e)
 	rec->init_start = rec->ns_user = rec->ns_net = rec->ns_mnt = 0;
 	memset(&rec->nic, 0, sizeof(rec->nic));
 	rec->vfio[0] = '\0';
+	rec->rdma[0] = '\0';
 	/* A half-made or half-destroyed one stays so: the next provisiond ends what was begun. */
 	if (rec->state == RECORD_RUNNING || rec->state == RECORD_STOPPING)
 		rec->state = RECORD_STOPPED;

@@ -20,6 +20,7 @@
 #include "base/path.h"
 #include "hostnet.h"
 #include "nic_home.h"
+#include "rdma.h"
 #include "plan.h"
 
 #define KEEP_MAX 4
@@ -198,7 +199,8 @@ static int run_order(struct plan *p, const struct worker_order *o, bool *clean, 
 	case WORKER_ATTACH:
 		return plan_attach(p, clean, e);
 	case WORKER_NIC:
-		return nic_home_recover(p->settings, o->nic, o->force, e);
+		return o->rdma ? rdma_recover(p->settings, o->nic, o->force, e)
+			       : nic_home_recover(p->settings, o->nic, o->force, e);
 	}
 	return err_set(e, EINVAL, "run worker '%s': unknown order %d", p->rec->name, (int)o->kind);
 }

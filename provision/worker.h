@@ -20,7 +20,7 @@ enum worker_kind {
 	WORKER_HOST,   /* net_host_up: after a reload */
 	WORKER_TRASH,  /* finish the deletion of files whose record is gone */
 	WORKER_ATTACH, /* plan_attach; when that fails the NIC is home again */
-	WORKER_NIC,    /* nic_home_recover */
+	WORKER_NIC,    /* nic_home_recover, rdma_recover */
 };
 
 /* Filled by task.begin; the pointers must hold until it returns to the pool (the worker works on its own copy). */
@@ -31,7 +31,7 @@ struct worker_order {
 	const struct record *rec; /* NULL: HOST, TRASH, NIC */
 	const char *trash;        /* TRASH: name below state/workspaces */
 	const char *nic;          /* NIC: its id */
-	bool force;               /* NIC */
+	bool force, rdma;         /* NIC; rdma: it is the id of an RDMA device */
 	const struct record *
 		kept; /* UP: take this down first (what a stop kept no longer fits). NULL = nothing */
 	bool first;   /* UP: nothing existed before, so a failure removes the files too */

@@ -43,6 +43,7 @@ const struct field fields_workspace[] = {
 	W(nic, FIELD_TEXT, "the interface that is leased to it, data0 inside (nic)"),
 	W(data_ip, FIELD_TEXT, "the address of data0 (data_ip)"),
 	W(data_mtu, FIELD_NUMBER0, "the MTU of data0, if set (data_mtu)"),
+	W(rdma, FIELD_TEXT, "the RDMA device of its NIC that is leased to it (rdma)"),
 	W(gpu, FIELD_TEXT, "the GPU that is leased to it (gpu)"),
 	W(cpus, FIELD_TEXT, "the processors it may use; none: all (cpus)"),
 	W(memory, FIELD_SIZE, "the most memory it may use (memory)"),

@@ -27,6 +27,7 @@ static const struct msg_field workspace[] = {
 	WS(STR, control_ip6),
 	WS(STR, data_ip),
 	WS(STR, nic),
+	WS(STR, rdma),
 	WS(STR, gpu),
 	WS(STR, cpus),
 	U64(admin_workspace, id_base),

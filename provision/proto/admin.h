@@ -55,7 +55,7 @@ struct admin_operate {
 struct admin_workspace {
 	uint32_t tag;
 	char name[STR_NAME_MAX], state[16], users[512], image[64];
-	char control_ip[64], control_ip6[64], data_ip[64], nic[64], gpu[64], cpus[128];
+	char control_ip[64], control_ip6[64], data_ip[64], nic[64], rdma[64], gpu[64], cpus[128];
 	uint64_t id_base, memory, swap, disk;
 	uint32_t id_count, pids, data_mtu, init_pid, sessions, autostart, root;
 	uint64_t created, started; /* seconds since the epoch, 0 = never */
@@ -73,7 +73,8 @@ struct admin_progress {
 };
 struct admin_lease {
 	uint32_t tag;
-	char kind[16], object[64], owner[STR_NAME_MAX], detail[128]; /* kind: ip, ids, nic */
+	char kind[16], object[64], owner[STR_NAME_MAX],
+		detail[128]; /* kind: ip, ids, nic, rdma, gpu */
 	uint64_t since;
 };
 struct admin_event {

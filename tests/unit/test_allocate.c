@@ -461,12 +461,6 @@ static void test_keys_without_a_step(void **state)
 	spec->disk = 50ULL << 30;
 	refused_key("start workspace 'alice': disk = 50G: ");
 	spec->disk = SETTINGS_UNLIMITED;
-	(void)strcpy(spec->rdma, "auto");
-	refused_key("start workspace 'alice': rdma: ");
-	(void)strcpy(spec->rdma, "none");
-	spec->rdma_cm = true;
-	refused_key("start workspace 'alice': rdma_cm: ");
-	spec->rdma_cm = false;
 	*spec = plain;
 	registry_set_settings(bench.reg, &bench.settings);
 	assert_int_equal(login("alice"), 0);

@@ -46,6 +46,8 @@ STEP(net_up)
 STEP(net_down)
 STEP(nic_up)
 STEP(nic_down)
+STEP(rdma_up)
+STEP(rdma_down)
 STEP(rootfs_up)
 STEP(rootfs_down)
 STEP(ns_init_up)
@@ -80,7 +82,7 @@ static void test_up(void **state)
 	assert_string_equal(plan.dir, "/nowhere/run/ws/alice");
 	assert_string_equal(plan.store, "/nowhere/state/workspaces/alice");
 	assert_int_equal(plan_up(&plan, &e), 0);
-	assert_string_equal(trace, "gpu_lease_up limits_up ns_up net_up nic_up rootfs_up "
+	assert_string_equal(trace, "gpu_lease_up limits_up ns_up net_up nic_up rdma_up rootfs_up "
 				   "ns_init_up devices_up ns_ready_up ");
 	assert_string_equal(rec.step, "ready");
 }
@@ -103,8 +105,9 @@ static void test_down_goes_on(void **state)
 	fail_too = "net_down";
 	assert_int_equal(plan_down(&plan, true, &e), -EIO);
 	assert_string_equal(e.text, "do 'ns_init_down': injected");
-	assert_string_equal(trace, "devices_down ns_init_down rootfs_down nic_down net_down "
-				   "ns_down limits_down gpu_lease_down ");
+	assert_string_equal(trace,
+			    "devices_down ns_init_down rootfs_down rdma_down nic_down net_down "
+			    "ns_down limits_down gpu_lease_down ");
 }
 
 /* Namespaces that still have the NIC are not let go: the next attempt brings it home. */
@@ -116,7 +119,7 @@ static void test_nic_guards(void **state)
 	fail_at = "nic_down";
 	assert_int_equal(plan_down(&plan, true, &e), -EIO);
 	assert_string_equal(e.text, "do 'nic_down': injected");
-	assert_string_equal(trace, "devices_down ns_init_down rootfs_down nic_down ");
+	assert_string_equal(trace, "devices_down ns_init_down rootfs_down rdma_down nic_down ");
 }
 
 static void test_undo(void **state)
@@ -127,8 +130,8 @@ static void test_undo(void **state)
 	fail_at = "rootfs_up";
 	assert_int_equal(plan_up(&plan, &e), -EIO);
 	assert_string_equal(e.text, "do 'rootfs_up': injected");
-	assert_string_equal(trace, "gpu_lease_up limits_up ns_up net_up nic_up rootfs_up "
-				   "rootfs_down nic_down net_down ns_down "
+	assert_string_equal(trace, "gpu_lease_up limits_up ns_up net_up nic_up rdma_up rootfs_up "
+				   "rootfs_down rdma_down nic_down net_down ns_down "
 				   "limits_down gpu_lease_down ");
 }
 
