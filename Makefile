@@ -38,7 +38,7 @@ DAEMON_SRC   := main daemon teardown hostnet harden helper statedir registry wor
                 admin_sessions audit sessions allocate_gpu allocate_direct allocate_rdma gate_audit
 CLI_SRC      := main verbs talk fields grid list nic image explain ssh_config sessions operate enter inside finding pair \
                 pair_facts pair_judge bench bench_result bench_print manifest proxy check doctor doctor_kernel \
-                doctor_host gpu doctor_gpu doctor_direct
+                doctor_host gpu doctor_gpu doctor_direct doctor_rdma
 INIT_SRC     := main agent conn job passwd etc user home become spawn env pty modes login dial listen private_dir \
                 agent_sock display served rc resolve setup
 LISTENER_SRC := main accept admission penalty judge children control zygote refuse sandbox

@@ -422,7 +422,8 @@ static void check_pair(struct settings_loader *l, const struct settings_workspac
 	check_address(l, &p, "control_ip6", &s->control_ip6, &t->control_ip6);
 	check_address(l, &p, "data_ip", &s->data_ip.addr, &t->data_ip.addr);
 	check_address(l, &p, "data_ip6", &s->data_ip6.addr, &t->data_ip6.addr);
-	if (same_device(s->nic, t->nic))
+	/* A macvlan's parent is for many. */
+	if (same_device(s->nic, t->nic) && strncmp(t->nic, "macvlan:", 8) != 0)
 		settings_report_at(l, workspace_place(w, "nic"),
 				   "'%s' is given to workspace '%s' already", t->nic, s->name);
 	if (same_device(s->rdma, t->rdma))

@@ -147,6 +147,7 @@ int cli_doctor(struct cli *c, int argc, char **argv)
 	doctor_host(&d);
 	doctor_gpu(&d);
 	doctor_direct(&d);
+	doctor_rdma(&d);
 	check_daemon(&d);
 	settings_free(s);
 	return findings_end(&d.findings);

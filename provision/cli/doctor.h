@@ -25,5 +25,7 @@ void doctor_sysctls(struct doctor *d);
 void doctor_gpu(struct doctor *d);
 /* doctor_direct.c: IOMMU, vfio-pci, huge pages. */
 void doctor_direct(struct doctor *d);
+/* doctor_rdma.c: RDMA devices, the kernel's mode. */
+void doctor_rdma(struct doctor *d);
 /* doctor_host.c: ids, directories, devices, versions. */
 void doctor_host(struct doctor *d);

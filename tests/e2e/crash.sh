@@ -54,7 +54,7 @@ t "and the next login starts it" on alice@gate true
 # A worker killed, or failing, at every step of a first creation.
 bay destroy --purge alice >/dev/null
 restart_with() { bed kill provisiond; SSHBAY_FAULT=$1 bed start provisiond; }
-for step in gpu limits namespaces net nic rootfs init devices ready; do
+for step in gpu limits namespaces net nic rdma rootfs init devices ready; do
 	for how in ENOSPC kill; do
 		restart_with "step.$step.up=$how"
 		out=$(on alice@gate true 2>&1); rc=$?
