@@ -165,7 +165,7 @@ sed -i 's/^rdma_netns = .*/rdma_netns = shared/' "$BED/sshbay.ini"
 check() { printf '[workspace]\nusers = user\n%s\n' "$1" >"$BED/workspaces.d/zed.ini"; bay check 2>&1; rm "$BED/workspaces.d/zed.ini"; }
 like "rdma without a NIC" "rdma: 'auto' needs a nic" "$(check 'rdma = auto')"
 like "rdma_cm without rdma" 'rdma_cm: needs rdma' "$(check 'rdma_cm = yes')"
-like "rdma with dpdk" "'auto' ends when the NIC changes its driver" "$(check $'nic = hw3x\nrdma = auto\ndpdk = yes')"
+like "rdma with dpdk" "and rdma exclude each other" "$(check $'nic = hw3x\nrdma = auto\ndpdk = yes')"
 like "one device for two" "'mlx5_1' is given to workspace" "$(check $'nic = hw3x\nrdma = mlx5_1')"
 like "no device's name" "is not an RDMA device" "$(check $'nic = hw3x\nrdma = ../mlx5')"
 bay destroy --purge --all >/dev/null 2>&1
