@@ -3,7 +3,7 @@
  * Global requests (RFC 4254 section 4), answered in the order they came: an answer does not say to what.  Who listens
  * inside is known later, and in any order, so nothing behind such a request is looked at before it is answered.  Nor is
  * the opening of a session: with sshd, a client that wants its -R or nothing (ExitOnForwardFailure) hears of a failure
- * before it could ask for its program.
+ * before it could ask for its program.  What it dials waits in spawn.c, lest it dial a -R of its own too early.
  */
 #pragma once
 #include "session.h"

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "chan.h"
 #include "forward.h"
+#include "global.h"
 #include "pump.h"
 #include "remote.h"
 #include "request.h"
@@ -89,9 +90,15 @@ static void tell_once(struct session *s, uint32_t type, const void *body)
 		broken(s);
 }
 
+/* Does it wait for what the client asked for before: an agent or a display, or a -R that it may be about to dial? */
+static bool is_held(const struct session *s, const struct chan *c)
+{
+	return (c->ask && served_pending(s, c)) || (c->dial && global_waits(s));
+}
+
 void spawn_submit(struct session *s, struct chan *c)
 {
-	if (c->sent || !attach_is_ready(s) || (c->ask && served_pending(s, c)))
+	if (c->sent || !attach_is_ready(s) || is_held(s, c))
 		return;
 	if (c->ask) {
 		c->ask->id = c->id;
@@ -128,7 +135,7 @@ bool spawn_wants_write(const struct session *s)
 		return true;
 	for (uint32_t i = 0; i < s->nchans; i++)
 		if (s->chans[i]->state == CHAN_WAITING && !s->chans[i]->sent &&
-		    !(s->chans[i]->ask && served_pending(s, s->chans[i])))
+		    !is_held(s, s->chans[i]))
 			return true;
 	for (size_t i = 0; i < SESSION_LISTENS_MAX; i++)
 		if (s->listens[i].ask && !s->listens[i].sent)

@@ -122,6 +122,14 @@ def order():
         got += [c.get(), c.get()]
     check("a session that is opened behind a refused forward opens after the refusal", got == [FAILURE, OPENED] * 8, got)
     c.close()
+    # Also as from sshd: what is listened on before is there to be connected to.
+    c = Client("alice")
+    for n in range(8):
+        c.send(GLOBAL, "sbsu", "tcpip-forward", True, "localhost", 7780 + n)
+    c.send(OPEN, "suuususu", "direct-tcpip", 1, 1 << 20, 32768, "127.0.0.1", 7787, "127.0.0.1", 1)
+    got = [c.get() for _ in range(10)]
+    check("a connection behind forwards reaches the last of them", sorted(map(str, got)) == sorted(map(str, [SUCCESS] * 8 + [OPEN, OPENED])), got)
+    c.close()
     c = Client("alice")
     c.send(GLOBAL, "s", "unknown@example.org")
     c.send(GLOBAL, "sb", "x", True)
