@@ -105,6 +105,8 @@ static void from_record(const struct settings *s, const struct record *rec,
 	row->ns_user = rec->ns_user;
 	row->ns_net = rec->ns_net;
 	row->generation = rec->generation;
+	memcpy(row->nic_driver, rec->nic.driver, sizeof(row->nic_driver));
+	memcpy(row->nic_firmware, rec->nic.firmware, sizeof(row->nic_firmware));
 	if (rec->state != RECORD_ABSENT)
 		net_ifname(rec->slot, row->interface);
 	limits_path(s, row->name, row->cgroup, sizeof(row->cgroup), NULL);

@@ -103,7 +103,11 @@ static void find_pci(int fd, const char *sysfs, struct nic_seen *seen)
 	char path[PATH_MAX], base[64];
 	struct ifreq ifr;
 
-	if (ask(fd, &ifr, seen->name, SIOCETHTOOL, &info) == 0 && is_pci(info.bus_info))
+	if (ask(fd, &ifr, seen->name, SIOCETHTOOL, &info) == 0) {
+		(void)str_format(seen->driver, sizeof(seen->driver), "%.31s", info.driver);
+		(void)str_format(seen->firmware, sizeof(seen->firmware), "%.31s", info.fw_version);
+	}
+	if (is_pci(info.bus_info))
 		(void)str_copy(seen->pci, sizeof(seen->pci), info.bus_info);
 	else if (in_sysfs(sysfs, seen, "device", path) && link_base(path, base, sizeof(base)) &&
 		 is_pci(base))

@@ -17,7 +17,8 @@
 
 struct nic_seen {
 	char name[NIC_FIND_NAME], id[NIC_FIND_ID];
-	char pci[NIC_FIND_PCI];  /* "" for one that is no PCI function */
+	char pci[NIC_FIND_PCI]; /* "" for one that is no PCI function */
+	char driver[32], firmware[32];
 	uint8_t mac[6], perm[6]; /* perm all zero: the driver has none */
 	uint32_t mtu;
 	uint16_t flags; /* IFF_* */

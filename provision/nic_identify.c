@@ -104,6 +104,8 @@ int nic_identify(const struct settings *s, const char *what, struct record *rec,
 	rec->nic.mtu = out->mtu;
 	rec->nic.flags = out->flags;
 	rec->nic.speed = out->speed;
+	memcpy(rec->nic.driver, out->driver, sizeof(rec->nic.driver));
+	memcpy(rec->nic.firmware, out->firmware, sizeof(rec->nic.firmware));
 	rec->nic.ifindex = out->ifindex;
 	return 0;
 }

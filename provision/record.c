@@ -91,6 +91,8 @@ static const struct field fields[] = {
 	LATER("nic", "id", TEXT, nic.id),
 	LATER("nic", "asked", TEXT, nic.asked),
 	LATER("nic", "speed", U32, nic.speed),
+	LATER("nic", "driver", TEXT, nic.driver),
+	LATER("nic", "firmware", TEXT, nic.firmware),
 	LATER("nic", "rdma", TEXT, rdma),
 	LATER("nic", "vfio", TEXT, vfio),
 	LATER("devices", "gpus", TEXT, gpus),

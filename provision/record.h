@@ -43,6 +43,7 @@ struct record {
 		uint32_t mtu, flags;
 		uint32_t
 			speed; /* Mbit/s when it was leased, 0 unknown: from outside it is not seen any more */
+		char driver[32], firmware[32];
 		int32_t ifindex; /* for finding it, never for identity */
 	} nic;
 	char gpus[400]; /* ids of leased GPUs, separated by commas; "" none */

@@ -98,7 +98,7 @@ static struct json_object *json_nic(const struct pair_end *end, const struct man
 	text(o, "mac", f->mac);
 	text(o, "device", f->device);
 	text(o, "driver", n->driver);
-	text(o, "firmware", f->firmware);
+	text(o, "firmware", n->firmware);
 	text(o, "pci_link_speed", n->link_speed);
 	text(o, "pci_link_width", n->link_width);
 	whole(o, "numa_node", n->numa);
@@ -187,7 +187,7 @@ static void print_nic(const struct pair_end *end, const struct manifest_nic *n)
 	cli_print(stdout, end->ws.nic);
 	print_word("device", f->device);
 	print_word("driver", n->driver);
-	print_word("firmware", f->firmware);
+	print_word("firmware", n->firmware);
 	print_word("PCI", n->link_speed);
 	print_word("lanes", n->link_width);
 	(void)str_format(number, sizeof(number), "%d", n->numa);

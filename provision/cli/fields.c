@@ -41,6 +41,8 @@ const struct field fields_workspace[] = {
 	W(control_ip6, FIELD_TEXT, "its IPv6 address (control_ip6)"),
 	W(interface, FIELD_TEXT, "the host's end of its eth0"),
 	W(nic, FIELD_TEXT, "the interface that is leased to it, data0 inside (nic)"),
+	W(nic_driver, FIELD_TEXT, "the driver of that interface"),
+	W(nic_firmware, FIELD_TEXT, "the version of its firmware, if its driver tells"),
 	W(data_ip, FIELD_TEXT, "the address of data0 (data_ip)"),
 	W(data_mtu, FIELD_NUMBER0, "the MTU of data0, if set (data_mtu)"),
 	W(rdma, FIELD_TEXT, "the RDMA device of its NIC that is leased to it (rdma)"),

@@ -40,14 +40,19 @@ static bool is_pci(const char *s)
 	return s[sizeof(form) - 1] == '\0';
 }
 
-static void fill_nic(struct manifest_nic *n, const char *sysfs, const struct pair_facts *f)
+static void fill_nic(struct manifest_nic *n, const char *sysfs, const struct pair_end *end)
 {
+	const struct pair_facts *f = &end->facts;
 	char path[PATH_MAX + 128], target[PATH_MAX], text[32];
 	ssize_t len;
 	uint64_t node;
 
 	*n = (struct manifest_nic){ .numa = -1 };
-	(void)str_copy(n->driver, sizeof(n->driver), f->driver);
+	(void)str_copy(n->driver, sizeof(n->driver),
+		       end->ws.nic_driver[0] ? end->ws.nic_driver : f->driver);
+	/* What provisiond says goes before what a tenant says. */
+	(void)str_copy(n->firmware, sizeof(n->firmware),
+		       end->ws.nic_firmware[0] ? end->ws.nic_firmware : f->firmware);
 	if (!is_pci(f->device))
 		return;
 #define AT(name)                                                                                   \
@@ -104,7 +109,7 @@ void manifest_fill(struct manifest *m, const char *sysfs, const struct pair_end 
 	read_line(path, m->governor, sizeof(m->governor));
 	fill_cpu(m);
 	for (int i = 0; i < 2; i++)
-		fill_nic(&m->nics[i], sysfs, &ends[i].facts);
+		fill_nic(&m->nics[i], sysfs, &ends[i]);
 }
 
 bool manifest_cpu(uint64_t *busy, uint64_t *total)

@@ -4,7 +4,7 @@
 #include "pair_facts.h"
 
 struct manifest_nic {
-	char driver[PAIR_WORD], link_speed[PAIR_WORD], link_width[8], cpus[64];
+	char driver[PAIR_WORD], firmware[PAIR_WORD], link_speed[PAIR_WORD], link_width[8], cpus[64];
 	int numa;
 };
 struct manifest {

@@ -60,7 +60,8 @@ struct admin_workspace {
 	uint32_t id_count, pids, data_mtu, init_pid, sessions, autostart, root;
 	uint64_t created, started; /* seconds since the epoch, 0 = never */
 	uint64_t ns_user, ns_net, generation;
-	char interface[16]; /* host side of the veth */
+	char interface[16];                    /* host side of the veth */
+	char nic_driver[32], nic_firmware[32]; /* of the leased NIC; inside a tenant is not told */
 	char cgroup[128], rootfs[512],
 		file[512]; /* where things are; file = configuration file or empty */
 	char note[256];    /* why it is not running, quarantine reason, ... */

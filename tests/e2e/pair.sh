@@ -58,7 +58,7 @@ is "bench passes" 0 $status
 is "both directions are proven by the counters" "[('b', 'a', True), ('a', 'b', True)]" "$(json '[(x["from"], x["to"], x["proven"]) for x in d["directions"]]' <<<"$out")"
 is "the bytes of data0 cover what is reported" True "$(json 'all(x["data_received_bytes"] >= x["bytes"] > 1e6 and x["bits_per_second"] > 1e7 for x in d["directions"])' <<<"$out")"
 is "latency is in order" True "$(json '(lambda l: 0 < l["min_us"] <= l["p50_us"] <= l["p99_us"] <= l["max_us"] and l["samples"] == 1000)(d["latency"])' <<<"$out")"
-is "the manifest tells the circumstances" "True 3000 bookworm" "$(json '"%s %d %s" % (d["manifest"]["kernel"] == open("/proc/sys/kernel/osrelease").read().strip(), d["manifest"]["ends"][0]["mtu"], d["manifest"]["ends"][1]["image"])' <<<"$out")"
+is "the manifest tells the circumstances" "True 3000 bookworm veth" "$(json '"%s %d %s %s" % (d["manifest"]["kernel"] == open("/proc/sys/kernel/osrelease").read().strip(), d["manifest"]["ends"][0]["mtu"], d["manifest"]["ends"][1]["image"], d["manifest"]["ends"][0]["driver"])' <<<"$out")"
 out=$(bay bench a b --udp -t 1 --rate 50M --json)
 is "UDP at a rate" True "$(json 'all(4e7 < x["bits_per_second"] < 6e7 and x["lost_percent"] is not None for x in d["directions"])' <<<"$out")"
 like "for people, too" '^a -> b: [0-9.]+ Gbit/s tcp' "$(bay bench a b -t 1 -P 2)"

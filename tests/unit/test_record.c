@@ -71,6 +71,8 @@ static struct record sample(const char *name)
 				     .id = "pci:0000:29:00.0",
 				     .asked = "auto",
 				     .speed = 25000,
+				     .driver = "mlx5_core",
+				     .firmware = "16.35.1012 (MT_0000000008)",
 				     .mac = { 2, 0, 0xab, 0, 0, 0xff },
 				     .mtu = 9000,
 				     .flags = 0x1003,
