@@ -133,7 +133,7 @@ $(B)/fuzz/protocol: $(addsuffix .c,$(FUZZ_PROTOCOL_SRC)) $(wildcard tests/fuzz/p
 	$(link) $(ALL_CFLAGS) $(PKG_CFLAGS) $(LDHARD) -rdynamic -o $@ $(filter %.c,$^) $(call lib,session proto base) \
 	  $(call pkg,$(PKGS_SESSION)) -lutil
 
-.PHONY: unit netns-bin fuzz-bin bench-bin deps check check-long check-root lab asan fuzz tidy format format-check bench demo \
+.PHONY: unit netns-bin fuzz-bin bench-bin deps check check-long check-root lab faults asan fuzz tidy format format-check bench demo \
         demo-down install uninstall clean help
 unit: $(UNIT)
 netns-bin: $(NETNS_BIN)
@@ -154,7 +154,7 @@ LAB     := $(sort $(wildcard tests/lab/*.sh))
 check: ## everything this machine can test: installs what is missing, ends with "N passed, N failed, N skipped"
 	@scripts/install-deps build run test clients
 	@$(MAKE) --no-print-directory -j$$(nproc) EXTRA_CFLAGS="-Werror" all unit netns-bin fuzz-bin bench-bin
-	@$(MAKE) --no-print-directory -j$$(nproc) B=$(B)/faults EXTRA_CFLAGS="-Werror $(FAULTS)" all
+	@$(MAKE) --no-print-directory -j$$(nproc) faults
 	@$(MAKE) --no-print-directory -j$$(nproc) B=$(B)/asan CFLAGS="-O1 -g" EXTRA_CFLAGS="-fsanitize=address,undefined -fno-omit-frame-pointer" \
 	  EXTRA_LDFLAGS="-fsanitize=address,undefined" unit fuzz-bin
 	@scripts/mkrootfs -q -o $${SSHBAY_IMAGE_CACHE:-/var/cache/sshbay}/images
@@ -172,7 +172,9 @@ check-root: ## the tests that need root: namespaces and whole beds
 	@status=0; $(RUNTEST) -j 2 $(NETNS) || status=1; TEST_LIMIT=600 $(RUNTEST) -j 2 $(E2E) || status=1; exit $$status
 check-long: check ## check, and the suites that take long
 	@TEST_LIMIT=1800 $(RUNTEST) $(E2E_LONG) $(LAB); tests/run -t $(SUM)
-lab: all netns-bin ## the tests that need Debian's kernel and pure cgroup v2, in a virtual machine
+faults: ## the programs with failure injection, under build/faults
+	@$(MAKE) --no-print-directory B=$(B)/faults EXTRA_CFLAGS="-Werror $(FAULTS)" all
+lab: all netns-bin faults ## the tests that need Debian's kernel and pure cgroup v2, in a virtual machine
 	@TEST_LIMIT=1800 tests/run $(LAB)
 asan: ## unit tests and fuzz targets under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory -j$$(nproc) B=$(B)/asan CFLAGS="-O1 -g" EXTRA_CFLAGS="-fsanitize=address,undefined -fno-omit-frame-pointer" \

@@ -3,31 +3,23 @@
 # Real PCI NICs (two e1000e, joined back to back) in a whole bed: by PCI address and MAC, in and home again after abuse, with
 # their names taken, unplugged, their drivers bound in another order, their EEPROM out of reach, provisiond killed meanwhile.
 # Runs in the lab: started anywhere else it starts itself there.
+. "$(dirname "$0")/../nic_lib.sh"
 if [ -z "${SSHBAY_LAB:-}" ]; then
-	export LAB_QEMU="-device pcie-root-port,id=rp0,chassis=1,slot=1,addr=0x8 -device pcie-root-port,id=rp1,chassis=2,slot=2,addr=0x9
-		-netdev hubport,id=h0,hubid=0 -device e1000e,netdev=h0,mac=52:54:00:00:00:01,bus=rp0
-		-netdev hubport,id=h1,hubid=0 -device e1000e,netdev=h1,mac=52:54:00:00:00:02,bus=rp1 ${LAB_QEMU:-}"
+	LAB_QEMU="$(nic_lib_qemu 1 2) ${LAB_QEMU:-}"
+	export LAB_QEMU
 	exec "$(dirname "$0")/../../scripts/lab" run "$0"
 fi
 . "$(dirname "$0")/../lib.sh"
 export ON_LIMIT=120
 
 modprobe e1000e 2>/dev/null
-of_mac() { grep -l "$1" /sys/class/net/*/address | cut -d/ -f5; }
-await 30 sh -c 'grep -q 52:54:00:00:00:02 /sys/class/net/*/address'
-A=$(of_mac 52:54:00:00:00:01) B=$(of_mac 52:54:00:00:00:02)
-PA=$(basename "$(readlink "/sys/class/net/$A/device")") PB=$(basename "$(readlink "/sys/class/net/$B/device")")
-ip link set "$A" name left; ip link set "$B" name right
+named 1 left; named 2 right
+PA=$(pci_of left) PB=$(pci_of right)
 ip link property add dev left altname enplongname0 2>/dev/null
 like "two NICs with PCI addresses" '^0000:.* 0000:' "$PA $PB"
 ip link set left mtu 1600 alias "to the right" txqueuelen 500; ip addr add 10.5.0.1/24 dev left
 ip addr add fd05::1/64 dev left nodad; ip link set left up; ip link set right up; ip route add 10.6.0.0/16 via 10.5.0.9 dev left
 ethtool -K left tso off >/dev/null 2>&1; ethtool -G left rx 512 >/dev/null 2>&1
-bed_up_host() { "$ROOT/scripts/testbed" --host up "$BED" "$WORK/extra.ini" >"$WORK/up.log" 2>&1 || { not_ok "bed comes up" "$(cat "$WORK/up.log")"; finish; }; 
-	# The first workspace makes the private mount that pins live on; it stays as long as the bed.
-	bay start thief >/dev/null 2>&1; bay destroy --purge thief >/dev/null 2>&1
-	bed_snapshot >"$WORK/bed.before"; }
-host_snapshot >"$WORK/host.before"
 cat >"$WORK/extra.ini" <<E2
 [pool]
 nics = pci:$PA, pci:$PB
@@ -46,16 +38,15 @@ data_ip = 192.168.199.2/24
 users = carol
 nic = left
 E2
-bed_up_host
-state() { ip -d -o link show "$1"; ip -o addr show dev "$1"; ip route show dev "$1"; for o in k g c a l; do ethtool -$o "$1"; done; } 2>&1
-facts() { state "$1" | grep -vE 'inet6 fe80' | sed -E 's/^[0-9]+: //; s/qdisc [a-z_]+ //; s/state [A-Z]+//; s/<NO-CARRIER,|,LOWER_UP>|>/</g; s/linkdown//; s/ *valid_lft.*//'; }
+bed_up_host thief
 row() { bay nic list --json | python3 -c 'import json,sys
 for r in json.load(sys.stdin):
 	if sys.argv[1] in (r["name"], r["id"]): print(r["state"], r["owner"] or "-")' "$1"; }
 c() { on alice+client@gate "$@"; }
 s() { on bob+server@gate "$@"; }
-sleep 3
-before=$(facts left)
+carrier left; carrier right
+before=$(facts left) eeprom=$(ethtool -e left)
+like "it has an EEPROM" '0x0000.*52 54 00 00 00 01' "$eeprom"
 
 # --- in, and over the wire ---
 t "by PCI address" bay start client
@@ -68,15 +59,22 @@ t "left has gone" sh -c '! ip link show left'
 # --- EEPROM and flash ---
 cat >"$WORK/probe.pl" <<'PL'
 use Socket; socket(S, AF_INET, SOCK_DGRAM, 0) or die;
-# write EEPROM, run the off-line self test, blink, write registers' message level, flash, reset
-for my $c (0xc, 0x1a, 0x1c, 0x8, 0x33, 0x34) {
-	my $d = pack("L4", $c, 1, 0, 1) . ("\0" x 4096); my $r = pack("a16 p x16", "data0", $d);
+my ($nic, @commands) = @ARGV;
+for my $c (@commands) {
+	# struct ethtool_eeprom: command, the NIC's magic number (device and vendor), offset, length, bytes
+	my $d = pack("L4", hex $c, 0x10d38086, 0, 2) . "\x66\x66" . ("\0" x 4096); my $r = pack("a16 p x16", $nic, $d);
 	print ioctl(S, 0x8946, $r) ? "done; " : "$!; ";
 }
 PL
-sed 's/(0xc, .*) {/(0x8) {/' "$WORK/probe.pl" >"$WORK/full.pl"
-is "EEPROM, self test, LED, flash and reset are denied" "$(printf 'Operation not permitted; %.0s' 1 2 3 4 5 6)" "$(c 'sudo perl -' <"$WORK/probe.pl" 2>&1)"
-like "with nic_admin = full the message level can be set" 'done' "$(s 'sudo perl -' <"$WORK/full.pl" 2>&1)"
+# Write EEPROM, off-line self test, blink, message level, flash, reset, registers, read EEPROM.
+is "EEPROM, self test, LED, flash, reset and registers are denied" "$(printf 'Operation not permitted; %.0s' 1 2 3 4 5 6 7 8)" \
+	"$(c 'sudo perl - data0 c 1a 1c 8 33 34 4 b' <"$WORK/probe.pl" 2>&1)"
+like "so is ethtool -E" 'Operation not permitted' "$(c 'sudo ethtool -E data0 magic 0x10d38086 offset 0 value 0x66' 2>&1)"
+like "what it tells over netlink is not" 'scatter-gather: on' "$(c 'sudo ethtool -k data0' 2>&1)"
+like "with nic_admin = full the message level can be set, and the EEPROM be read" '^done; done; ' "$(s 'sudo perl - data0 8 b' <"$WORK/probe.pl" 2>&1)"
+like "with nic_admin = full it is the driver that answers to a write" '^(done|Input|Invalid|Bad|Operation not supported)' "$(s 'sudo perl - data0 c' <"$WORK/probe.pl" 2>&1)"
+like "which is in the audit log" "\"ws\":\"server\".*\"object\":\"pci:$PB\".*\"users\":\"bob\"" "$(bay events | grep lease.nic_full)"
+unlike "and nobody else is" '"ws":"client"' "$(bay events | grep lease.nic_full)"
 
 # --- home again ---
 abuse='ip link set data0 down; ip link set data0 name zz address 02:66:66:66:66:66 mtu 1280 alias mine txqueuelen 7; ip link set zz promisc on allmulticast on up
@@ -85,9 +83,9 @@ c "sudo sh -c '$abuse'" >/dev/null 2>&1
 pid=$(bay show client --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["init_pid"])')
 nsenter --target "$pid" --net -- sleep 300 & pin=$!
 bay destroy client 2>&1
-sleep 4
-is "after abuse, with its namespace held, it is home as it was" "$before" "$(facts left)"
+as_it_was "after abuse, with its namespace held, it is home as it was" "$before" left
 is "and free" "free -" "$(row "pci:$PA")"
+is "its EEPROM is the same, byte by byte" "$eeprom" "$(ethtool -e left)"
 kill $pin
 t "again" bay start client
 ip link add left type dummy
@@ -95,8 +93,7 @@ bay destroy client >/dev/null 2>&1
 like "with its name taken it is in quarantine" 'quarantined client' "$(row "pci:$PA")"
 ip link del left
 like "and recovered" "NIC 'pci:$PA' is as it was" "$(bay nic recover "pci:$PA" 2>&1)"
-sleep 4
-is "as it was" "$before" "$(facts left)"
+as_it_was "as it was" "$before" left
 
 # --- killed ---
 for delay in 0.05 0.2 0.5; do
@@ -111,8 +108,7 @@ for delay in 0.05 0.2 0.5; do
 	"$ROOT/scripts/testbed" start "$BED" provisiond
 	await 20 sh -c "! '$BED/sshbay' list | grep -qE 'client +(creating|destroying|stopping)'"
 	bay destroy client >/dev/null 2>&1
-	sleep 4
-	is "killed after $delay s, it is as it was" "$before" "$(facts left)"
+	as_it_was "killed after $delay s, it is as it was" "$before" left
 done
 
 # --- another order: the drivers forget both, the second comes first ---
@@ -137,6 +133,6 @@ t "and the required one starts" bay start client
 t "and the wire works" await 30 c ping -c1 -W2 192.168.199.2
 bay destroy --purge client server >/dev/null 2>&1
 # What a new driver has is named by the kernel again.
-for n in 1:left 2:right; do ip link set "$(of_mac "52:54:00:00:00:0${n%:*}")" down; ip link set "$(of_mac "52:54:00:00:00:0${n%:*}")" name "${n#*:}"; done
-is "nothing is in quarantine" "" "$(ls "$BED/state/quarantine" 2>/dev/null)"
+named 1 left; named 2 right
+is "nothing is in quarantine" "" "$(quarantined)"
 finish

@@ -1,0 +1,45 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What the lab's tests of NICs share: QEMU's arguments, NICs by MAC, all that is to be seen of one, a bed in the host's own
+# namespaces. Sourced after lib.sh, in the guest; nic_lib_qemu before it, outside.
+
+# As many e1000e on one wire, each behind a root port of its own (so that it can be pulled): MAC 52:54:00:00:00:01 and so on.
+# The order of the numbers is the order on the bus.
+nic_lib_qemu() { # NUMBER...
+	local n slot=8 out=
+	for n in "$@"; do
+		out+=" -device pcie-root-port,id=rp$slot,chassis=$slot,slot=$slot,addr=$(printf '0x%x' "$slot")"
+		out+=" -netdev hubport,id=h$n,hubid=0 -device e1000e,netdev=h$n,mac=52:54:00:00:00:0$n,bus=rp$slot"
+		slot=$((slot + 1))
+	done
+	echo "$out"
+}
+of_mac() { grep -l "52:54:00:00:00:0$1" /sys/class/net/*/address | cut -d/ -f5; }
+pci_of() { basename "$(readlink "/sys/class/net/$1/device")"; }
+named() { # NUMBER NAME: the NIC with that number is called so from now on
+	await 60 sh -c "grep -q 52:54:00:00:00:0$1 /sys/class/net/*/address" || return 1
+	ip link set "$(of_mac "$1")" down
+	ip link set "$(of_mac "$1")" name "$2"
+}
+# All of it but what a carrier brings and counts.
+facts() {
+	{ ip -d -o link show "$1"; ip -o addr show dev "$1"; ip route show dev "$1" table all
+		for o in k g c a l x n; do ethtool -$o "$1"; done; ethtool -e "$1" raw on | sha256sum; } 2>&1 |
+		grep -vE 'inet6 fe80|fe80::|multicast ff00|local fd' |
+		sed -E 's/^[0-9]+: //; s/qdisc [a-z_]+ //; s/state [A-Z]+//; s/<NO-CARRIER,|,LOWER_UP>|>/</g; s/linkdown//; s/ *valid_lft.*//'
+}
+same_facts() { [ "$(facts "$2")" = "$1" ]; }
+# as_it_was NAME FACTS INTERFACE: the link takes a while to negotiate, so what is to be the same is waited for.
+as_it_was() { await 60 same_facts "$2" "$3"; is "$1" "$2" "$(facts "$3")"; }
+carrier() { await 60 sh -c "ethtool '$1' | grep -q 'Link detected: yes'"; }
+quarantined() { ls "$BED/state/quarantine" 2>/dev/null; }
+
+# The first workspace makes the private mount that pins live on; it stays as long as the bed.
+bed_up_host() { # WORKSPACE, which may be made and destroyed; extra.ini is in $WORK
+	host_snapshot >"$WORK/host.before"
+	"$ROOT/scripts/testbed" --host up "$BED" "$WORK/extra.ini" >"$WORK/up.log" 2>&1 || { not_ok "bed comes up" "$(cat "$WORK/up.log")"; finish; }
+	bay start "$1" >/dev/null 2>&1
+	bay destroy --purge "$1" >/dev/null 2>&1
+	bed_snapshot >"$WORK/bed.before"
+}
