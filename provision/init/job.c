@@ -137,6 +137,8 @@ static _Noreturn void helper_run(struct agent *a, const struct conn *c, const st
 	}
 	if (job_report(&h, &fd, fd >= 0, NULL) < 0 && r == 0 && h.undo)
 		h.undo(&h);
+	/* First what was reported: its end of the socket tells that only the asker has it, to close or to ask for anew. */
+	fd_close(&fd);
 	close(h.sock);
 	if (h.after)
 		h.after();
