@@ -454,6 +454,7 @@ static void test_crash(void)
 	   "a crash of a session is told");
 	ok(zygote && wait_dead(zygote), "it retires the zygote");
 	sessions[2] = serve(&cc, &c);
+	tell(&c, CTL_AUTHENTICATED);
 	next = zygote_pid(sessions, 3);
 	ok(sessions[2] > 0 && next > 0 && next != zygote,
 	   "a fresh zygote serves the next connection");

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What a workspace's network costs, and that the 200th costs no more than twice the 10th. Prints the figures. */
+/*
+ * What a workspace's network costs, and that the 200th costs no more than twice the 10th: counted in what is said to the
+ * kernel and heard of it, since the time depends on what else this machine does. Prints the times.
+ */
 #include "net.h"
+
+#include <sys/socket.h>
 
 #include "netns_lib.h"
 
@@ -28,6 +33,31 @@ static uint64_t median(const uint64_t *us, unsigned int n)
 	return copy[n / 2];
 }
 
+static uint64_t heard; /* bytes of netlink, and one per message or try */
+
+static void count(ssize_t n)
+{
+	heard += n > 0 ? (uint64_t)n + 1 : 1;
+}
+
+/* What provision/netif.c calls. */
+ssize_t recv(int fd, void *buf, size_t size, int flags)
+{
+	ssize_t n = recvfrom(fd, buf, size, flags, NULL, NULL);
+
+	count(n);
+	return n;
+}
+
+ssize_t send(int fd, const void *buf, size_t size, int flags)
+{
+	ssize_t n = sendto(fd, buf, size, flags, NULL, 0);
+
+	count(n);
+	return n;
+}
+
+static uint64_t up_heard[COUNT];
 static uint64_t up_us[COUNT], ns_us[COUNT], again_us[COUNT], down_us[COUNT];
 
 static void connect_all(void)
@@ -49,7 +79,9 @@ static void connect_all(void)
 		plans[i].netns = new_netns();
 		ns_us[i] = clk_now_us() - began;
 		began = clk_now_us();
+		heard = 0;
 		ret = net_up(&plans[i], &e);
+		up_heard[i] = heard;
 		up_us[i] = clk_now_us() - began;
 	}
 	did(ret, &e, "connect all");
@@ -70,10 +102,12 @@ static void round_trip(const char *family)
 	connect_all();
 	report("network namespace", ns_us);
 	report("net_up", up_us);
-	first = median(up_us, PART);
-	last = median(up_us + COUNT - PART, PART);
-	ok(last <= 2 * first, "%s: the last %u cost at most twice the first %u", family, PART,
-	   PART);
+	first = median(up_heard, PART);
+	last = median(up_heard + COUNT - PART, PART);
+	printf("# net_up, netlink            first %u: %5lu     last %u: %5lu bytes and messages\n",
+	       PART, first, PART, last);
+	ok(first > 0 && last <= 2 * first, "%s: the last %u cost at most twice the first %u",
+	   family, PART, PART);
 	for (unsigned int i = 0; i < COUNT && ret == 0; i++) {
 		began = clk_now_us();
 		ret = net_up(&plans[i], &e);
