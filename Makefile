@@ -169,7 +169,7 @@ check-asan:
 check-fuzz:
 	@FUZZ_RUNS=20000 FUZZ_SECONDS=10 $(RUNTEST) $(FUZZ_BIN:$(B)/%=$(B)/asan/%) $(B)/asan/fuzz/protocol
 check-root: ## the tests that need root: namespaces and whole beds
-	@status=0; $(RUNTEST) -j 2 $(NETNS) || status=1; TEST_LIMIT=600 $(RUNTEST) -j 2 $(E2E) || status=1; exit $$status
+	@status=0; export TEST_LIMIT=1200; $(RUNTEST) -j 2 $(NETNS) || status=1; $(RUNTEST) -j 2 $(E2E) || status=1; exit $$status
 check-long: check ## check, and the suites that take long
 	@TEST_LIMIT=1800 $(RUNTEST) $(E2E_LONG) $(LAB); tests/run -t $(SUM)
 faults: ## the programs with failure injection, under build/faults

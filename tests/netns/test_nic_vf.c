@@ -399,8 +399,8 @@ static void make_tree(void)
 	need(sh(-1,
 		"set -e; cd %s; d=sys/bus/pci/devices; mkdir -p sys/class/net/pf0 sys/class/net/v2 "
 		"$d/0000:29:00.0 $d/0000:29:02.2; for i in pf0:0000:29:00.0 v2:0000:29:02.2; do "
-		"n=${i%%%%:*}; ln -s ../../../bus/pci/devices/${i#*:} sys/class/net/$n/device; ip "
-		"-o "
+		"n=${i%%%%:*}; ln -s ../../../bus/pci/devices/${i#*:} sys/class/net/$n/device; ln "
+		"-s ../../drivers/fake $d/${i#*:}/driver; ip -o "
 		"link show $n | cut -d: -f1 >sys/class/net/$n/ifindex; done; echo %d "
 		">$d/0000:29:00.0/sriov_numvfs; ln -s ../0000:29:02.2 $d/0000:29:00.0/virtfn2; ln "
 		"-s ../0000:29:02.1 $d/0000:29:00.0/virtfn1; ln -s ../0000:29:00.0 "

@@ -179,7 +179,7 @@ fi
 # --- refusals ---
 w purge; rm -f "$T/record"
 out=$(w -b nosuch up 2>&1)
-like 'a missing image is named with its directory' "mount image 'nosuch': no such image under $IMAGES \(scripts/mkrootfs" "$out"
+like 'a missing image is named with its directory' "mount image 'nosuch': no such image under $IMAGES \((scripts/mkrootfs|sshbay image build)" "$out"
 w down; rm -f "$T/record"
 is 'and leaves nothing' "$clean" "$(state)"
 mkdir -p "$T/full"; mount -t tmpfs -o size=64k,nr_inodes=3 tmpfs "$T/full"; mount --bind "$T/full" "$T/state"
