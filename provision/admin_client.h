@@ -20,7 +20,7 @@ struct admin_client {
 	size_t queued;
 	struct operation *operations;
 	unsigned int noperations;
-	struct admin_recovery *recoveries; /* admin_nic.c */
+	struct admin_recovery *recoveries; /* admin_recover.c */
 	bool follow, failed;
 	uint32_t follow_tag;
 	char follow_name[STR_NAME_MAX];

@@ -10,31 +10,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin_recover.h"
 #include "allocate_nic.h"
-#include "audit.h"
 #include "nic_find.h"
 #include "nic_identify.h"
 #include "quarantine.h"
 #include "registry.h"
 #include "vfio.h"
 
-#define ROWS_MAX       512
-#define RECOVERIES_MAX 8 /* per client */
+#define ROWS_MAX 512
 
 struct rows {
 	struct registry *reg;
 	unsigned int n;
 	struct admin_nic row[ROWS_MAX];
-};
-
-struct admin_recovery {
-	struct admin_recovery *next;
-	struct admin_client *client; /* NULL: gone */
-	struct registry *reg;
-	struct task task;
-	uint32_t tag;
-	bool force;
-	char kind[8], id[80]; /* "nic" or "rdma" */
 };
 
 static struct admin_nic *row_of(struct rows *r, const char *id)
@@ -256,60 +245,6 @@ void admin_nic_leases(struct registry *reg, void (*fn)(void *ctx, struct admin_l
 
 /* --- recover --- */
 
-static int begin(struct task *t, struct worker_order *o, struct err *e)
-{
-	const struct admin_recovery *rc = t->ctx;
-
-	(void)e;
-	o->kind = WORKER_NIC;
-	o->settings = rc->reg->settings;
-	o->nic = rc->id;
-	o->force = rc->force;
-	o->rdma = strcmp(rc->kind, "rdma") == 0;
-	return 0;
-}
-
-static void finish(struct admin_recovery *rc, const struct err *e)
-{
-	const struct audit_field fields[] = { AUDIT_TEXT("kind", rc->kind),
-					      AUDIT_TEXT("object", rc->id),
-					      AUDIT_TEXT("reason", e->code     ? e->text
-								   : rc->force ? "taken as it is"
-									       : "restored") };
-	char text[160];
-
-	audit_write(e->code ? "lease.quarantine" : "lease.recover", fields, 3);
-	if (rc->client) {
-		for (struct admin_recovery **pp = &rc->client->recoveries; *pp; pp = &(*pp)->next)
-			if (*pp == rc) {
-				*pp = rc->next;
-				break;
-			}
-		(void)str_format(text, sizeof(text), "%s '%s' %s",
-				 strcmp(rc->kind, "rdma") ? "NIC" : "RDMA device", rc->id,
-				 rc->force ? "is taken as it is" : "is as it was");
-		if (e->code)
-			admin_client_failed(rc->client, rc->tag, e->code, e->text);
-		else
-			admin_client_done(rc->client, rc->tag, text);
-	}
-	free(rc);
-}
-
-static void refused(struct task *t, const struct err *e)
-{
-	struct err why = *e;
-
-	finish(t->ctx, &why);
-}
-
-static void ended(struct task *t, struct worker_result *res)
-{
-	struct err why = res->err;
-
-	finish(t->ctx, &why);
-}
-
 struct search {
 	const char *what;
 	char kind[8], id[80];
@@ -330,9 +265,13 @@ static void match(void *ctx, const struct quarantine *q)
 static void recover(struct admin_client *c, struct registry *reg, const struct admin_nics *req)
 {
 	struct search s = { .what = req->recover };
-	struct admin_recovery *rc;
+	const struct admin_recover todo = { .kind = s.kind,
+					    .id = s.id,
+					    .done = req->force ? "is taken as it is"
+							       : "is as it was",
+					    .tag = req->tag,
+					    .force = req->force != 0 };
 	char text[256], shown[4 * 80];
-	unsigned int n = 0;
 
 	(void)quarantine_each(reg->settings->storage.state, NULL, match, &s, NULL);
 	if (!s.id[0]) {
@@ -342,30 +281,7 @@ static void recover(struct admin_client *c, struct registry *reg, const struct a
 		admin_client_failed(c, req->tag, ENOENT, text);
 		return;
 	}
-	for (rc = c->recoveries; rc; rc = rc->next)
-		n++;
-	rc = n < RECOVERIES_MAX ? calloc(1, sizeof(*rc)) : NULL;
-	if (!rc) {
-		admin_client_failed(c, req->tag, EBUSY, "recover: too many at once");
-		return;
-	}
-	*rc = (struct admin_recovery){ .next = c->recoveries,
-				       .client = c,
-				       .reg = reg,
-				       .tag = req->tag,
-				       .force = req->force != 0 };
-	rc->task = (struct task){ .ctx = rc, .begin = begin, .refused = refused, .end = ended };
-	memcpy(rc->id, s.id, sizeof(rc->id));
-	memcpy(rc->kind, s.kind, sizeof(rc->kind));
-	c->recoveries = rc;
-	worker_submit(reg->pool, &rc->task, false);
-}
-
-void admin_nic_forget(struct admin_client *c)
-{
-	for (struct admin_recovery *rc = c->recoveries; rc; rc = rc->next)
-		rc->client = NULL;
-	c->recoveries = NULL;
+	admin_recover_start(c, reg, &todo);
 }
 
 void admin_nic_answer(struct admin_client *c, struct registry *reg, const struct admin_nics *req)

@@ -6,8 +6,6 @@
 
 /* Answer ADMIN_NICS: rows, or a worker that recovers one; ADMIN_DONE or ADMIN_FAILED follows. */
 void admin_nic_answer(struct admin_client *c, struct registry *reg, const struct admin_nics *req);
-/* The client is gone: what it began goes on, and nobody is told. */
-void admin_nic_forget(struct admin_client *c);
 /* The rows that no workspace has: free members of the pool and what is in quarantine, as leases. */
 void admin_nic_leases(struct registry *reg, void (*fn)(void *ctx, struct admin_lease *row),
 		      void *ctx);

@@ -7,9 +7,9 @@
 
 #include <string.h>
 
+#include "admin_gpu.h"
 #include "admin_nic.h"
 #include "base/log.h"
-#include "gpu.h"
 #include "gpu_lease.h"
 #include "hugepages.h"
 #include "limits.h"
@@ -129,7 +129,7 @@ void admin_rows_workspace(struct registry *reg, const struct workspace *ws,
 	row->sessions = workspace_sessions(ws);
 	str_copy(row->note, sizeof(row->note), rec->note);
 	if (!rec->note[0] && rec->gpus[0] && rec->state == RECORD_RUNNING)
-		gpu_lease_driver(s, row->name, row->note, sizeof(row->note));
+		gpu_lease_changed(s, row->name, row->note, sizeof(row->note));
 	if (!row->note[0] && rec->image[0] && strcmp(rec->image, spec.image))
 		str_format(row->note, sizeof(row->note),
 			   "made from image '%s', configured is '%s' (destroy --purge to change)",
@@ -177,7 +177,7 @@ void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 	const struct record *rec = workspace_record(ws);
 	const struct ip *ips[] = { &rec->control_ip, &rec->control_ip6 };
 	struct admin_lease row = { .since = rec->created };
-	char place[32], pci[80] = "pci:";
+	char what[100];
 
 	if (!workspace_exists(ws))
 		return;
@@ -198,9 +198,8 @@ void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 	row.since = workspace_leased_gpu(ws);
 	for (const char *id = rec->gpus; *id; id += strcspn(id, ","), id += *id == ',') {
 		str_format(row.object, sizeof(row.object), "%.*s", (int)strcspn(id, ","), id);
-		gpu_pci(registry_settings(reg), row.object, pci + 4);
 		str_format(row.detail, sizeof(row.detail), "%s%s", workspace_state(ws),
-			   admin_nic_place(registry_settings(reg), pci, place, sizeof(place)));
+			   admin_gpu_place(registry_settings(reg), row.object, what, sizeof(what)));
 		fn(ctx, &row);
 	}
 	str_copy(row.detail, sizeof(row.detail), workspace_state(ws));

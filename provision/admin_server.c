@@ -12,7 +12,9 @@
 #include "admin_client.h"
 #include "admin_explain.h"
 #include "admin_hosts.h"
+#include "admin_gpu.h"
 #include "admin_nic.h"
+#include "admin_recover.h"
 #include "admin_rows.h"
 #include "admin_sessions.h"
 #include "audit.h"
@@ -49,6 +51,7 @@ union admin_body {
 	struct admin_operate operate;
 	struct admin_kick kick;
 	struct admin_nics nics;
+	struct admin_gpu gpu;
 	struct admin_explain explain;
 };
 
@@ -269,6 +272,7 @@ static int answer_leases(void *ctx, struct msg *m, struct err *e)
 		while ((ws = workspace_next(reg, ws)))
 			admin_rows_leases(reg, ws, send_lease, &r);
 		admin_nic_leases(reg, send_lease, &r);
+		admin_gpu_leases(reg, send_lease, &r);
 	}
 	admin_client_done(r.client, r.req->tag, "");
 	return 0;
@@ -369,6 +373,14 @@ static int answer_nics(void *ctx, struct msg *m, struct err *e)
 	return 0;
 }
 
+static int answer_gpu(void *ctx, struct msg *m, struct err *e)
+{
+	struct admin_client *c = ctx;
+
+	admin_gpu_recover(c, c->server->reg, m->body);
+	return 0;
+}
+
 static const struct msg_route routes[] = {
 	{ ADMIN_LIST, answer_list },       { ADMIN_OPERATE, answer_operate },
 	{ ADMIN_ENTER, answer_enter },     { ADMIN_SESSIONS, answer_sessions },
@@ -376,6 +388,7 @@ static const struct msg_route routes[] = {
 	{ ADMIN_RELOAD, answer_reload },   { ADMIN_STATUS, answer_status },
 	{ ADMIN_EXPLAIN, answer_explain }, { ADMIN_HOSTS, answer_hosts },
 	{ ADMIN_KICK, answer_kick },       { ADMIN_NICS, answer_nics },
+	{ ADMIN_GPU_RECOVER, answer_gpu },
 };
 static const struct msg_table table = { &admin_proto, routes, sizeof(routes) / sizeof(routes[0]) };
 
@@ -390,7 +403,7 @@ static void client_free(struct admin_client *c)
 		c->operations = op->next;
 		free(op);
 	}
-	admin_nic_forget(c);
+	admin_recover_forget(c);
 	admin_client_close(c);
 	c->server->nclients--;
 	free(c);

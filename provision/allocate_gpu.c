@@ -12,6 +12,7 @@
 #include "gpu_cdi.h"
 #include "numa.h"
 #include "quarantine.h"
+#include "reconcile_gpu.h"
 
 static bool holds(const struct workspace *ws)
 {
@@ -56,11 +57,13 @@ static int check_free(struct workspace *ws, const char *ids, struct err *e)
 			       clk_text(holder->leased_gpu, since, sizeof(since)));
 	if (quarantine_each(r->settings->storage.state, "gpu", on_quarantine, &c, e) < 0)
 		return -e->code;
-	if (c.found.id[0])
+	if (c.found.id[0]) {
+		reconcile_gpu_soon(ws->registry);
 		return err_set(e, EBUSY,
 			       "give GPU '%s' to workspace '%s': in quarantine: %.120s (sshbay gpu "
 			       "recover %s)",
 			       ids, ws->name, c.found.reason, c.found.id);
+	}
 	return 0;
 }
 
@@ -91,7 +94,7 @@ static int identify(const struct settings *s, const struct gpu_list *l, const ch
 	return r;
 }
 
-static bool in_pool(const struct settings *s, const struct gpu_list *l, const struct gpu *g)
+bool allocate_gpu_in_pool(const struct settings *s, const struct gpu_list *l, const struct gpu *g)
 {
 	char word[GPU_ID_MAX + 64], ids[sizeof(((struct record *)0)->gpus)];
 	struct err ignored;
@@ -121,7 +124,7 @@ static int choose(struct workspace *ws, const struct gpu_list *l, struct record 
 
 	for (unsigned int i = 0; i < l->n; i++) {
 		/* A partitioned GPU is given by its instances. */
-		if (l->g[i].partitioned || !in_pool(s, l, &l->g[i]))
+		if (l->g[i].partitioned || !allocate_gpu_in_pool(s, l, &l->g[i]))
 			continue;
 		n++;
 		if (check_free(ws, l->g[i].id, &why) < 0)

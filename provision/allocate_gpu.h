@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The leases of GPUs and of the cpus near a device, in provisiond's main process. The records are the leases. */
 #pragma once
+#include "gpu.h"
 #include "registry.h"
 
 /*
@@ -19,3 +20,5 @@ int allocate_cpus(struct registry *r, struct workspace *ws, const struct spec *s
 /* Whose lease clashes with one of these GPUs; NULL: nobody's (but that of `ws`, which may be NULL). */
 const struct workspace *allocate_gpu_holder(const struct registry *r, const struct workspace *ws,
 					    const char *ids);
+/* May gpu = auto take this one ([pool] gpus)? */
+bool allocate_gpu_in_pool(const struct settings *s, const struct gpu_list *l, const struct gpu *g);

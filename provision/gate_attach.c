@@ -85,8 +85,8 @@ static void tell_where(const struct gate_conn *c, const struct workspace *ws, ch
 	workspace_spec(c->g->reg, ws, &spec);
 	(void)gethostname(host, sizeof(host) - 1);
 	if (m.rec->gpus[0])
-		gpu_lease_driver(registry_settings(c->g->reg), workspace_name(ws), note,
-				 sizeof(note));
+		gpu_lease_changed(registry_settings(c->g->reg), workspace_name(ws), note,
+				  sizeof(note));
 	motd_write(&m, buf, size);
 }
 

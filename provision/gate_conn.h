@@ -107,6 +107,8 @@ void gate_channel_forget(struct gate_conn *c);
 
 /* gate_leave.c: end an authenticated connection; its client is told `text`, the audit log `event` and `text`. */
 void gate_leave(struct gate_conn *c, const char *event, const char *text);
+/* registry_notice_fn: to every connection that is in the workspace. */
+unsigned int gate_notice(void *ctx, const struct workspace *ws, const char *line);
 
 /* gate_revoke.c */
 /* Keep a key that authenticated this connection; `by` as of auth_key_accept. Before the connection is stored. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Ending living connections on request: `sshbay kick`.  The session is asked to leave, so that its client hears why; one
- * that does not is killed by the listener.
+ * What provisiond says to living connections: a line for their terminals, or, on request (`sshbay kick`), that they end.  A
+ * session is asked to leave, so that its client hears why; one that does not is killed by the listener.
  */
 #include "gate_conn.h"
 
@@ -46,6 +46,26 @@ void gate_leave(struct gate_conn *c, const char *event, const char *text)
 	if (gate_server_send(c, GATE_LEAVE, &l, -1, &e) < 0)
 		log_warn("connection %s: %s", c->saved.info.id, e.text);
 	gate_server_doom(c);
+}
+
+unsigned int gate_notice(void *ctx, const struct workspace *ws, const char *line)
+{
+	const struct gate_server *g = ctx;
+	struct gate_notice n = { 0 };
+	struct err e = { 0 };
+	unsigned int told = 0;
+
+	(void)str_copy(n.text, sizeof(n.text), line);
+	for (struct gate_conn *c = g->conns; c; c = c->next) {
+		if (!living(c) || !c->attached ||
+		    strcmp(c->saved.info.workspace, workspace_name(ws)) != 0)
+			continue;
+		if (gate_server_send(c, GATE_NOTICE, &n, -1, &e) < 0)
+			log_warn("connection %s: %s", c->saved.info.id, e.text);
+		else
+			told++;
+	}
+	return told;
 }
 
 int gate_server_kick(struct gate_server *g, const char *who, const char *message, struct err *e)

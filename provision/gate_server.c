@@ -566,6 +566,7 @@ int gate_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostke
 	if (sessions_sweep(g->sessionsfd, &why) < 0)
 		log_warn("%s", why.text);
 	gate_server_reload(g);
+	registry_on_notice(reg, gate_notice, g);
 	*out = g;
 	return 0;
 }
@@ -579,6 +580,7 @@ void gate_server_free(struct gate_server *g)
 {
 	if (!g)
 		return;
+	registry_on_notice(g->reg, NULL, NULL);
 	while (g->conns) {
 		struct gate_conn *c = g->conns;
 

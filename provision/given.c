@@ -227,6 +227,26 @@ int given_add_env(struct plan *p, const char *entry, struct err *e)
 	return 0;
 }
 
+void given_set_mode(struct plan *p, const char *path, mode_t mode)
+{
+	for (unsigned int i = 0; p->given && i < p->given->nnodes; i++)
+		if (strcmp(p->given->nodes[i].path, path) == 0)
+			p->given->nodes[i].mode = mode & 0666;
+}
+
+int given_set_compat(struct plan *p, const char *version, struct err *e)
+{
+	struct given *g = list_of(p, e);
+
+	if (!g)
+		return -ENOMEM;
+	if (!version[0] || version[strspn(version, "0123456789.")] ||
+	    str_copy(g->compat, sizeof(g->compat), version) < 0)
+		return err_set(e, EINVAL, "take '%.40s' for a driver's version: it is none",
+			       version);
+	return 0;
+}
+
 int given_look(struct given_node *n, struct err *e)
 {
 	struct stat st;

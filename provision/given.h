@@ -49,6 +49,8 @@ struct given {
 	struct given_text texts[GIVEN_TEXTS_MAX];
 	char folders[GIVEN_FOLDERS_MAX][GIVEN_PATH_MAX]; /* for the dynamic linker */
 	char env[8192];                                  /* "NAME=value", each with its NUL */
+	char compat
+		[32]; /* version of the host's driver, for which libraries of the workspace may be newer; "" none */
 	char rdma[64],
 		uverbs[32]; /* RDMA device and its node, the only ones that /sys/class shows */
 	unsigned int nnodes, nmounts, nlinks, nfolders, ntexts;
@@ -65,6 +67,13 @@ int given_add_link(struct plan *p, const char *target, const char *path, struct 
 int given_add_folder(struct plan *p, const char *path, struct err *e);
 int given_add_text(struct plan *p, const char *path, const char *text, struct err *e);
 int given_add_env(struct plan *p, const char *entry, struct err *e);
+/* The mode of a node that is in the list; of anything else: nothing. */
+void given_set_mode(struct plan *p, const char *path, mode_t mode);
+/*
+ * Where the workspace's own /usr/local/cuda/compat has a libcuda.so.N.. newer than the host's driver ("535.104.05"), that
+ * folder is to come first for the dynamic linker.
+ */
+int given_set_compat(struct plan *p, const char *version, struct err *e);
 /* Fill n->major, minor, block from the host's node n->host (-ENODEV when it is none). */
 int given_look(struct given_node *n, struct err *e);
 /* The node that has this device number, or NULL. */

@@ -5,8 +5,11 @@
  */
 #include "given_enter.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -21,6 +24,7 @@
 #define SHOWN  (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 #define FOLDER "dev" /* in run/ws/NAME: mount point for a moment */
 #define TEXTS  "driver"
+#define COMPAT "/usr/local/cuda/compat"
 
 /* --- on the host's side --- */
 
@@ -206,10 +210,38 @@ static int place_link(const struct plan *p, const struct given_link *l, struct e
 	return err_set(e, EAGAIN, "make link '%s' in the workspace: it does not stay", l->path);
 }
 
+/* Has the image, or the tenant, libraries of CUDA's compatibility package, newer than the host's driver? */
+static bool wants_compat(const struct plan *p)
+{
+	unsigned long driver = strtoul(p->given->compat, NULL, 10);
+	struct err ignored;
+	auto_dir DIR *d = NULL;
+	int fd = driver ? path_open_in_root(p->rootfd, COMPAT + 1, O_RDONLY | O_DIRECTORY, 0,
+					    &ignored)
+			: -1;
+
+	if (fd < 0)
+		return false;
+	d = fdopendir(fd);
+	if (!d)
+		fd_close(&fd);
+	for (const struct dirent *entry; d && (entry = readdir(d));) {
+		static const char prefix[] = "libcuda.so.";
+		const char *version = entry->d_name + sizeof(prefix) - 1;
+		char *end;
+
+		/* libcuda.so.1 is a link to one like libcuda.so.550.54.14. */
+		if (!strncmp(entry->d_name, prefix, sizeof(prefix) - 1) &&
+		    strtoul(version, &end, 10) > driver && *end == '.')
+			return true;
+	}
+	return false;
+}
+
 /* /run/sshbay is on a tmpfs that is seconds old: only we have written there. */
 static int write_ours(const struct plan *p, struct err *e)
 {
-	char text[GIVEN_FOLDERS_MAX * (GIVEN_PATH_MAX + 1)];
+	char text[(GIVEN_FOLDERS_MAX + 1) * (GIVEN_PATH_MAX + 1)];
 	const struct given *g = p->given;
 	struct path_content env = { g->env, g->nenv, 0644, false };
 	struct path_content ld = { text, 0, 0644, false };
@@ -220,6 +252,8 @@ static int write_ours(const struct plan *p, struct err *e)
 	own = run < 0 ? run : rootfs_place_dir(run, "sshbay", 0755, e);
 	if (own < 0)
 		return own;
+	if (wants_compat(p))
+		ld.len = (size_t)snprintf(text, sizeof(text), COMPAT "\n");
 	for (unsigned int i = 0; i < g->nfolders; i++) {
 		(void)str_format(text + ld.len, sizeof(text) - ld.len, "%s\n", g->folders[i]);
 		ld.len += strlen(text + ld.len);

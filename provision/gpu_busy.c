@@ -19,6 +19,13 @@
 
 #define ROUND_MS 50
 
+void gpu_busy_add(struct gpu_busy *b, const struct gpu *g)
+{
+	for (unsigned int i = 0; i < g->nnodes && b->n < GPU_BUSY_NODES_MAX; i++)
+		if (g->nodes[i].own)
+			b->nodes[b->n++] = makedev(g->nodes[i].major, g->nodes[i].minor);
+}
+
 static bool is_wanted(const struct gpu_busy *b, int dirfd, const char *name)
 {
 	struct statx st;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Who has a device open. Walks all of /proc: in workers only. */
 #pragma once
-#include <stdbool.h>
-#include <stddef.h>
+#include "gpu.h"
 #include <sys/types.h>
 
 #define GPU_BUSY_NODES_MAX 64
@@ -14,6 +13,8 @@ struct gpu_busy {
 	char cmd[100];
 };
 
+/* Add the nodes that are this GPU's alone. */
+void gpu_busy_add(struct gpu_busy *b, const struct gpu *g);
 /*
  * Does a process hold one of the nodes? The vendors' own daemons, which hold every GPU and no memory of it, do not
  * count. No file system that a tenant serves is asked: it could let us wait for ever.

@@ -114,3 +114,47 @@ bool gpu_cdi_for(const struct cdi_list *c, const struct gpu_list *l, const struc
 		}
 	return false;
 }
+
+/* FNV-1a: accidents are to be seen, and who may write there is root. */
+static void mix(uint64_t *h, const char *text)
+{
+	const unsigned char *p = (const unsigned char *)(text ? text : "");
+
+	do {
+		*h = (*h ^ *p) * 0x100000001b3ULL;
+	} while (*p++);
+}
+
+static void mix_edits(uint64_t *h, const struct cdi_edits *ed)
+{
+	char numbers[80];
+
+	for (unsigned int i = 0; i < ed->nenv; i++)
+		mix(h, ed->env[i]);
+	for (unsigned int i = 0; i < ed->nnodes; i++) {
+		const struct cdi_node *n = &ed->nodes[i];
+
+		(void)str_format(numbers, sizeof(numbers), "%u:%u %u %u:%u", n->major, n->minor,
+				 n->has_mode ? n->mode : 0666, n->uid, n->gid);
+		mix(h, n->path);
+		mix(h, n->host);
+		mix(h, n->access);
+		mix(h, numbers);
+	}
+	for (unsigned int i = 0; i < ed->nmounts; i++) {
+		mix(h, ed->mounts[i].host);
+		mix(h, ed->mounts[i].path);
+	}
+	for (unsigned int i = 0; i < ed->nhooks; i++)
+		for (unsigned int k = 0; k < ed->hooks[i].nargs; k++)
+			mix(h, ed->hooks[i].args[k]);
+}
+
+uint64_t gpu_cdi_digest(const struct cdi_spec *spec, const struct cdi_device *dev)
+{
+	uint64_t h = 0xcbf29ce484222325ULL;
+
+	mix_edits(&h, &spec->edits);
+	mix_edits(&h, &dev->edits);
+	return h;
+}

@@ -17,3 +17,5 @@ int gpu_cdi_ids(const struct gpu_list *l, const struct cdi_device *dev, const ch
 /* The CDI device that stands for this GPU and for no other. false: none does. */
 bool gpu_cdi_for(const struct cdi_list *c, const struct gpu_list *l, const struct gpu *g,
 		 const struct cdi_spec **spec, const struct cdi_device **dev);
+/* A number that changes when what a container gets for the device does. */
+uint64_t gpu_cdi_digest(const struct cdi_spec *spec, const struct cdi_device *dev);

@@ -16,12 +16,15 @@
 #include "base/str.h"
 #include "gpu.h"
 #include "gpu_cdi.h"
+#include "gpu_hook.h"
 #include "gpu_nvidia.h"
 
 struct give {
 	struct plan *p;
 	struct gpu_list *list;
 	const struct cdi_spec *spec; /* whose edits are being applied */
+	struct gpu_note *note;
+	char unknown[48]; /* a hook without effect here */
 	struct err *e;
 };
 
@@ -68,54 +71,18 @@ static int give_cdi_node(struct give *g, const struct cdi_node *c)
 	return r < 0 ? at_line(g, c->line) : 0;
 }
 
-/* The value of argument `*i` if it is --NAME VALUE or --NAME=VALUE. */
-static const char *option(const struct cdi_hook *h, unsigned int *i, const char *name)
-{
-	size_t n = strlen(name);
-	const char *a = h->args[*i];
-
-	if (strncmp(a, name, n) != 0)
-		return NULL;
-	if (a[n] == '=')
-		return a + n + 1;
-	return a[n] == '\0' && *i + 1 < h->nargs ? h->args[++*i] : NULL;
-}
-
-static int give_link(struct give *g, const char *link)
-{
-	const char *sep = strstr(link, "::");
-	char target[GIVEN_PATH_MAX];
-
-	if (!sep || str_format(target, sizeof(target), "%.*s", (int)(sep - link), link) < 0)
-		return err_set(g->e, EINVAL, "make link '%.80s': not TARGET::PATH", link);
-	return given_add_link(g->p, target, sep + 2, g->e);
-}
-
-/* "nvidia-ctk hook NAME ..", "nvidia-cdi-hook NAME ..". */
 static int give_hook(struct give *g, const struct cdi_hook *h)
 {
-	static const char *const needless[] = { "disable-device-node-modification", "chmod",
-						"update-application-profile",
-						"enable-cuda-compat" };
-	unsigned int at = h->nargs > 2 && !strcmp(h->args[1], "hook") ? 2 : 1;
-	const char *name = h->nargs > at ? h->args[at] : h->path, *v;
-	bool links = !strcmp(name, "create-symlinks"), folders = !strcmp(name, "update-ldcache");
-	int r = 0;
+	const char *name;
+	char vis[48];
 
-	for (unsigned int i = at + 1; i < h->nargs && r == 0; i++) {
-		if (links && (v = option(h, &i, "--link")))
-			r = give_link(g, v);
-		else if (folders && (v = option(h, &i, "--folder")))
-			r = given_add_folder(g->p, v, g->e);
+	if (gpu_hook_kind(h, &name) == GPU_HOOK_UNKNOWN) {
+		str_vis(name, strlen(name), vis, sizeof(vis));
+		log_warn("%s:%u: hook '%s' is not known and not run", g->spec->file, h->line, vis);
+		(void)str_copy(g->unknown, sizeof(g->unknown), vis);
+		return 0;
 	}
-	if (r < 0)
-		return at_line(g, h->line);
-	for (unsigned int i = 0; i < sizeof(needless) / sizeof(needless[0]); i++)
-		if (!strcmp(name, needless[i]))
-			return 0;
-	if (!links && !folders)
-		log_warn("%s:%u: hook '%s' is not known and not run", g->spec->file, h->line, name);
-	return 0;
+	return gpu_hook_give(g->p, h, g->e) < 0 ? at_line(g, h->line) : 0;
 }
 
 static int give_edits(struct give *g, const struct cdi_edits *ed)
@@ -131,8 +98,6 @@ static int give_edits(struct give *g, const struct cdi_edits *ed)
 		if (r < 0)
 			r = at_line(g, ed->mounts[i].line);
 	}
-	for (unsigned int i = 0; i < ed->nhooks && r == 0; i++)
-		r = give_hook(g, &ed->hooks[i]);
 	if (r == 0 && ed->ignored)
 		log_note("%s: groups, network devices and resource controls do not apply",
 			 g->spec->file);
@@ -141,11 +106,22 @@ static int give_edits(struct give *g, const struct cdi_edits *ed)
 
 static int give_device(struct give *g, const struct cdi_spec *spec, const struct cdi_device *dev)
 {
-	int r;
+	const struct cdi_edits *const both[] = { &spec->edits, &dev->edits };
+	struct gpu_note *note = g->note;
+	int r = 0;
 
 	g->spec = spec;
-	r = give_edits(g, &spec->edits);
-	return r < 0 ? r : give_edits(g, &dev->edits);
+	if (note->ncdi < GPU_NOTE_CDI_MAX &&
+	    str_format(note->cdi[note->ncdi].name, sizeof(note->cdi[0].name), "%s/%s=%s",
+		       spec->vendor, spec->class, dev->name) == 0)
+		note->cdi[note->ncdi++].digest = gpu_cdi_digest(spec, dev);
+	for (unsigned int i = 0; i < 2 && r == 0; i++)
+		r = give_edits(g, both[i]);
+	/* Last: a hook changes what the edits have made. */
+	for (unsigned int i = 0; i < 2; i++)
+		for (unsigned int k = 0; k < both[i]->nhooks && r == 0; k++)
+			r = give_hook(g, &both[i]->hooks[k]);
+	return r;
 }
 
 static int give_node(struct give *g, const char *name, const struct gpu_node *known)
@@ -203,15 +179,8 @@ static int give_gpu(struct give *g, const struct cdi_list *cdi, const struct gpu
 	return r;
 }
 
-static void add_own(struct gpu_busy *own, const struct gpu *gpu)
-{
-	for (unsigned int i = 0; i < gpu->nnodes && own->n < GPU_BUSY_NODES_MAX; i++)
-		if (gpu->nodes[i].own)
-			own->nodes[own->n++] = makedev(gpu->nodes[i].major, gpu->nodes[i].minor);
-}
-
 /* Every id of the lease, and the CDI device that was asked for by its name. */
-static int give_all(struct give *g, const struct cdi_list *cdi, struct gpu_busy *own)
+static int give_all(struct give *g, const struct cdi_list *cdi)
 {
 	const char *ids = g->p->rec->gpus, *word = g->p->spec->gpu;
 	const struct cdi_spec *spec;
@@ -235,7 +204,7 @@ static int give_all(struct give *g, const struct cdi_list *cdi, struct gpu_busy 
 		if (!gpu)
 			return err_set(g->e, ENODEV, "give GPU '%s': it is not on this host now",
 				       id);
-		add_own(own, gpu);
+		gpu_busy_add(&g->note->own, gpu);
 		r = give_gpu(g, cdi, gpu, by_name);
 		(void)str_format(g->p->detail, sizeof(g->p->detail), "%s%s%s", gpu->model,
 				 gpu->model[0] ? " " : "", gpu->id);
@@ -243,28 +212,39 @@ static int give_all(struct give *g, const struct cdi_list *cdi, struct gpu_busy 
 	return r;
 }
 
-int gpu_give(struct plan *p, struct gpu_busy *own, struct err *e)
+/* A device that is no GPU we know: what it has of nodes is what may be held. */
+static void all_own(const struct plan *p, struct gpu_busy *own)
+{
+	for (unsigned int i = 0; p->given && i < p->given->nnodes && i < GPU_BUSY_NODES_MAX; i++)
+		own->nodes[own->n++] = makedev(p->given->nodes[i].major, p->given->nodes[i].minor);
+}
+
+int gpu_give(struct plan *p, struct gpu_note *note, struct err *e)
 {
 	auto_free struct gpu_list *list = calloc(1, sizeof(*list));
-	struct give g = { .p = p, .list = list, .e = e };
+	struct give g = { .p = p, .list = list, .note = note, .e = e };
 	struct cdi_list cdi;
+	size_t n;
 	int r;
 
-	memset(own, 0, sizeof(*own));
+	memset(note, 0, sizeof(*note));
 	if (!list)
 		return err_set(e, ENOMEM, "give GPU '%s': out of memory", p->rec->gpus);
+	(void)str_copy(note->ids, sizeof(note->ids), p->rec->gpus);
+	gpu_driver(p->settings, note->driver, sizeof(note->driver));
 	r = gpu_scan(p->settings, list, e);
 	if (r < 0)
 		return r;
 	cdi_load(p->settings->hardware.cdi, &cdi);
 	if (cdi.problems[0])
 		log_warn("CDI: %s", cdi.problems);
-	r = give_all(&g, &cdi, own);
-	/* A device that is no GPU we know: what it has of nodes is what may be held. */
-	for (unsigned int i = 0;
-	     r == 0 && own->n == 0 && p->given && i < p->given->nnodes && i < GPU_BUSY_NODES_MAX;
-	     i++)
-		own->nodes[own->n++] = makedev(p->given->nodes[i].major, p->given->nodes[i].minor);
+	r = give_all(&g, &cdi);
+	if (r == 0 && note->own.n == 0)
+		all_own(p, &note->own);
+	n = strlen(p->detail);
+	if (g.unknown[0])
+		(void)str_format(p->detail + n, sizeof(p->detail) - n,
+				 "; its hook '%s' has no effect here", g.unknown);
 	cdi_free(&cdi);
 	return r;
 }

@@ -2,7 +2,7 @@
 /* What a workspace is given for its GPU: by its CDI device where there is one, else by what the driver's files say. */
 #pragma once
 #include "given.h"
-#include "gpu_busy.h"
+#include "gpu_note.h"
 
-/* Fill p->given for p->rec->gpus, the nodes of these GPUs alone into `own`, and p->detail. Runs in workers. */
-int gpu_give(struct plan *p, struct gpu_busy *own, struct err *e);
+/* Fill p->given for p->rec->gpus, the note of what that is, and p->detail. Runs in workers. */
+int gpu_give(struct plan *p, struct gpu_note *note, struct err *e);

@@ -28,6 +28,7 @@
 #include "jobs.h"
 #include "net.h"
 #include "operate_nic.h"
+#include "reconcile_gpu.h"
 #include "watch.h"
 
 #define STEP_PURGE "purge"
@@ -173,7 +174,7 @@ static void audit_up(struct workspace *ws, const struct record *before)
 	if (rec->rdma[0] && strcmp(before->rdma, rec->rdma))
 		audit_lease(ws, "lease.take", "rdma", rec->rdma);
 	if (before->gpus[0] && strcmp(before->gpus, rec->gpus))
-		audit_lease(ws, "lease.return", "gpu", before->gpus);
+		reconcile_gpu_returned(ws, before->gpus);
 }
 
 /* The directory and the hosts entry that the steps build upon. */
@@ -299,7 +300,7 @@ static int settle(struct workspace *ws, bool all, const char *why, struct err *e
 	if (all && nic[0])
 		operate_nic_returned(ws, "nic", nic);
 	if (all && gpus[0])
-		audit_lease(ws, "lease.return", "gpu", gpus);
+		reconcile_gpu_returned(ws, gpus);
 	if (to != TO_STOPPED) {
 		char text[IP_TEXT_MAX];
 

@@ -16,6 +16,7 @@
 #include "jobs.h"
 #include "net.h"
 #include "reconcile.h"
+#include "reconcile_gpu.h"
 #include "recover.h"
 #include "watch.h"
 
@@ -208,7 +209,7 @@ void registry_start(struct registry *r, const struct registry_files *files)
 		if (files->locks[i] >= 0)
 			worker_pool_keep(r->pool, files->locks[i]);
 	recover_run(r);
-	if (reconcile_start(r, &e))
+	if (reconcile_start(r, &e) || reconcile_gpu_start(r, &e))
 		log_error("%s", e.text);
 }
 
@@ -218,6 +219,7 @@ void registry_free(struct registry *r)
 		return;
 	reconcile_stop(r);
 	worker_pool_free(r->pool);
+	reconcile_gpu_stop(r);
 	for (unsigned int i = 0; i < r->nlist; i++) {
 		struct workspace *ws = r->list[i];
 
@@ -248,6 +250,12 @@ void registry_set_settings(struct registry *r, struct settings *settings)
 const struct settings *registry_settings(const struct registry *r)
 {
 	return r->settings;
+}
+
+void registry_on_notice(struct registry *r, registry_notice_fn fn, void *ctx)
+{
+	r->notice = fn;
+	r->notice_ctx = ctx;
 }
 
 void registry_drain(struct registry *r)

@@ -47,6 +47,8 @@ struct workspace {
 	int exit_code, exit_status; /* si_code and si_status of ws-init; code 0 = unknown */
 	unsigned int sessions;
 	uint64_t leased, leased_gpu; /* NIC and GPU since; seconds since the epoch */
+	char gpu_changed[160];       /* gpu_lease_changed() when it was looked at last, */
+	bool gpu_told;               /* and a session has read it */
 };
 
 struct registry {
@@ -62,7 +64,10 @@ struct registry {
 	unsigned int nreserved;
 	sd_event_source *hosts;     /* one-shot: rewrite the hosts file */
 	sd_event_source *reconcile; /* reconcile.h */
-	struct task host;           /* registry_refresh_host */
+	struct reconcile_gpu *gpus; /* reconcile_gpu.h */
+	registry_notice_fn notice;
+	void *notice_ctx;
+	struct task host; /* registry_refresh_host */
 	bool host_busy, host_again;
 	struct trash *trash; /* deletions that recover.c finishes */
 };

@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "gpu_lease.h"
 #include "hostnet.h"
 #include "nic_home.h"
 #include "rdma.h"
@@ -199,8 +200,11 @@ static int run_order(struct plan *p, const struct worker_order *o, bool *clean, 
 	case WORKER_ATTACH:
 		return plan_attach(p, clean, e);
 	case WORKER_NIC:
-		return o->rdma ? rdma_recover(p->settings, o->nic, o->force, e)
-			       : nic_home_recover(p->settings, o->nic, o->force, e);
+		return o->rdma ? rdma_recover(p->settings, o->device, o->force, e)
+			       : nic_home_recover(p->settings, o->device, o->force, e);
+	case WORKER_GPU:
+		return o->device ? gpu_lease_recover(p->settings, o->device, e)
+				 : gpu_lease_recover_dirty(p->settings, e);
 	}
 	return err_set(e, EINVAL, "run worker '%s': unknown order %d", p->rec->name, (int)o->kind);
 }

@@ -21,6 +21,7 @@ enum worker_kind {
 	WORKER_TRASH,  /* finish the deletion of files whose record is gone */
 	WORKER_ATTACH, /* plan_attach; when that fails the NIC is home again */
 	WORKER_NIC,    /* nic_home_recover, rdma_recover */
+	WORKER_GPU,    /* gpu_lease_recover, or of every dirty one */
 };
 
 /* Filled by task.begin; the pointers must hold until it returns to the pool (the worker works on its own copy). */
@@ -28,9 +29,9 @@ struct worker_order {
 	enum worker_kind kind;
 	const struct settings *settings;
 	const struct spec *spec;
-	const struct record *rec; /* NULL: HOST, TRASH, NIC */
+	const struct record *rec; /* NULL: HOST, TRASH, NIC, GPU */
 	const char *trash;        /* TRASH: name below state/workspaces */
-	const char *nic;          /* NIC: its id */
+	const char *device;       /* NIC, GPU: its id; GPU NULL: every dirty one */
 	bool force, rdma;         /* NIC; rdma: it is the id of an RDMA device */
 	const struct record *
 		kept; /* UP: take this down first (what a stop kept no longer fits). NULL = nothing */

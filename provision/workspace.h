@@ -57,6 +57,11 @@ void registry_refresh_host(struct registry *r);
 void registry_set_settings(struct registry *r, struct settings *settings);
 const struct settings *registry_settings(const struct registry *r);
 
+/* Show a line to the sessions of a workspace. How many there were. */
+typedef unsigned int (*registry_notice_fn)(void *ctx, const struct workspace *ws, const char *line);
+/* Who does that; NULL: nobody. */
+void registry_on_notice(struct registry *r, registry_notice_fn fn, void *ctx);
+
 /* Choose for a login: by dialled pool address, by "user+workspace", or the user's default. NULL spec means refused. */
 int workspace_choose(struct registry *r, const char *user, const char *wanted,
 		     const struct ip *dialled, char name[STR_NAME_MAX], struct err *e);

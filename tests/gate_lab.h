@@ -55,6 +55,15 @@ const struct settings *registry_settings(const struct registry *r)
 	return current;
 }
 
+static registry_notice_fn notice;
+static void *notice_ctx;
+
+void registry_on_notice(struct registry *r, registry_notice_fn fn, void *ctx)
+{
+	notice = fn;
+	notice_ctx = ctx;
+}
+
 int workspace_choose(struct registry *r, const char *user, const char *wanted,
 		     const struct ip *dialled, char name[STR_NAME_MAX], struct err *e)
 {
@@ -221,6 +230,7 @@ static union {
 	struct gate_prompt prompt;
 	struct gate_jumped jumped;
 	struct gate_leave leave;
+	struct gate_notice notice;
 } got;
 static struct msg got_msg;
 static struct gate_permit permitted;

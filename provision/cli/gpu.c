@@ -11,7 +11,6 @@
 #include "base/str.h"
 #include "cli.h"
 #include "gpu.h"
-#include "gpu_lease.h"
 #include "grid.h"
 #include "numa.h"
 #include "quarantine.h"
@@ -38,7 +37,7 @@ static void on_lease(void *ctx, const void *row)
 	const struct admin_lease *l = row;
 	struct view *v = ctx;
 
-	if (strcmp(l->kind, "gpu") != 0 || v->nleases == LEASES_MAX)
+	if (strcmp(l->kind, "gpu") != 0 || !l->owner[0] || v->nleases == LEASES_MAX)
 		return;
 	(void)str_copy(v->leases[v->nleases].id, sizeof(v->leases[0].id), l->object);
 	(void)str_copy(v->leases[v->nleases].owner, sizeof(v->leases[0].owner), l->owner);
@@ -123,20 +122,13 @@ static int list(struct cli *c, struct view *v)
 	return CLI_OK;
 }
 
-static int recover(const struct settings *s, struct view *v, const char *word)
+static int recover(struct cli *c, const char *word)
 {
-	const struct gpu *g;
-	struct err e = { 0 };
+	struct admin_gpu req = { .tag = 1 };
 
-	if (gpu_scan(s, &v->list, &e) < 0)
-		return cli_fail(e.text);
-	g = gpu_find(&v->list, word);
-	if (gpu_lease_recover(s, g ? g->id : word, &e) < 0)
-		return cli_fail(e.text);
-	printf("GPU '");
-	cli_print(stdout, g ? g->id : word);
-	printf("' recovered: it may be leased again\n");
-	return CLI_OK;
+	if (str_copy(req.name, sizeof(req.name), word) < 0 || !req.name[0])
+		return cli_usage("gpu", "recover needs one GPU");
+	return cli_ask(c, ADMIN_GPU_RECOVER, &req, NULL, NULL);
 }
 
 int cli_gpu(struct cli *c, int argc, char **argv)
@@ -152,6 +144,8 @@ int cli_gpu(struct cli *c, int argc, char **argv)
 		return r;
 	if (!listing && (argc != 3 || strcmp(argv[1], "recover") != 0))
 		return cli_usage(argv[0], "say list, or recover and a GPU");
+	if (!listing)
+		return recover(c, argv[2]);
 	if (!v)
 		return cli_fail("look at GPUs: out of memory");
 	r = settings_load(c->config, &s, &report);
@@ -161,7 +155,7 @@ int cli_gpu(struct cli *c, int argc, char **argv)
 	if (r < 0)
 		return CLI_CONFIG;
 	v->s = s;
-	r = listing ? list(c, v) : recover(s, v, argv[2]);
+	r = list(c, v);
 	settings_free(s);
 	return r;
 }

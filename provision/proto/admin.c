@@ -117,6 +117,8 @@ static const struct msg_field nic[] = {
 	U64(admin_nic, since),       STR(admin_nic, detail, 0),
 };
 
+static const struct msg_field gpu[] = { U32(admin_gpu, tag, 0, 0), STR(admin_gpu, name, 1) };
+
 static const struct msg_row rows[] = {
 	{ ASK(ADMIN_LIST, admin_name, name_, 0, 0, 1, "all workspaces, or the one that is named") },
 	{ ANSWER(ADMIN_WORKSPACE, admin_workspace, workspace, 0, 0, 1, "one workspace") },
@@ -138,6 +140,8 @@ static const struct msg_row rows[] = {
 	{ ASK(ADMIN_NICS, admin_nics, nics, 0, 0, 1,
 	      "the host's NICs and who has them; or lift the quarantine of one") },
 	{ ANSWER(ADMIN_NIC, admin_nic, nic, 0, 0, 1, "one NIC") },
+	{ ASK(ADMIN_GPU_RECOVER, admin_gpu, gpu, 0, 0, 1,
+	      "look again at a GPU in quarantine, and lift that when nobody holds it") },
 	{ ASK(ADMIN_LEASES, admin_name, name_, 0, 0, 1,
 	      "who holds which address, id range and device") },
 	{ ANSWER(ADMIN_LEASE, admin_lease, lease, 0, 0, 1, "one lease") },

@@ -32,6 +32,7 @@ enum admin_type {
 	ADMIN_CHANNEL = 21,
 	ADMIN_NICS = 22,
 	ADMIN_NIC = 23,
+	ADMIN_GPU_RECOVER = 26,
 	ADMIN_EXPLAIN = 30,
 	ADMIN_FACT = 31,
 	ADMIN_HOSTS = 32,
@@ -90,6 +91,11 @@ struct admin_failed {
 	uint32_t tag;
 	uint32_t code;
 	char text[512];
+};
+
+struct admin_gpu { /* GPU_RECOVER: one in quarantine, by any word for it; look again and lift that when it is free */
+	uint32_t tag;
+	char name[128];
 };
 
 extern const struct msg_proto admin_proto;

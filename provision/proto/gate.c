@@ -108,6 +108,7 @@ static const struct msg_field jumped[] = {
 	STR(gate_jumped, text, 0),
 };
 static const struct msg_field leave[] = { STR(gate_leave, text, 0) };
+static const struct msg_field notice[] = { STR(gate_notice, text, 1) };
 static const struct msg_field violation[] = { STR(gate_violation, text, 1) };
 
 static const struct msg_row rows[] = {
@@ -151,6 +152,8 @@ static const struct msg_row rows[] = {
 	      "connect to port 22 of this host, if it is a workspace") },
 	{ ANSWER(GATE_JUMPED, gate_jumped, jumped, 0, 1, ANY_PHASE,
 		 "fd: a stream to the gate, when connected") },
+	{ ANSWER(GATE_NOTICE, gate_notice, notice, 0, 0, ANY_PHASE,
+		 "a line for the user's terminal, if there is one") },
 	{ ANSWER(GATE_LEAVE, gate_leave, leave, 0, 0, ANY_PHASE,
 		 "end the connection with these words to the client") },
 };

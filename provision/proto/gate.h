@@ -37,7 +37,8 @@ enum gate_type {
 	GATE_ANSWERS = 28,
 	GATE_JUMP = 30,
 	GATE_JUMPED = 31,
-	GATE_LEAVE = 33, /* end the connection: sshbay kick, a revoked key */
+	GATE_LEAVE = 33,  /* end the connection: sshbay kick, a revoked key */
+	GATE_NOTICE = 35, /* a line for the user's terminal */
 };
 
 struct gate_attach {
@@ -108,6 +109,10 @@ struct gate_jumped { /* fd: a stream to the gate, when CONNECTED */
 };
 struct gate_leave {
 	char text[GATE_TEXT_MAX]; /* what the client is told */
+};
+
+struct gate_notice {
+	char text[GATE_TEXT_MAX];
 };
 
 extern const struct msg_proto gate_proto;

@@ -121,6 +121,19 @@ void refusal_tell(struct session *s, enum gate_channel_kind kind, const char *wh
 		show(s, r, line);
 }
 
+void refusal_notice(struct session *s, const char *text)
+{
+	struct refusals *r = state(s);
+	char line[LINE_SIZE];
+
+	if (!r)
+		return;
+	str_vis(text, strlen(text), line, sizeof(line));
+	(void)ssh_send_debug(s->ssh, line, 0);
+	transport_note_writes(s);
+	show(s, r, line);
+}
+
 void refusal_terminal(struct session *s, struct chan *c)
 {
 	struct refusals *r = s->refusals;

@@ -14,5 +14,7 @@ void refusal_tell(struct session *s, enum gate_channel_kind kind, const char *wh
 		  const char *why);
 /* A shell runs on this terminal: what was refused just before is told there. */
 void refusal_terminal(struct session *s, struct chan *c);
+/* provisiond has something to say: to the terminal of a shell, now or when one comes soon, and to `ssh -v`. */
+void refusal_notice(struct session *s, const char *text);
 /* After the login: what cannot be done at all. */
 void refusal_login(struct session *s);

@@ -18,6 +18,7 @@
 #include "kbdint.h"
 #include "login.h"
 #include "permit.h"
+#include "refusal.h"
 #include "transport.h"
 
 #define ANSWER_US 10000000 /* provisiond answers within this */
@@ -374,6 +375,9 @@ static void handle(struct session *s, struct msg *m)
 	switch (m->type) {
 	case GATE_LEAVE:
 		leave(s, m->body);
+		break;
+	case GATE_NOTICE:
+		refusal_notice(s, ((const struct gate_notice *)m->body)->text);
 		break;
 	case GATE_PERMIT:
 		permit(s, m->body);

@@ -104,6 +104,33 @@ static void who_does_not_leave_is_dropped(void **state)
 	hang_up(&half, 0);
 }
 
+/* Only those that are in the workspace. */
+static void a_notice_reaches_who_is_in(void **state)
+{
+	struct gate_attach req = { 0 };
+	struct session a, b, out;
+
+	log_in(&a, "alice+client");
+	log_in(&b, "alice+client");
+	log_in(&out, "alice+client"); /* without a channel yet */
+	assert_int_equal(notice(notice_ctx, &the_workspace, "the driver is another"), 0);
+	run_at_once = 1;
+	assert_int_equal(ask(&a, GATE_ATTACH, &req), GATE_ATTACHED);
+	assert_int_equal(ask(&b, GATE_ATTACH, &req), GATE_ATTACHED);
+	run_at_once = 0;
+	assert_int_equal(notice(notice_ctx, &the_workspace, "the driver is another"), 2);
+	assert_int_equal(next(&a), GATE_NOTICE);
+	assert_string_equal(got.notice.text, "the driver is another");
+	assert_int_equal(next(&b), GATE_NOTICE);
+	assert_int_equal(next(&out), -1);
+	/* One that is told to go has heard enough. */
+	assert_int_equal(kick("alice", ""), 3);
+	assert_int_equal(notice(notice_ctx, &the_workspace, "again"), 0);
+	hang_up(&a, 0);
+	hang_up(&b, 0);
+	hang_up(&out, 0);
+}
+
 static void see(void *ctx, const struct session_info *s)
 {
 	char *text = ctx;
@@ -182,6 +209,7 @@ int main(void)
 		T(kicked_by_user_workspace_and_id), T(an_id_may_be_short),
 		T(two_ids_with_one_beginning),      T(who_does_not_leave_is_dropped),
 		T(channels_with_their_targets),     T(last_words_are_heard),
+		T(a_notice_reaches_who_is_in),
 	};
 
 	log_setup("test", LOG_LEVEL_ERROR);
