@@ -9,6 +9,7 @@
 #include "doctor.h"
 #include "gpu.h"
 #include "gpu_cdi.h"
+#include "gpu_hook.h"
 #include "quarantine.h"
 
 static void on_quarantine(void *ctx, const struct quarantine *q)
@@ -40,6 +41,30 @@ static void check_word(struct doctor *d, const struct gpu_list *l, const struct 
 	}
 }
 
+static void check_hooks(struct doctor *d, const struct cdi_spec *spec, const struct cdi_edits *ed)
+{
+	char vis[64];
+
+	for (unsigned int i = 0; i < ed->nhooks; i++) {
+		const char *name;
+
+		if (gpu_hook_kind(&ed->hooks[i], &name) == GPU_HOOK_UNKNOWN)
+			doctor_warn(d, "cdi", "see whether workspaces lack anything without it",
+				    "%s:%u: hook '%s' is not known and has no effect here",
+				    spec->file, ed->hooks[i].line,
+				    str_vis(name, strlen(name), vis, sizeof(vis)));
+	}
+}
+
+static void check_specs(struct doctor *d, const struct cdi_list *c)
+{
+	for (unsigned int i = 0; i < c->n; i++) {
+		check_hooks(d, c->specs[i], &c->specs[i]->edits);
+		for (unsigned int k = 0; k < c->specs[i]->ndevices; k++)
+			check_hooks(d, c->specs[i], &c->specs[i]->devices[k].edits);
+	}
+}
+
 void doctor_gpu(struct doctor *d)
 {
 	auto_free struct gpu_list *l = calloc(1, sizeof(*l));
@@ -60,6 +85,7 @@ void doctor_gpu(struct doctor *d)
 			  driver[0] ? ", NVIDIA driver " : "", driver, c.n, c.n == 1 ? "" : "s");
 	if (c.problems[0])
 		doctor_warn(d, "cdi", "correct or remove them", "%s", c.problems);
+	check_specs(d, &c);
 	if (driver[0] && c.n == 0)
 		doctor_warn(d, "cdi", "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
 			    "without a specification workspaces get NVIDIA's nodes, and no "
