@@ -127,6 +127,19 @@ static int check_vf_keys(const struct workspace *ws, const struct spec *spec,
 		       rec->nic.id, ws->name, key);
 }
 
+static int check_quarantine(const struct workspace *ws, const char *what, const char *id,
+			    struct err *e)
+{
+	struct quarantine q;
+
+	if (quarantine_get(ws->registry->settings->storage.state, "nic", id, &q, NULL))
+		return 0;
+	return err_set(
+		e, EBUSY,
+		"move '%s' into workspace '%s': in quarantine: %.150s (sshbay nic recover %s)",
+		what, ws->name, q.reason, id);
+}
+
 /* `want` gets what it is; -errno when it is not there, leased, or in quarantine. */
 static int take(struct workspace *ws, const char *what, struct record *want, struct nic_seen *seen,
 		struct err *e)
@@ -134,7 +147,6 @@ static int take(struct workspace *ws, const char *what, struct record *want, str
 	const struct registry *r = ws->registry;
 	bool macvlan = strncmp(what, NIC_IDENTIFY_MACVLAN, strlen(NIC_IDENTIFY_MACVLAN)) == 0;
 	const struct workspace *holder;
-	struct quarantine q;
 	int ret;
 
 	for (unsigned int i = 0; i < r->nlist; i++) {
@@ -146,6 +158,9 @@ static int take(struct workspace *ws, const char *what, struct record *want, str
 			return refuse(ws, what, holder, e);
 	}
 	ret = nic_identify(r->settings, what, want, seen, e);
+	/* One that could not come home may have no interface now. */
+	if (ret == -ENODEV && check_quarantine(ws, what, what, e))
+		return -EBUSY;
 	if (ret)
 		return ret;
 	holder = allocate_nic_holder(r, ws, want->nic.id);
@@ -154,13 +169,7 @@ static int take(struct workspace *ws, const char *what, struct record *want, str
 	ret = check_functions(ws, what, want, e);
 	if (ret)
 		return ret;
-	ret = quarantine_get(r->settings->storage.state, "nic", want->nic.id, &q, NULL);
-	if (ret == 0)
-		return err_set(e, EBUSY,
-			       "move '%s' into workspace '%s': in quarantine: %.150s (sshbay nic "
-			       "recover %s)",
-			       what, ws->name, q.reason, want->nic.id);
-	return 0;
+	return check_quarantine(ws, what, want->nic.id, e);
 }
 
 /* The first of the pool that is free and has a carrier; without one, the first that is free. */
