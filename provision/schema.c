@@ -313,11 +313,14 @@ const struct schema_row schema_rows[] = {
 	{ "workspace", "rdma_cm", &schema_type_bool, 0, 0, "no",
 	  "Give it /dev/infiniband/rdma_cm, which all workspaces share.", OF(rdma_cm) },
 	{ "workspace", "dpdk", &schema_type_bool, 0, 0, "no",
-	  "Bind its NIC to vfio-pci and give it the group's node, instead of data0. Needs an IOMMU.", OF(dpdk) },
+	  "Bind its NIC to vfio-pci and give it the node of its IOMMU group, instead of data0; $SSHBAY_DPDK inside is the PCI address. "
+	  "Needs an IOMMU, a group without anything of the host's, and vfio-pci.", OF(dpdk) },
 	{ "workspace", "hugepages_2m", &schema_type_number, 1, 1 << 20, "0",
-	  "Huge pages of 2 MiB that it may use, mounted at /dev/hugepages.", OF(hugepages_2m), .flags = SCHEMA_ZERO },
+	  "Huge pages of 2 MiB that it may use, mounted at /dev/hugepages, out of those that the host has in reserve "
+	  "(vm.nr_hugepages).", OF(hugepages_2m), .flags = SCHEMA_ZERO },
 	{ "workspace", "hugepages_1g", &schema_type_number, 1, 1 << 12, "0",
-	  "Huge pages of 1 GiB, mounted at /dev/hugepages1G.", OF(hugepages_1g), .flags = SCHEMA_ZERO },
+	  "Huge pages of 1 GiB that it may use, mounted at /dev/hugepages1G, out of those in reserve (hugepagesz=1G hugepages=N on the "
+	  "kernel's command line).", OF(hugepages_1g), .flags = SCHEMA_ZERO },
 	{ "workspace", "gpu", &schema_type_gpu, 0, 0, "none",
 	  "The GPU that it may use, for itself alone: auto takes the first free one of [pool] gpus; 0, GPU-UUID, a PCI address, "
 	  "one of these with /giN/ciN for a MIG instance, or the name of a CDI device (nvidia.com/gpu=0).", OF(gpu) },
