@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # GPUs: leases, what is inside, what is not, who is in the way. The host's roots are fake trees whose "GPU" nodes have the
-# numbers of devices that do no harm: fuse and loop-control; nvidiactl is cpu_dma_latency.
+# numbers of devices that do no harm: btrfs-control and autofs; nvidiactl is cpu_dma_latency.
 # shellcheck source-path=SCRIPTDIR/..
 . "$(dirname "$0")/../lib.sh"
 hw=$WORK/hw
@@ -18,8 +18,8 @@ gpu() { # PCI UUID MINOR NODE_MINOR CPUS NUMA
 	echo "$6" >"$hw/sys/bus/pci/devices/$1/numa_node"
 }
 mkdir -p "$hw"/{dev,cdi,lib,proc,sys}
-gpu 0000:41:00.0 $A 0 229 0-0 -1
-gpu 0000:81:00.0 $B 1 237 0-0 -1
+gpu 0000:41:00.0 $A 0 234 0-0 -1
+gpu 0000:81:00.0 $B 1 235 0-0 -1
 mknod "$hw/dev/nvidiactl" c 10 259
 echo 'NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat' >"$hw/proc/driver/nvidia/version"
 echo 'libfake' >"$hw/lib/libfake.so.535"
@@ -64,7 +64,7 @@ INI
 like "a workspace with a GPU starts" "address" "$(bay create alice 2>&1)"
 is "its nodes: the GPU's and the control node, nothing of the other GPU" "nvidia0 nvidiactl" \
 	"$(on alice@gate 'cd /dev; echo nvidia*')"
-is "owner, group and mode are its own" "0 44 660 10:229" "$(on alice@gate "stat -c '%u %g %a %Hr:%Lr' /dev/nvidia0")"
+is "owner, group and mode are its own" "0 44 660 10:234" "$(on alice@gate "stat -c '%u %g %a %Hr:%Lr' /dev/nvidia0")"
 is "the host's node is as it was" "0 0 600" "$(stat -c '%u %g %a' "$hw/dev/nvidia0")"
 is "a node without a mode is for everybody inside" "0 0 666" "$(on alice@gate "stat -c '%u %g %a' /dev/nvidiactl")"
 t "root inside opens the GPU" inbed "$BED/sshbay" enter alice -- sh -c 'exec 3<>/dev/nvidia0'
@@ -97,11 +97,11 @@ except OSError as e: print(e.strerror)' "$WORK/node" )
 	done < <(grep -E '^0:|:devices:' "/proc/$pid/cgroup") | sort | uniq -c | sed 's/^ *//' | tr '\n' ' '
 }
 hows=$(grep -cE '^0:|:devices:' /proc/self/cgroup)
-is "the GPU of the lease opens" "$hows opened " "$(probe alice 10:229)"
-is "the other GPU does not" "$hows Operation not permitted " "$(probe alice 10:237)"
+is "the GPU of the lease opens" "$hows opened " "$(probe alice 10:234)"
+is "the other GPU does not" "$hows Operation not permitted " "$(probe alice 10:235)"
 is "the kernel's log does not" "$hows Operation not permitted " "$(probe alice 1:11)"
 is "null does" "$hows opened " "$(probe alice 1:3)"
-is "without a lease the GPU does not" "$hows Operation not permitted " "$(probe mallory 10:229)"
+is "without a lease the GPU does not" "$hows Operation not permitted " "$(probe mallory 10:234)"
 
 # --- exclusive ---
 like "a second workspace is told who has it" "carol.*leased by 'alice' since .*sshbay leases" "$(bay create carol 2>&1)"
@@ -119,7 +119,7 @@ like "a stopped one keeps its lease" "leased by 'alice'" "$(bay create carol 2>&
 t "start" bay start alice
 is "the node is there again" "nvidia0" "$(on alice@gate 'cd /dev; echo nvidia0')"
 echo 'NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Sat' >"$hw/proc/driver/nvidia/version"
-like "also at a login" "note .*driver is 550" "$(on -tt alice@gate </dev/null 2>&1 | head -20)"
+like "also at a login" "note .*driver is 550" "$(on -tt alice@gate <<<exit 2>&1 | head -20)"
 like "another driver on the host is told" "driver is 550.54.14 now, .* 535.104.05" "$(bay show alice)"
 t "destroy" bay destroy alice --purge
 like "free again" "$A .*free" "$(bay gpu list)"

@@ -40,8 +40,8 @@ YAML
 	mv "$hw/cdi/.new" "$hw/cdi/nvidia.json"
 }
 mkdir -p "$hw"/{dev,cdi,lib,proc,sys}
-gpu 0000:41:00.0 $A 0 229
-gpu 0000:81:00.0 $B 1 237
+gpu 0000:41:00.0 $A 0 234
+gpu 0000:81:00.0 $B 1 235
 mknod "$hw/dev/nvidiactl" c 10 259
 echo 'ModifyDeviceFiles: 1' >"$hw/proc/driver/nvidia/params"
 driver 535.104.05
@@ -128,7 +128,7 @@ like "who wants it is told" "give GPU '$A' to workspace 'bob': in quarantine: di
 like "recover refuses" "still held by pid $holder" "$(bay gpu recover 0 2>&1)"
 like "and that is in the log, too" "still held" "$(events lease.quarantine)"
 # A node of the same device somewhere else, held after the first is let go.
-mknod "$WORK/alias" c 10 229
+mknod "$WORK/alias" c 10 234
 sleep 1001 3<"$WORK/alias" &
 other=$!
 kill "$holder"
