@@ -85,21 +85,24 @@ static void on_eof(ssh_session ssh, ssh_channel channel, void *user)
 
 static void on_close(ssh_session ssh, ssh_channel channel, void *user)
 {
-	struct chan *c = by_ssh(user, channel);
+	struct session *s = user;
+	struct chan *c = by_ssh(s, channel);
 
 	if (c)
 		c->remote_closed = c->eof_seen = true;
+	s->stirred = true;
 }
 
 static void on_signal(ssh_session ssh, ssh_channel channel, const char *name, void *user)
 {
-	struct chan *c = by_ssh(user, channel);
+	struct session *s = user;
+	struct chan *c = by_ssh(s, channel);
 	int number = name ? env_signal_number(name) : 0;
 
 	if (c && name && lens_is_on() && strcmp(name, LENS_REWRITE_EOW) == 0)
-		c->unwanted = true;
+		c->unwanted = s->stirred = true;
 	if (c && number)
-		spawn_signal(user, c, number);
+		spawn_signal(s, c, number);
 }
 
 static void on_agent(ssh_session ssh, ssh_channel channel, void *user)
@@ -448,6 +451,8 @@ uint64_t chan_next(const struct session *s)
 			continue;
 		if (c->why_asked)
 			t = c->why_until_us;
+		else if (c->exited && !c->exit_sent && !c->remote_closed && pump_watches(s, c))
+			t = c->exited_us; /* one look: output that a child keeps open may stay silent for ever */
 		else if (c->exited && c->pty && c->out.fd >= 0)
 			t = c->exited_us + DRAIN_US;
 		else if (c->drained_us && !c->exited && !c->eof_sent)
@@ -459,6 +464,7 @@ uint64_t chan_next(const struct session *s)
 
 void chan_settle(struct session *s, uint64_t now)
 {
+	s->stirred = false;
 	for (uint32_t i = 0; i < s->nchans;) {
 		struct chan *c = s->chans[i];
 

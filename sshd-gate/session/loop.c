@@ -104,7 +104,9 @@ static int timeout(const struct session *s, uint64_t now)
 	uint64_t next = chan_next(s),
 		 alive = s->heard_us + (uint64_t)s->welcome.alive_interval_s * 1000000;
 
-	/* Whatever was sent last may have taken in data after the pump had run. */
+	/* Whatever was sent last may have taken in data, requests or closes after those had their turn; so may a signature. */
+	if (s->stirred || rpc_pending(s) || transport_pending(s))
+		return 0;
 	for (uint32_t i = 0; i < s->nchans; i++)
 		if (pump_pending(s, s->chans[i]))
 			return 0;

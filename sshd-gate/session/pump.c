@@ -124,6 +124,12 @@ void pump_events(const struct session *s, const struct chan *c, short ev[3])
 	ev[2] = out_events(s, c, &c->err);
 }
 
+bool pump_watches(const struct session *s, const struct chan *c)
+{
+	return (c->out.fd < 0 || out_events(s, c, &c->out)) &&
+	       (c->err.fd < 0 || out_events(s, c, &c->err));
+}
+
 void pump_polled(struct chan *c, const short ev[3], const short revents[3])
 {
 	if (ev[0] && revents[0])

@@ -10,6 +10,8 @@
 void pump_attach(struct chan *c, int in, int out, int err);
 /* What poll must watch for this channel: events for in, out and err (0 = do not poll that fd). */
 void pump_events(const struct session *s, const struct chan *c, short ev[3]);
+/* Will the next poll tell of every output that is open whether it has something? */
+bool pump_watches(const struct session *s, const struct chan *c);
 /* What poll saw. */
 void pump_polled(struct chan *c, const short ev[3], const short revents[3]);
 /* Move what can be moved. */

@@ -443,6 +443,11 @@ void rpc_readable(struct session *s)
 		(void)munmap(body, cap);
 }
 
+bool rpc_pending(const struct session *s)
+{
+	return s->deferred && s->deferred->n;
+}
+
 void rpc_deferred(struct session *s)
 {
 	while (s->deferred && s->deferred->n) {

@@ -31,5 +31,6 @@ void rpc_denied(struct session *s, enum gate_channel_kind kind, const char *what
 void rpc_readable(struct session *s);
 /* There may be room for what had to wait. */
 void rpc_writable(struct session *s);
-/* Handle what came while a signature was awaited. */
+/* Handle what came while a signature was awaited. Is there any? */
 void rpc_deferred(struct session *s);
+bool rpc_pending(const struct session *s);

@@ -83,6 +83,7 @@ struct session {
 	uint32_t next_id;
 	uint32_t nchans;
 	struct chan *chans[SESSION_CHANNELS_MAX];
+	bool stirred; /* the client closed a channel, or its output, since chan_settle began */
 	struct global_queue *globals;
 	struct listen listens[SESSION_LISTENS_MAX];
 	uint32_t round;            /* where the pump starts */

@@ -283,6 +283,13 @@ struct ssh_message_struct *transport_next(struct session *s, bool readable)
 	return m;
 }
 
+bool transport_pending(const struct session *s)
+{
+	const struct counters *c = s->counters;
+
+	return s->stage != STAGE_KEX && !s->auth_type && c->raw.in_packets != s->packets_seen;
+}
+
 void transport_keepalive(struct session *s, uint64_t now)
 {
 	uint64_t interval = (uint64_t)s->welcome.alive_interval_s * 1000000;

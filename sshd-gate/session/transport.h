@@ -29,6 +29,8 @@ short transport_events(const struct session *s);
  * owns the message.
  */
 struct ssh_message_struct *transport_next(struct session *s, bool readable);
+/* Were packets taken in since transport_next had nothing more to hand out? There may be requests among them. */
+bool transport_pending(const struct session *s);
 /* After writing: is something left in libssh's buffer? */
 void transport_note_writes(struct session *s);
 /* Packets of the client so far (any type), and payload bytes. */

@@ -2,7 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # What a stock OpenSSH client expects of a session: exit status, signals, streams, terminals, transfers, multiplexing.
 . "$(dirname "$0")/../lib.sh"
-bed_up
+# Without keepalives nothing but the clients and the programs wakes a session.
+bed_up - <<'E2'
+[gate]
+alive_interval = 0
+E2
 on alice@gate true
 
 # --- exit status and signals ---
@@ -12,6 +16,12 @@ on alice@gate /etc/passwd 2>/dev/null; is "not executable" 126 $?
 on alice@gate 'kill -9 $$' 2>/dev/null; is "killed by a signal: the client says 255" 255 $?
 like "and names the signal" 'signal KILL|exit-signal|status 255' "$(on -v alice@gate 'kill -TERM $$' 2>&1 | grep -iE 'exit-signal|signal')"
 on alice@gate 'sh -c "kill -9 \$\$"; exit $?'; is "a child killed by a signal: 128+9" 137 $?
+
+# A child that keeps the output open delays the channel's end, not the exit status.
+on -v alice@gate 'sleep 4141 & echo $! >late.pid; exit 7' >"$WORK/late" 2>&1 </dev/null & late=$!
+t "the exit status does not wait for a silent child" await 60 grep -q 'rtype exit-status' "$WORK/late"
+is "while that lives" sleep "$(on alice@gate 'cat /proc/$(cat late.pid)/comm; kill $(cat late.pid)' 2>&1)"
+reap $late; is "which ends the channel" 7 $?
 
 # --- streams ---
 is "stdout and stderr are apart (stdout)" out "$(on alice@gate 'echo out; echo err >&2' 2>/dev/null)"
