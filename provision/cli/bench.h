@@ -19,6 +19,7 @@ struct bench_leg {
 
 struct bench {
 	struct cli *c;
+	const char *sysfs; /* [hardware] sysfs */
 	enum bench_kind kind;
 	uint64_t seconds, streams;
 	const char *rate; /* UDP: as iperf3 takes it */

@@ -1,0 +1,147 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# RDMA by soft-RoCE over two e1000e that are joined back to back, in a whole bed: the kernel's two modes, two workspaces
+# with one device each (THREATS D34), verbs and the benchmark between them, and a driver that cannot change namespaces.
+# Runs in the lab: started anywhere else it starts itself there.
+if [ -z "${SSHBAY_LAB:-}" ]; then
+	export LAB_QEMU="-netdev hubport,id=h0,hubid=0 -device e1000e,netdev=h0,mac=52:54:00:00:00:01,addr=0x8
+		-netdev hubport,id=h1,hubid=0 -device e1000e,netdev=h1,mac=52:54:00:00:00:02,addr=0x9 ${LAB_QEMU:-}"
+	exec "$(dirname "$0")/../../scripts/lab" run "$0"
+fi
+. "$(dirname "$0")/../lib.sh"
+export ON_LIMIT=120
+modprobe -a e1000e rdma_rxe ib_uverbs rdma_ucm ib_umad
+of_mac() { grep -l "$1" /sys/class/net/*/address | cut -d/ -f5; }
+await 30 sh -c 'grep -q 52:54:00:00:00:02 /sys/class/net/*/address'
+ip link set "$(of_mac 52:54:00:00:00:01)" name left; ip link set "$(of_mac 52:54:00:00:00:02)" name right
+P=$(basename "$(readlink /sys/class/net/left/device)")
+ip addr add 10.5.0.1/24 dev left; ip addr add 10.5.0.2/24 dev right
+ip link set left up; ip link set right up
+await 30 sh -c 'grep -q 1 /sys/class/net/left/carrier && grep -q 1 /sys/class/net/right/carrier'
+# Between these two addresses of one host, packets take the wire: soft-RoCE sends from the host's own namespace.
+for i in all left right; do sysctl -qw "net.ipv4.conf.$i.rp_filter=0" "net.ipv4.conf.$i.accept_local=1" "net.ipv4.conf.$i.arp_ignore=1"; done
+ip route add 10.5.0.2 dev left table 20 src 10.5.0.1; ip route add 10.5.0.1 dev right table 20 src 10.5.0.2
+ip rule add pref 10 iif left lookup local; ip rule add pref 11 iif right lookup local
+ip rule add pref 100 lookup local; ip rule add pref 20 lookup 20; ip rule del pref 0
+rdma link add rxe0 type rxe netdev left; rdma link add rxe1 type rxe netdev right
+mode() { cat /sys/module/ib_core/parameters/netns_mode; }
+like "two devices of soft-RoCE" 'rxe0.*rxe1' "$(ls /sys/class/infiniband | xargs)"
+is "the kernel is in shared mode" Y "$(mode)"
+host_snapshot >"$WORK/host.before"
+cat >"$WORK/extra.ini" <<INI
+[hardware]
+rdma_netns = shared
+[workspace a]
+users = alice
+nic = macvlan:left
+data_ip = 192.168.199.1/24
+rdma = auto
+rdma_cm = yes
+[workspace b]
+users = bob
+nic = macvlan:right
+data_ip = 192.168.199.2/24
+rdma = auto
+[workspace plain]
+users = carol
+[workspace whole]
+users = carol
+nic = left
+rdma = auto
+[workspace none]
+users = carol
+nic = right
+INI
+"$ROOT/scripts/testbed" --host up "$BED" "$WORK/extra.ini" >"$WORK/up.log" 2>&1 || { not_ok "bed comes up" "$(cat "$WORK/up.log")"; finish; }
+bay start plain >/dev/null 2>&1; bay destroy --purge plain >/dev/null 2>&1
+bed_snapshot >"$WORK/bed.before"
+
+# --- shared mode: the node and the device controller ---
+like "a device made in software is not torn from its interface" "'rxe0' is made in software on 'left' and would end" "$(bay start whole 2>&1)"
+like "nor ended by a move without RDMA" "RDMA device 'rxe1' is made in software on it and would end \(rdma link delete rxe1\)" "$(bay start none 2>&1)"
+like "a starts" address "$(bay start a 2>&1)"
+like "b starts" address "$(bay start b 2>&1)"
+like "plain starts" address "$(bay start plain 2>&1)"
+like "leases tell" '^rdma +rxe0 +a ' "$(bay leases)"
+inside() { bay enter "$@"; }
+node() { basename "$(grep -lx "$1" /sys/class/infiniband_verbs/*/ibdev | xargs dirname)"; }
+number() { cat "/sys/class/infiniband_verbs/$(node "$1")/dev"; }
+is "a has its own uverbs, and rdma_cm" "rdma_cm $(node rxe0)" "$(inside a -- sh -c 'cd /dev/infiniband; echo *')"
+is "b has its own uverbs" "$(node rxe1)" "$(inside b -- sh -c 'cd /dev/infiniband; echo *')"
+is "plain has none" none "$(inside plain -- sh -c 'ls /dev/infiniband 2>/dev/null || echo none')"
+is "/sys/class shows a its own" "rxe0 abi_version $(node rxe0)" "$(inside a -- sh -c 'cd /sys/class/infiniband; echo *; cd ../infiniband_verbs; echo *' | xargs)"
+is "and no umad or issm" "" "$(inside a -- ls /sys/class/infiniband_mad)"
+is "b its own" rxe1 "$(inside b -- ls /sys/class/infiniband)"
+is "plain none" "" "$(inside plain -- ls /sys/class/infiniband /sys/class/infiniband_verbs | grep -v :)"
+is "the links lead somewhere" "$(cat /sys/class/infiniband/rxe0/node_guid)" "$(inside a -- cat /sys/class/infiniband/rxe0/node_guid)"
+probe() { # WORKSPACE NUMBER: open the host's node in the workspace's group
+	rm -f "$WORK/node"
+	mknod "$WORK/node" c "${2%:*}" "${2#*:}"
+	local g
+	g=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(bay show "$1" --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["init_pid"])')/cgroup")
+	( echo "$BASHPID" >"$g/cgroup.procs"
+	python3 -c 'import os,sys
+try: os.open(sys.argv[1], os.O_RDWR); print("opened")
+except OSError as e: print(e.strerror)' "$WORK/node" )
+}
+P1="Operation not permitted"
+is "a opens its own, not b's, nor umad" "opened $P1 $P1" \
+	"$(probe a "$(number rxe0)") $(probe a "$(number rxe1)") $(probe a "$(cat /sys/class/infiniband_mad/umad0/dev)")"
+is "b opens its own, not a's, nor rdma_cm" "opened $P1 $P1" \
+	"$(probe b "$(number rxe1)") $(probe b "$(number rxe0)") $(probe b "$(cat /sys/class/misc/rdma_cm/dev)")"
+is "plain opens neither" "$P1 $P1" "$(probe plain "$(number rxe0)") $(probe plain "$(number rxe1)")"
+is "locked memory has no limit, but in plain" "unlimited unlimited 65536" \
+	"$(for w in a b plain; do inside $w -- sh -c 'ulimit -l'; done | xargs)"
+
+# --- verbs ---
+pack() { # the programs of the lab's own root, and what they load, for a workspace
+	for p in perftest ibverbs-utils ibverbs-providers libibverbs1 librdmacm1 libibumad3 libnl-3-200 libnl-route-3-200 libpci3; do
+		dpkg -L $p
+	done | while read -r f; do [ -d "$f" ] || [ ! -e "$f" ] || echo "$f"; done | tar -C / -cf - -T - 2>/dev/null
+}
+pack >"$WORK/perftest.tar"
+for w in a b; do inside $w -- tar -C / -xf - <"$WORK/perftest.tar" 2>/dev/null; done
+like "ibv_devinfo in a" 'hca_id:[[:space:]]*rxe0' "$(inside a -- ibv_devinfo 2>&1)"
+unlike "shows no other" rxe1 "$(inside a -- ibv_devinfo 2>&1)"
+like "also to a plain user" 'hca_id:[[:space:]]*rxe1' "$(on bob+b@gate ibv_devinfo 2>&1)"
+bench=$(bay bench a b --rdma -t 2 2>&1); rc=$?
+printf '%s\n' "$bench" | sed 's/^/# /'
+is "bench --rdma between them" 0 "$rc"
+like "prints bandwidth" 'Gbit/s|Mbit/s' "$bench"
+
+# --- the mode, set by provisiond ---
+again() { "$ROOT/scripts/testbed" kill "$BED" provisiond; "$ROOT/scripts/testbed" start "$BED" provisiond; }
+sed -i 's/^rdma_netns = .*/rdma_netns = set/' "$BED/sshbay.ini"
+t "provisiond starts where other namespaces are" again
+like "and says that the mode stays" 'there are network namespaces already, so the kernel keeps its shared mode' "$(cat "$BED/log/provisiond.log")"
+is "it does" Y "$(mode)"
+like "doctor explains" 'FAIL +rdma: devices are in every network namespace.*netns_mode=0' "$(bay doctor 2>&1)"
+bay destroy --purge a b plain >/dev/null 2>&1
+# The kernel counts a namespace until it has cleaned up after it.
+exclusive() { again; [ "$(mode)" = N ]; }
+t "without any provisiond sets it" await 30 exclusive
+like "and says so" 'RDMA devices belong to one network namespace each from now on' "$(cat "$BED/log/provisiond.log")"
+like "doctor agrees" 'OK +rdma: each device belongs to one network namespace' "$(bay doctor 2>&1)"
+like "a macvlan has none now" 'its NIC is shared \(macvlan\)' "$(bay start a 2>&1)"
+
+# --- a device whose driver cannot change namespaces: sysfs says that it is the left one's, the kernel knows better ---
+rdma link delete rxe0
+hw=$WORK/hw
+mkdir -p "$hw/module/ib_core/parameters" "$hw/class/infiniband/rxe1/ports/1/gid_attrs/ndevs" "$hw/bus/pci" "$hw/devices/$P"
+echo N >"$hw/module/ib_core/parameters/netns_mode"
+echo left >"$hw/class/infiniband/rxe1/ports/1/gid_attrs/ndevs/0"
+ln -s "../../../devices/$P" "$hw/class/infiniband/rxe1/device"
+ln -s /sys/class/infiniband_verbs "$hw/class/infiniband_verbs"
+ln -s /sys/class/net "$hw/class/net"
+ln -s /sys/bus/pci/devices "$hw/bus/pci/devices"
+sed -i "s|^\[hardware\]|&\nsysfs = $hw|" "$BED/sshbay.ini"
+bay reload >/dev/null 2>&1
+home() { ip -o link show left | sed -E 's/^[0-9]+: //; s/state [A-Z]+//; s/<.*>//'; ip -o addr show dev left | grep -v fe80 | sed 's/^[0-9]*: //'; ip route show dev left | sort; }
+before=$(home)
+like "the kernel's refusal is told" "give RDMA device 'rxe1' to workspace 'whole': move RDMA device 'rxe1': its driver cannot change network namespaces" "$(bay start whole 2>&1)"
+await 10 sh -c 'grep -q 1 /sys/class/net/left/carrier'
+is "the NIC is home as it was" "$before" "$(home)"
+t "the device never left" rdma dev show rxe1
+is "nothing is in quarantine" "" "$(ls "$BED/state/quarantine" 2>/dev/null)"
+finish
