@@ -289,9 +289,20 @@ static void check_rest(struct run *r)
 	fail(r, "it spins", 0);
 }
 
+/* Channels from `first` on; the number of all. */
+static uint32_t close_chans(struct run *r, uint32_t first)
+{
+	for (; first < g.nchans; first++) {
+		grammar_close(&g, g.chans[first].id);
+		send_packet(r, WIRE_GOOD);
+	}
+	return first;
+}
+
 /* Everything is closed in good order: what it held must be gone. */
 static void check_left(struct run *r)
 {
+	uint32_t closed;
 	unsigned int allowed, fds = 0, seen = r->replies;
 	static const uint8_t keepalive[] = "\x50\0\0\0\x15keepalive@openssh.com\x01";
 	uint64_t end = clk_now_us() + 4000000;
@@ -299,10 +310,7 @@ static void check_left(struct run *r)
 	peers_quiet(&r->peers);
 	settle(r);
 	answer_opens(r);
-	for (uint32_t i = 0; i < g.nchans; i++) {
-		grammar_close(&g, g.chans[i].id);
-		send_packet(r, WIRE_GOOD);
-	}
+	closed = close_chans(r, 0);
 	settle(r);
 	seen = r->replies;
 	wire_send(&r->wire, keepalive, sizeof(keepalive) - 1, WIRE_GOOD);
@@ -312,6 +320,8 @@ static void check_left(struct run *r)
 	do {
 		settle(r);
 		answer_opens(r);
+		/* Opens, and answers to ours, that were under way. */
+		closed = close_chans(r, closed);
 		peers_quiet(&r->peers);
 		allowed = r->base_fds + (r->peers.attached != 0) + r->peers.listens;
 		fds = target_fds(&r->target);
