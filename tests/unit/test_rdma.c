@@ -636,6 +636,10 @@ static void test_netlink_nonsense(void **state)
 	flush();
 	h = begin(IS(RDMA_NLDEV_CMD_GET), NLM_F_MULTI, 1);
 	attr(h, RDMA_NLDEV_ATTR_DEV_INDEX, &index, 2);
+	attr(h, RDMA_NLDEV_ATTR_DEV_NAME, "mlx5_0", 7);
+	flush();
+	h = begin(IS(RDMA_NLDEV_CMD_GET), NLM_F_MULTI, 1);
+	attr(h, RDMA_NLDEV_ATTR_DEV_INDEX, &index, 4);
 	attr(h, RDMA_NLDEV_ATTR_DEV_NAME, "mlx5_0", 6); /* no NUL */
 	flush();
 	h = begin(IS(RDMA_NLDEV_CMD_GET), NLM_F_MULTI, 1);
