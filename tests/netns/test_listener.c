@@ -438,13 +438,23 @@ static void test_provisiond_restart(void)
 	hang_up(&client2, &more);
 }
 
+static void put_settings(const struct ctl_settings *m)
+{
+	msg_send_fds(ctl, &ctl_proto, &(struct msg_out){ CTL_SETTINGS, m, &tcp, 1 }, NULL);
+	usleep(100000);
+}
+
 static void test_crash(void)
 {
-	struct conn a, b, c;
+	struct ctl_settings patient = settings;
+	struct conn a, b, c, d;
 	struct ctl_closed closed;
-	int ca, cb, cc;
+	int ca, cb, cc, cd;
 	pid_t sessions[3], zygote, next;
 
+	/* Zygotes that are started on a busy machine take longer than the grace time of the others. */
+	patient.grace_s = 600;
+	put_settings(&patient);
 	sessions[0] = serve(&ca, &a);
 	sessions[1] = serve(&cb, &b);
 	tell(&b, CTL_AUTHENTICATED);
@@ -459,6 +469,11 @@ static void test_crash(void)
 	ok(sessions[2] > 0 && next > 0 && next != zygote,
 	   "a fresh zygote serves the next connection");
 	ok(alive(sessions[1]), "other sessions live on");
+	/* The end of a later one tells that the zygote has said all it had to say about this one. */
+	ok(serve(&cd, &d) > 0, "and another one");
+	say(&d, "exit 0");
+	take_closed(&d, &closed);
+	hang_up(&cd, &d);
 	kill(next, SIGKILL);
 	ok(wait_dead(next) && alive(sessions[1]) && alive(sessions[2]),
 	   "sessions survive a killed zygote");
@@ -470,6 +485,7 @@ static void test_crash(void)
 	take_closed(&c, &closed);
 	say(&b, "exit 0");
 	ok(take_closed(&b, &closed), "a session of an old zygote is still reaped");
+	put_settings(&settings);
 	hang_up(&ca, &a);
 	hang_up(&cb, &b);
 	hang_up(&cc, &c);
