@@ -33,11 +33,11 @@ bay enter web -- sh -c 'kill -9 $$'; is "and a signal as 128+n" 137 $?
 is "enter gives a terminal of the workspace" "/dev/pts/0" "$(script -qec "$BED/sshbay enter web -- tty" /dev/null </dev/null | tr -d '\r\0' | sed 's/^\^@//' | tail -n1)"
 is "enter --user" alice "$(bay enter --user alice web -- id -un)"
 is "enter passes stdin and stdout" 300000 "$(head -c 300000 /dev/zero | bay enter web -- wc -c)"
-on alice@172.31.199.10 'sleep 5' & p=$!
-sleep 1
+on alice@172.31.199.10 'sleep 300' & p=$!
+await 10 sh -c "$BED/sshbay sessions --json | grep -q '\"web\"'"
 is "sessions as JSON" "alice web" "$(bay sessions --json | json 'd[0]["user"], d[0]["workspace"]' | tr -d "(),'")"
 is "show counts them" 1 "$(bay show web --json | json 'd["sessions"]')"
-wait $p
+kill $p; wait $p 2>/dev/null
 like "leases" 'ip +172\.31\.199\.10 +web' "$(bay leases | tr -s ' ')"
 like "events are JSON lines" '"ev": *"ws.start|"ev": *"session' "$(bay events)"
 like "doctor prints a verdict per line" '^(OK|WARN|FAIL) ' "$(bay doctor 2>&1)"

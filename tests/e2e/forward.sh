@@ -16,7 +16,7 @@ cat >"$WORK/io.py" <<'PY'
 import hashlib, os, socket, sys, threading
 def make(a):
     s = socket.socket(socket.AF_UNIX if a[0] == "/" else socket.AF_INET)
-    s.settimeout(20)
+    s.settimeout(90)
     return s, (a if a[0] == "/" else ("127.0.0.1", int(a)))
 if sys.argv[1] == "serve":
     for a in sys.argv[2:]:
@@ -35,10 +35,10 @@ else:
         got += d
     print("same" if got == data else "%d of %d" % (len(got), len(data)))
 PY
-py() { timeout 30 "$BED/run" /usr/bin/python3 "$WORK/io.py" "$@" 2>&1 | tail -n 1; }
+py() { timeout 100 "$BED/run" /usr/bin/python3 "$WORK/io.py" "$@" 2>&1 | tail -n 1; }
 "$BED/run" /usr/bin/python3 "$WORK/io.py" serve "$WORK/client" 7401 >/dev/null 2>&1 & server=$!
 hear='perl -MIO::Socket::UNIX -MIO::Socket::INET -e '"'"'$a=shift; $c = $a =~ m{/} ? IO::Socket::UNIX->new(Peer=>$a) : IO::Socket::INET->new(PeerAddr=>"127.0.0.1:$a"); print $c ? <$c> : "$!\n"'"'"
-master() { ON_LIMIT=100 on -MN -S "$WORK/ctl" "$@" alice@gate 2>"$WORK/master" & MASTER=$!; await 10 control check; }
+master() { ON_LIMIT=300 on -MN -S "$WORK/ctl" "$@" alice@gate 2>"$WORK/master" & MASTER=$!; await 10 control check; }
 control() { on -S "$WORK/ctl" -O "$@" alice@gate; }
 leave() { control exit >/dev/null 2>&1; wait $MASTER 2>/dev/null; rm -f "$WORK"/local*; }
 
@@ -87,9 +87,9 @@ try:
     while True: os.write(1, os.read(fd, 4096) or sys.exit())
 except OSError: pass
 PY
-modes=$(timeout 20 "$BED/run" /usr/bin/python3 "$WORK/term.py" ssh -tt -F "$BED/ssh_config" alice@gate stty -a 2>&1)
+modes=$(timeout 60 "$BED/run" /usr/bin/python3 "$WORK/term.py" ssh -tt -F "$BED/ssh_config" alice@gate stty -a 2>&1)
 for m in 'erase = \^H' 'intr = \^\^' ' -echo ' ' -ixon '; do like "the client's terminal modes: $m" "$m" "$modes"; done
-is "a command whose reader is gone ends" "y 0" "$(s=$SECONDS; on alice@gate yes 2>/dev/null | head -n 1 | tr '\n' ' '; echo $(((SECONDS - s) / 5)))"
-t "a client whose program reads no more ends" timeout 10 bash -c "'$BED/run' ssh -F '$BED/ssh_config' alice@gate 'exec <&-; sleep 1' </dev/zero"
+is "a command whose reader is gone ends" "y 0" "$(s=$SECONDS; on alice@gate yes 2>/dev/null | head -n 1 | tr '\n' ' '; echo $(((SECONDS - s) / 60)))"
+t "a client whose program reads no more ends" timeout 60 bash -c "'$BED/run' ssh -F '$BED/ssh_config' alice@gate 'exec <&-; sleep 1' </dev/zero"
 kill $server
 finish

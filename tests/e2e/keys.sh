@@ -29,8 +29,8 @@ keys() { # LINE...: the file has these, and the key that always logs in
 cl() { # KEY [ssh arguments]: as alice, with that key alone
 	local k=$1
 	shift
-	timeout 25 "$BED/run" ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
-		-o IdentitiesOnly=yes -o LogLevel=ERROR -o ConnectTimeout=10 -i "$K/$k" -p 2222 "$@" 2>&1
+	timeout 120 "$BED/run" ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
+		-o IdentitiesOnly=yes -o LogLevel=ERROR -o ConnectTimeout=60 -i "$K/$k" -p 2222 "$@" 2>&1
 }
 log() { tail -n "+$((mark + 1))" "$BED/log/provisiond.log"; }
 mark_log() { mark=$(wc -l <"$BED/log/provisiond.log"); }
@@ -78,8 +78,15 @@ unlike "restrict,pty has a terminal" 'PTY allocation' "$(cl plain -tt alice@127.
 # --- where to: a server inside that answers with the gate's own banner ---
 cl own -N -R 127.0.0.1:7000:127.0.0.1:2222 -R 127.0.0.1:7001:127.0.0.1:2222 alice@127.0.0.1 >"$WORK/server.log" 2>&1 &
 server=$!
-await 10 sh -c "timeout 5 '$BED/run' ssh -F '$BED/ssh_config' -W 127.0.0.1:7000 alice@gate </dev/null | grep -q SSH-2.0"
-reaches() { is "$1" 1 "$(sleep 0.5 | cl plain -W "$2" alice@127.0.0.1 | grep -c '^SSH-2.0-')"; }
+await 10 sh -c "timeout 30 '$BED/run' ssh -F '$BED/ssh_config' -W 127.0.0.1:7000 alice@gate </dev/null | grep -q SSH-2.0"
+reaches() { # NAME TARGET: what is at its other end speaks first, in a moment, or in more on a busy machine
+	local n got=0
+	for n in 0.5 3 20; do
+		got=$(sleep $n | cl plain -W "$2" alice@127.0.0.1 | grep -c '^SSH-2.0-')
+		[ "$got" = 0 ] || break
+	done
+	is "$1" 1 "$got"
+}
 blocked() { like "$1" 'prohibited|forwarding failed' "$(cl plain -W "$2" alice@127.0.0.1 </dev/null)"; }
 listens() { is "$1" in "$(cl plain -o ExitOnForwardFailure=yes -R "$2:127.0.0.1:1" alice@127.0.0.1 'echo in')"; }
 deaf() { like "$1" 'remote port forwarding failed' "$(cl plain -o ExitOnForwardFailure=yes -R "$2:127.0.0.1:1" alice@127.0.0.1 'echo in')"; }

@@ -13,7 +13,7 @@ lens() { # CASE
 	if ! $python -c 'import paramiko' 2>/dev/null; then skip "$1" "python3-paramiko is not installed"; return; fi
 	while IFS=$'\t' read -r verdict name detail; do
 		if [ "$verdict" = ok ]; then ok "$name"; else not_ok "$name" "$detail"; fi
-	done < <(timeout 60 "$BED/run" $python -W ignore "$ROOT/tests/e2e/lens.py" "$1" "$GATE" "$BED/keys/alice" 2>&1 || printf 'not ok\t%s ends\tin time\n' "$1")
+	done < <(timeout 200 "$BED/run" $python -W ignore "$ROOT/tests/e2e/lens.py" "$1" "$GATE" "$BED/keys/alice" 2>&1 || printf 'not ok\t%s ends\tin time\n' "$1")
 }
 denied() { grep '"chan.forward.deny"' "$log" | tail -n 1; }
 
@@ -56,7 +56,7 @@ for a in sys.argv[1:]:
     threading.Thread(target=serve, args=(s,)).start()
 PY
 "$BED/run" $python "$WORK/echo.py" "$WORK/client" 7502 >/dev/null 2>&1 & server=$!
-master() { ON_LIMIT=60 on -MN -S "$WORK/ctl" "$@" alice@gate 2>"$WORK/master" & MASTER=$!; await 10 on -S "$WORK/ctl" -O check alice@gate; }
+master() { ON_LIMIT=300 on -MN -S "$WORK/ctl" "$@" alice@gate 2>"$WORK/master" & MASTER=$!; await 10 on -S "$WORK/ctl" -O check alice@gate; }
 leave() { on -S "$WORK/ctl" -O exit alice@gate >/dev/null 2>&1; wait "$MASTER" 2>/dev/null; }
 
 # --- -W, -D ---
@@ -66,7 +66,7 @@ is "-W with 5 MB" "$(sha256sum <"$WORK/data")" "$(on -W alice:7501 alice@gate <"
 like "-W to where nothing listens" 'stdio forwarding failed' "$(on -W 127.0.0.1:9 alice@gate </dev/null 2>&1)"
 master -D 7503
 if command -v curl >/dev/null; then
-	get() { inbed curl -s -S -m 10 "$@" 2>&1; }
+	get() { inbed curl -s -S -m 60 "$@" 2>&1; }
 	is "-D, the name resolved inside" "asked for /page" "$(get --socks5-hostname 127.0.0.1:7503 http://alice:7501/page)"
 	is "-D to an address" "asked for /x" "$(get --socks5 127.0.0.1:7503 http://127.0.0.1:7501/x)"
 	is "-D by SOCKS 4a" "asked for /4" "$(get --socks4a 127.0.0.1:7503 http://alice:7501/4)"
