@@ -127,17 +127,52 @@ static int check_vf_keys(const struct workspace *ws, const struct spec *spec,
 		       rec->nic.id, ws->name, key);
 }
 
-static int check_quarantine(const struct workspace *ws, const char *what, const char *id,
-			    struct err *e)
-{
-	struct quarantine q;
+struct search {
+	const char *sysfs, *id, *mac; /* of what is looked for; mac "": it has no permanent one */
+	struct quarantine found;
+};
 
-	if (quarantine_get(ws->registry->settings->storage.state, "nic", id, &q, NULL))
-		return 0;
-	return err_set(
-		e, EBUSY,
-		"move '%s' into workspace '%s': in quarantine: %.150s (sshbay nic recover %s)",
-		what, ws->name, q.reason, id);
+/* With its place on the bus changed, a NIC is known by its MAC; and what has its old place then is another one. */
+static bool is_meant(const struct quarantine *q, const struct search *s)
+{
+	bool same_mac = q->mac[0] && strcmp(q->mac, s->mac) == 0;
+	char by_mac[24];
+	struct nic_seen seen;
+
+	if (strcmp(q->id, s->id) != 0 || same_mac || !q->mac[0] || !s->mac[0])
+		return same_mac || strcmp(q->id, s->id) == 0;
+	(void)str_format(by_mac, sizeof(by_mac), "mac:%s", q->mac);
+	return nic_find(s->sysfs, by_mac, &seen, NULL) != 0;
+}
+
+static void on_quarantine(void *ctx, const struct quarantine *q)
+{
+	struct search *s = ctx;
+
+	if (is_meant(q, s))
+		s->found = *q;
+}
+
+/* `seen` is NULL for what has no interface now. */
+static int check_quarantine(const struct workspace *ws, const char *what, const char *id,
+			    const struct nic_seen *seen, struct err *e)
+{
+	const struct settings *set = ws->registry->settings;
+	char mac[18] = "";
+	struct search s = { .sysfs = set->hardware.sysfs,
+			    .id = id,
+			    .mac = seen ? nic_find_mac_text(seen->perm, mac) : mac };
+	struct err why = { 0 };
+
+	/* Not known is not free. */
+	if (quarantine_each(set->storage.state, "nic", on_quarantine, &s, &why) < 0)
+		return err_set(e, why.code, "move '%s' into workspace '%s': %s", what, ws->name,
+			       why.text);
+	return s.found.id[0] ? err_set(e, EBUSY,
+				       "move '%s' into workspace '%s': in quarantine: %.150s "
+				       "(sshbay nic recover %s)",
+				       what, ws->name, s.found.reason, s.found.id)
+			     : 0;
 }
 
 /* `want` gets what it is; -errno when it is not there, leased, or in quarantine. */
@@ -147,8 +182,11 @@ static int take(struct workspace *ws, const char *what, struct record *want, str
 	const struct registry *r = ws->registry;
 	bool macvlan = strncmp(what, NIC_IDENTIFY_MACVLAN, strlen(NIC_IDENTIFY_MACVLAN)) == 0;
 	const struct workspace *holder;
+	struct nic_seen mine = { 0 };
 	int ret;
 
+	if (!seen)
+		seen = &mine;
 	for (unsigned int i = 0; i < r->nlist; i++) {
 		holder = r->list[i];
 		if (holder != ws && holds(holder) &&
@@ -159,7 +197,7 @@ static int take(struct workspace *ws, const char *what, struct record *want, str
 	}
 	ret = nic_identify(r->settings, what, want, seen, e);
 	/* One that could not come home may have no interface now. */
-	if (ret == -ENODEV && check_quarantine(ws, what, what, e))
+	if (ret == -ENODEV && check_quarantine(ws, what, what, NULL, e))
 		return -EBUSY;
 	if (ret)
 		return ret;
@@ -169,7 +207,7 @@ static int take(struct workspace *ws, const char *what, struct record *want, str
 	ret = check_functions(ws, what, want, e);
 	if (ret)
 		return ret;
-	return check_quarantine(ws, what, want->nic.id, e);
+	return check_quarantine(ws, what, want->nic.id, seen, e);
 }
 
 /* The first of the pool that is free and has a carrier; without one, the first that is free. */

@@ -135,6 +135,12 @@ int nic_find_numa(const char *sysfs, const char *id)
 	return text[0] == '-' ? -1 : (int)strtol(text, NULL, 10);
 }
 
+const char *nic_find_mac_text(const uint8_t mac[6], char out[18])
+{
+	out[0] = '\0';
+	return no_mac(mac) ? out : mac_text(mac, out);
+}
+
 unsigned int nic_find_vfs(const char *sysfs, const char *id)
 {
 	char path[PATH_MAX];

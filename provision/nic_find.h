@@ -37,6 +37,8 @@ int nic_find_each(const char *sysfs, void (*fn)(void *ctx, const struct nic_seen
 /* PCI address of virtual function `vf` of the physical function `pf`. -ENODEV when it has no such one. */
 int nic_find_vf(const char *sysfs, const struct nic_seen *pf, unsigned int vf,
 		char pci[NIC_FIND_PCI], struct err *e);
+/* A MAC address as text, 02:00:00:00:00:01; "" for zeros. */
+const char *nic_find_mac_text(const uint8_t mac[6], char out[18]);
 /* How many virtual functions the device with this id has; 0 also for what is no physical function. */
 unsigned int nic_find_vfs(const char *sysfs, const char *id);
 /* Is the PCI function `pci` a virtual one? Then its physical one, and which of its virtual ones it is. */

@@ -348,6 +348,7 @@ int nic_home_quarantine(const struct plan *p, const struct nic_note *note, const
 	int ret;
 
 	(void)str_copy(q.id, sizeof(q.id), p->rec->nic.id);
+	(void)nic_find_mac_text(note->perm_mac, q.mac);
 	(void)str_copy(q.owner, sizeof(q.owner), p->rec->name);
 	(void)str_copy(q.name, sizeof(q.name), name);
 	(void)str_format(q.reason, sizeof(q.reason), "%.255s", why->text);
@@ -359,10 +360,19 @@ int nic_home_quarantine(const struct plan *p, const struct nic_note *note, const
 	return ret;
 }
 
+/* After a reboot another one may have its place on the bus. */
+static bool is_another(const struct quarantine *q, const struct nic_seen *seen)
+{
+	char mac[18];
+
+	return q->mac[0] && nic_find_mac_text(seen->perm, mac)[0] && strcmp(mac, q->mac) != 0;
+}
+
 /* By what does not change; a virtual one has nothing but the name under which it was left. */
 static int find(const struct settings *s, const struct quarantine *q, struct netif_dev *dev,
 		struct err *e)
 {
+	char by_mac[24];
 	struct nic_seen seen;
 	int ret = -ENODEV;
 
@@ -370,6 +380,10 @@ static int find(const struct settings *s, const struct quarantine *q, struct net
 		ret = nic_find_look(s->hardware.sysfs, q->name, &seen, e);
 	if (ret)
 		ret = nic_find(s->hardware.sysfs, q->id, &seen, e);
+	if (ret ? q->mac[0] != '\0' : is_another(q, &seen)) {
+		(void)str_format(by_mac, sizeof(by_mac), "mac:%s", q->mac);
+		ret = nic_find(s->hardware.sysfs, by_mac, &seen, e);
+	}
 	if (ret)
 		return ret;
 	dev->index = seen.ifindex;

@@ -70,6 +70,7 @@ int quarantine_add(const char *state, const struct quarantine *q, const char *no
 	if (!f)
 		return err_sys(e, "quarantine '%s'", q->id);
 	print_line(f, "id", q->id);
+	print_line(f, "mac", q->mac);
 	print_line(f, "name", q->name);
 	print_line(f, "owner", q->owner);
 	print_line(f, "reason", q->reason);
@@ -98,6 +99,8 @@ static void take_line(struct quarantine *q, char *line)
 	*value++ = '\0';
 	if (strcmp(line, "id") == 0)
 		(void)str_copy(q->id, sizeof(q->id), value);
+	else if (strcmp(line, "mac") == 0)
+		(void)str_copy(q->mac, sizeof(q->mac), value);
 	else if (strcmp(line, "name") == 0)
 		(void)str_copy(q->name, sizeof(q->name), value);
 	else if (strcmp(line, "owner") == 0)

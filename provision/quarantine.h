@@ -10,8 +10,9 @@
 #include <stdint.h>
 
 struct quarantine {
-	char kind[8];  /* "nic", "gpu" */
-	char id[80];   /* as in the record that leased it */
+	char kind[8]; /* "nic", "gpu" */
+	char id[80];  /* as in the record that leased it */
+	char mac[18]; /* a NIC's permanent MAC, by which it is known elsewhere on the bus; "" unknown */
 	char name[64]; /* what people call it: the interface as it is called now, the GPU's model */
 	char owner[STR_NAME_MAX]; /* the workspace that had it last */
 	char reason[256];

@@ -38,7 +38,7 @@ quarantined() { ls "$BED/state/quarantine" 2>/dev/null; }
 # The first workspace makes the private mount that pins live on; it stays as long as the bed.
 bed_up_host() { # WORKSPACE, which may be made and destroyed; extra.ini is in $WORK
 	host_snapshot >"$WORK/host.before"
-	"$ROOT/scripts/testbed" --host up "$BED" "$WORK/extra.ini" >"$WORK/up.log" 2>&1 || { not_ok "bed comes up" "$(cat "$WORK/up.log")"; finish; }
+	"$ROOT/scripts/testbed" --host up "$BED" "$WORK/extra.ini" >"$WORK/up.log" 2>&1 || { not_ok "bed comes up" "$(cat "$WORK/up.log" "$BED"/log/p*.log)"; finish; }
 	bay start "$1" >/dev/null 2>&1
 	bay destroy --purge "$1" >/dev/null 2>&1
 	bed_snapshot >"$WORK/bed.before"

@@ -45,7 +45,7 @@ for r in json.load(sys.stdin):
 c() { on alice+client@gate "$@"; }
 s() { on bob+server@gate "$@"; }
 carrier left; carrier right
-before=$(facts left) eeprom=$(ethtool -e left)
+before=$(facts left) eeprom=$(ethtool -e left) eeprom_right=$(ethtool -e right)
 like "it has an EEPROM" '0x0000.*52 54 00 00 00 01' "$eeprom"
 
 # --- in, and over the wire ---
@@ -61,8 +61,8 @@ cat >"$WORK/probe.pl" <<'PL'
 use Socket; socket(S, AF_INET, SOCK_DGRAM, 0) or die;
 my ($nic, @commands) = @ARGV;
 for my $c (@commands) {
-	# struct ethtool_eeprom: command, the NIC's magic number (device and vendor), offset, length, bytes
-	my $d = pack("L4", hex $c, 0x10d38086, 0, 2) . "\x66\x66" . ("\0" x 4096); my $r = pack("a16 p x16", $nic, $d);
+	# struct ethtool_eeprom: command, the NIC's magic number (device and vendor), offset (of an unused word), length, bytes
+	my $d = pack("L4", hex $c, 0x10d38086, 0x68, 2) . "\x66\x66" . ("\0" x 4096); my $r = pack("a16 p x16", $nic, $d);
 	print ioctl(S, 0x8946, $r) ? "done; " : "$!; ";
 }
 PL
@@ -72,9 +72,15 @@ is "EEPROM, self test, LED, flash, reset and registers are denied" "$(printf 'Op
 like "so is ethtool -E" 'Operation not permitted' "$(c 'sudo ethtool -E data0 magic 0x10d38086 offset 0 value 0x66' 2>&1)"
 like "what it tells over netlink is not" 'scatter-gather: on' "$(c 'sudo ethtool -k data0' 2>&1)"
 like "with nic_admin = full the message level can be set, and the EEPROM be read" '^done; done; ' "$(s 'sudo perl - data0 8 b' <"$WORK/probe.pl" 2>&1)"
-like "with nic_admin = full it is the driver that answers to a write" '^(done|Input|Invalid|Bad|Operation not supported)' "$(s 'sudo perl - data0 c' <"$WORK/probe.pl" 2>&1)"
+is "with nic_admin = full the EEPROM is written" 'done; ' "$(s 'sudo perl - data0 c' <"$WORK/probe.pl" 2>&1)"
 like "which is in the audit log" "\"ws\":\"server\".*\"object\":\"pci:$PB\".*\"users\":\"bob\"" "$(bay events | grep lease.nic_full)"
 unlike "and nobody else is" '"ws":"client"' "$(bay events | grep lease.nic_full)"
+bay destroy server >/dev/null 2>&1
+like "it comes home into quarantine" "pci:$PB .*quarantined.*restore 'right': not as it was: EEPROM" "$(bay leases)"
+is "and nobody gets it" "" "$(bay start server >/dev/null 2>&1; s 'ls -d /sys/class/net/data0' 2>/dev/null)"
+bay destroy server >/dev/null 2>&1
+like "its EEPROM is another" '^< .*ff ff.*> .*66 66' "$(diff <(echo "$eeprom_right") <(ethtool -e right) | tr '\n' ' ')"
+like "an admin may take it as it is" 'is taken as it is' "$(bay nic recover --force "pci:$PB" 2>&1)"
 
 # --- home again ---
 abuse='ip link set data0 down; ip link set data0 name zz address 02:66:66:66:66:66 mtu 1280 alias mine txqueuelen 7; ip link set zz promisc on allmulticast on up

@@ -50,7 +50,7 @@ begin() {
 	[workspace half]
 	users = user
 	E2
-	"$ROOT/scripts/testbed" --host up "$BED" "$WORK/extra.ini" >"$WORK/up.log" 2>&1 || { not_ok "bed comes up" "$(cat "$WORK/up.log")"; finish; }
+	"$ROOT/scripts/testbed" --host up "$BED" "$WORK/extra.ini" >"$WORK/up.log" 2>&1 || { not_ok "bed comes up" "$(cat "$WORK/up.log" "$BED"/log/p*.log)"; finish; }
 	pci_of "$A" >/mnt/pci
 	t "by permanent MAC" bay start client
 	t "and another" bay start server

@@ -407,6 +407,11 @@ static void make_tree(void)
 		"$d/0000:29:02.2/physfn",
 		dir, VFS) == 0,
 	     "a tree");
+	need(sh(-1,
+		"cd %s/sys/bus/pci && mkdir -p drivers/iavf && for i in devices/*; do ln -s "
+		"../../drivers/iavf $i/driver; done",
+		dir) == 0,
+	     "their driver");
 	(void)snprintf(set.hardware.sysfs, sizeof(set.hardware.sysfs), "%s/sys", dir);
 	dev.index = (int)if_nametoindex("pf0");
 	pf.index = dev.index;

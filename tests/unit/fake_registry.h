@@ -288,7 +288,8 @@ int record_each(int recordsfd, int (*fn)(void *ctx, const char *name), void *ctx
 
 /* --- the rest of the world --- */
 
-/* "dark.." has no carrier; "pci:X", "nameX" and "alt-X" are one device; "missing.." is not there. */
+/* "dark.." has no carrier; "pci:X", "nameX" and "alt-X" are one device; "missing.." is not there.
+ * The last byte of a permanent MAC is that of the name. */
 int nic_identify(const struct settings *s, const char *what, struct record *rec,
 		 struct nic_seen *seen, struct err *e)
 {
@@ -307,7 +308,9 @@ int nic_identify(const struct settings *s, const char *what, struct record *rec,
 		   macvlan ? NIC_IDENTIFY_MACVLAN : "", name);
 	rec->nic.mtu = 1500;
 	if (seen)
-		*seen = (struct nic_seen){ .carrier = strncmp(name, "dark", 4) != 0 };
+		*seen = (struct nic_seen){ .carrier = strncmp(name, "dark", 4) != 0,
+					   .perm = { 2, 0, 0, 0, 0,
+						     (uint8_t)name[strlen(name) - 1] } };
 	return 0;
 }
 

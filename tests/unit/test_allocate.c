@@ -395,6 +395,30 @@ static void test_nic_in_quarantine(void **state)
 	assert_int_equal(login("alice"), 0);
 }
 
+/* After a reboot it is elsewhere on the bus: quarantine goes with the NIC, not with the slot. */
+static void test_quarantine_moves(void **state)
+{
+	struct quarantine q = {
+		.kind = "nic", .id = "pci:x1", .mac = "02:00:00:00:00:32", .reason = "EEPROM"
+	};
+	char text[ERR_TEXT_MAX];
+
+	bench_add_spec("alice", "alice", NULL);
+	strcpy(bench.specs[0].nic, "pci:x2");
+	bench_start();
+	assert_int_equal(quarantine_add(bench.settings.storage.state, &q, NULL, NULL), 0);
+	assert_int_equal(login_text("alice", text), -EBUSY);
+	assert_string_equal(text, "move 'pci:x2' into workspace 'alice': in quarantine: EEPROM "
+				  "(sshbay nic recover pci:x1)");
+	/* While the NIC is not found anywhere, nobody gets what is in its place. */
+	strcpy(bench.specs[0].nic, "pci:x1");
+	registry_set_settings(bench.reg, &bench.settings);
+	assert_int_equal(login("alice"), -EBUSY);
+	strcpy(bench.specs[0].nic, "pci:x3");
+	registry_set_settings(bench.reg, &bench.settings);
+	assert_int_equal(login("alice"), 0);
+}
+
 static void test_nic_that_does_not_come_home(void **state)
 {
 	bench_add_spec("alice", "alice", NULL);
@@ -485,6 +509,7 @@ int main(void)
 		T(test_wide_networks),
 		T(test_nic),
 		T(test_nic_under_two_names),
+		T(test_quarantine_moves),
 		T(test_nic_functions),
 		T(test_vf_keys),
 		T(test_nic_full),
