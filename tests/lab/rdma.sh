@@ -105,43 +105,4 @@ for w in a b; do inside $w -- tar -C / -xf - <"$WORK/perftest.tar" 2>/dev/null; 
 like "ibv_devinfo in a" 'hca_id:[[:space:]]*rxe0' "$(inside a -- ibv_devinfo 2>&1)"
 unlike "shows no other" rxe1 "$(inside a -- ibv_devinfo 2>&1)"
 like "also to a plain user" 'hca_id:[[:space:]]*rxe1' "$(on bob+b@gate ibv_devinfo 2>&1)"
-bench=$(bay bench a b --rdma -t 2 2>&1); rc=$?
-printf '%s\n' "$bench" | sed 's/^/# /'
-is "bench --rdma between them" 0 "$rc"
-like "prints bandwidth" 'Gbit/s|Mbit/s' "$bench"
-
-# --- the mode, set by provisiond ---
-again() { "$ROOT/scripts/testbed" kill "$BED" provisiond; "$ROOT/scripts/testbed" start "$BED" provisiond; }
-sed -i 's/^rdma_netns = .*/rdma_netns = set/' "$BED/sshbay.ini"
-t "provisiond starts where other namespaces are" again
-like "and says that the mode stays" 'there are network namespaces already, so the kernel keeps its shared mode' "$(cat "$BED/log/provisiond.log")"
-is "it does" Y "$(mode)"
-like "doctor explains" 'FAIL +rdma: devices are in every network namespace.*netns_mode=0' "$(bay doctor 2>&1)"
-bay destroy --purge a b plain >/dev/null 2>&1
-# The kernel counts a namespace until it has cleaned up after it.
-exclusive() { again; [ "$(mode)" = N ]; }
-t "without any provisiond sets it" await 30 exclusive
-like "and says so" 'RDMA devices belong to one network namespace each from now on' "$(cat "$BED/log/provisiond.log")"
-like "doctor agrees" 'OK +rdma: each device belongs to one network namespace' "$(bay doctor 2>&1)"
-like "a macvlan has none now" 'its NIC is shared \(macvlan\)' "$(bay start a 2>&1)"
-
-# --- a device whose driver cannot change namespaces: sysfs says that it is the left one's, the kernel knows better ---
-rdma link delete rxe0
-hw=$WORK/hw
-mkdir -p "$hw/module/ib_core/parameters" "$hw/class/infiniband/rxe1/ports/1/gid_attrs/ndevs" "$hw/bus/pci" "$hw/devices/$P"
-echo N >"$hw/module/ib_core/parameters/netns_mode"
-echo left >"$hw/class/infiniband/rxe1/ports/1/gid_attrs/ndevs/0"
-ln -s "../../../devices/$P" "$hw/class/infiniband/rxe1/device"
-ln -s /sys/class/infiniband_verbs "$hw/class/infiniband_verbs"
-ln -s /sys/class/net "$hw/class/net"
-ln -s /sys/bus/pci/devices "$hw/bus/pci/devices"
-sed -i "s|^\[hardware\]|&\nsysfs = $hw|" "$BED/sshbay.ini"
-bay reload >/dev/null 2>&1
-home() { ip -o link show left | sed -E 's/^[0-9]+: //; s/state [A-Z]+//; s/<.*>//'; ip -o addr show dev left | grep -v fe80 | sed 's/^[0-9]*: //'; ip route show dev left | sort; }
-before=$(home)
-like "the kernel's refusal is told" "give RDMA device 'rxe1' to workspace 'whole': move RDMA device 'rxe1': its driver cannot change network namespaces" "$(bay start whole 2>&1)"
-await 10 sh -c 'grep -q 1 /sys/class/net/left/carrier'
-is "the NIC is home as it was" "$before" "$(home)"
-t "the device never left" rdma dev show rxe1
-is "nothing is in quarantine" "" "$(ls "$BED/state/quarantine" 2>/dev/null)"
 finish
