@@ -146,7 +146,7 @@ SUM     := $(B)/summary
 # Failure injection, and undefined behaviour as a crash: what the tests that kill things run.
 FAULTS  := -DSSHBAY_FAULTS -fsanitize=undefined -fsanitize-undefined-trap-on-error
 RUNTEST := tests/run -s $(SUM)
-E2E     := $(sort $(wildcard tests/e2e/*.sh)) tests/e2e/clients/regress.sh
+E2E     := $(sort $(wildcard tests/e2e/*.sh)) $(addprefix tests/e2e/clients/,regress.sh tools.sh)
 NETNS   := $(sort $(wildcard tests/netns/test_*.sh)) $(filter $(B)/netns/test_%,$(NETNS_BIN))
 E2E_LONG := $(sort $(wildcard tests/e2e/long/*.sh)) tests/e2e/clients/matrix.sh
 LAB     := $(sort $(wildcard tests/lab/*.sh))
