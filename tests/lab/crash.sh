@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A worker killed at every step of a workspace with a NIC of hardware, up and down, provisiond killed with it: the workspace
+# A worker killed at the steps of a workspace with a NIC of hardware, up and down, provisiond killed with it: the workspace
 # is whole or gone, the NIC as it was. Needs the build with failure injection (build/faults).
 # Runs in the lab: started anywhere else it starts itself there.
 . "$(dirname "$0")/../nic_lib.sh"
@@ -51,11 +51,11 @@ dies() { # POINT-UP POINT-DOWN
 	t "killed at $2: it is destroyed" bay destroy one
 	as_it_was "and the NIC is home as it was" "$before" left
 }
-for step in gpu limits namespaces net nic rootfs init devices ready; do
+for step in namespaces net nic rootfs init ready; do
 	dies "step.$step.up" "step.$step.down"
-	dies "step.$step.up.done" "step.$step.down.done"
 done
-dies nic.up nic.silent
+dies step.nic.up.done step.nic.down.done
+dies nic.noted nic.silent
 dies nic.noted nic.moved
 dies nic.noted nic.restore
 dies nic.noted nic.home
