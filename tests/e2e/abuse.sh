@@ -32,7 +32,7 @@ intact() { # WHAT
 	t "$1: logins work" on alice@gate true
 	is "$1: the same daemons" "$GATE $PROVISIOND" \
 		"$(for p in $GATE $PROVISIOND; do [ "$(awk '/^State/ {print $2}' "/proc/$p/status" 2>/dev/null)" != Z ] && [ -d "/proc/$p" ] && printf '%s ' "$p"; done | sed 's/ $//')"
-	await 15 settled
+	await 60 settled
 	is "$1: nothing is left in them" "$COUNTS" "$(counts)"
 }
 # abuse CASE: its lines become cases of ours.
