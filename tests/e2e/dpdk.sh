@@ -179,7 +179,6 @@ else
 	t "all of them come back" await 30 sh -c "[ \$(cat $pool/free_hugepages) -ge $PAGES ]"
 	t "for somebody else" bay start more
 	bay destroy more >/dev/null 2>&1
-	"$WORK/probe" memfd >/dev/null
 	give_pages_back
 	like "without any, the start is refused" "hugepages_2m = 16, and the host has $had" "$(start pages)"
 	like "doctor tells" "WARN +huge pages: $had of 2M in reserve, all workspaces together ask for" "$(bay doctor 2>&1)"
