@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "given_left.h"
 #include "rootfs_place.h"
 
 #define SHOWN  (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
@@ -117,8 +118,9 @@ int given_enter_stage(struct plan *p, struct given_sources *src, struct err *e)
 	int r;
 
 	memset(src, 0xff, sizeof(*src));
-	if (!p->given)
-		return 0;
+	r = given_left_swap(p, &src->old, e);
+	if (r < 0 || !p->given)
+		return r;
 	if (str_format(dir, sizeof(dir), "%s/" FOLDER, p->dir) < 0)
 		return err_set(e, ENAMETOOLONG, "give devices to '%s': path too long",
 			       p->rec->name);
@@ -272,6 +274,9 @@ int given_enter_files(struct plan *p, struct given_sources *src, struct err *e)
 	struct err ignored;
 	int r = 0;
 
+	given_left_remove(p, src->old);
+	free(src->old);
+	src->old = NULL;
 	if (!g)
 		return 0;
 	for (unsigned int i = 0; i < g->nmounts && r == 0; i++)

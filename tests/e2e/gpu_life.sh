@@ -108,6 +108,11 @@ for v in $(seq 551 572); do
 	bay start alice >"$WORK/start" 2>&1 || cat "$WORK/start"
 done
 is "many upgrades later" "libfake of 572.1" "$(on alice@gate "cat $LIB/libfake.so.1")"
+is "nothing of earlier ones lies around" "libfake.so.1 libfake.so.572.1" "$(on alice@gate "cd $LIB; ls -A | grep libfake | xargs")"
+on alice@gate "sudo sh -c 'cd $LIB; ln -sf /etc/passwd libfake.so.1'" # a tenant's own link is kept
+driver 573.1
+t "an upgrade with a tenant's link in the way" sh -c "'$BED/sshbay' stop alice && '$BED/sshbay' start alice"
+is "it is moved aside" "libfake.so.1 libfake.so.1.sshbay-saved libfake.so.573.1" "$(on alice@gate "cd $LIB; ls -A | grep libfake | xargs")"
 # The same driver, but another device: only the specification tells.
 sed -i 's|"FAKE_VERSION=|"FAKE_OTHER=|' "$hw/cdi/nvidia.json"
 like "a CDI device that has changed" "CDI device nvidia.com/gpu=0 is another since" "$(bay show alice)"
