@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# RDMA by soft-RoCE over two e1000e that are joined back to back, in a whole bed: the kernel's two modes, two workspaces
-# with one device each (THREATS D34), verbs and the benchmark between them, and a driver that cannot change namespaces.
+# RDMA by soft-RoCE over two e1000e that are joined back to back, in a whole bed and in the kernel's shared mode: two
+# workspaces with one device each (THREATS D34), what they see and open, and verbs' programs inside.
 # Runs in the lab: started anywhere else it starts itself there.
 if [ -z "${SSHBAY_LAB:-}" ]; then
 	export LAB_QEMU="-netdev hubport,id=h0,hubid=0 -device e1000e,netdev=h0,mac=52:54:00:00:00:01,addr=0x8
@@ -15,7 +15,6 @@ modprobe -a e1000e rdma_rxe ib_uverbs rdma_ucm ib_umad
 of_mac() { grep -l "$1" /sys/class/net/*/address | cut -d/ -f5; }
 await 30 sh -c 'grep -q 52:54:00:00:00:02 /sys/class/net/*/address'
 ip link set "$(of_mac 52:54:00:00:00:01)" name left; ip link set "$(of_mac 52:54:00:00:00:02)" name right
-P=$(basename "$(readlink /sys/class/net/left/device)")
 ip addr add 10.5.0.1/24 dev left; ip addr add 10.5.0.2/24 dev right
 ip link set left up; ip link set right up
 await 30 sh -c 'grep -q 1 /sys/class/net/left/carrier && grep -q 1 /sys/class/net/right/carrier'
