@@ -197,6 +197,11 @@ static void what_it_signs_for_others_is_not(void **state)
 	make(&(struct wording){ .flags = 1 });
 	v.login = "bob";
 	assert_int_equal(verify_signature(&v, NULL), -EKEYREJECTED);
+	v.login = "alicf";
+	assert_int_equal(verify_signature(&v, NULL), -EKEYREJECTED);
+	v.login = "alice";
+	v.session_id = (const uint8_t *)"yet another exchange hash, lonG.";
+	assert_int_equal(verify_signature(&v, NULL), -EKEYREJECTED);
 	/* Too long to be in any signature. */
 	make(&(struct wording){ .flags = 1 });
 	{
