@@ -24,6 +24,8 @@ struct admin_client {
 	bool follow, failed;
 	uint32_t follow_tag;
 	char follow_name[STR_NAME_MAX];
+	uint32_t sources_tag; /* admin_sources.c */
+	char sources_lift[64];
 };
 
 /* Mark as failed and wake the reaper. `why` (may be NULL) goes to the log. */

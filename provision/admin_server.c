@@ -17,6 +17,7 @@
 #include "admin_recover.h"
 #include "admin_rows.h"
 #include "admin_sessions.h"
+#include "admin_sources.h"
 #include "audit.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -34,6 +35,9 @@ struct operation {
 	struct waiter waiter;
 };
 
+#define ACCEPT_SPAN_US 100000
+#define ACCEPT_BURST   100 /* clients taken in ACCEPT_SPAN_US */
+
 struct admin_server {
 	sd_event *loop;
 	struct registry *reg;
@@ -50,6 +54,7 @@ union admin_body {
 	struct admin_name name;
 	struct admin_operate operate;
 	struct admin_kick kick;
+	struct admin_sources sources;
 	struct admin_nics nics;
 	struct admin_gpu gpu;
 	struct admin_explain explain;
@@ -381,6 +386,14 @@ static int answer_gpu(void *ctx, struct msg *m, struct err *e)
 	return 0;
 }
 
+static int answer_sources(void *ctx, struct msg *m, struct err *e)
+{
+	struct admin_client *c = ctx;
+
+	admin_sources_answer(c, &c->server->daemon, m->body);
+	return 0;
+}
+
 static const struct msg_route routes[] = {
 	{ ADMIN_LIST, answer_list },       { ADMIN_OPERATE, answer_operate },
 	{ ADMIN_ENTER, answer_enter },     { ADMIN_SESSIONS, answer_sessions },
@@ -388,7 +401,7 @@ static const struct msg_route routes[] = {
 	{ ADMIN_RELOAD, answer_reload },   { ADMIN_STATUS, answer_status },
 	{ ADMIN_EXPLAIN, answer_explain }, { ADMIN_HOSTS, answer_hosts },
 	{ ADMIN_KICK, answer_kick },       { ADMIN_NICS, answer_nics },
-	{ ADMIN_GPU_RECOVER, answer_gpu },
+	{ ADMIN_GPU_RECOVER, answer_gpu }, { ADMIN_SOURCES, answer_sources },
 };
 static const struct msg_table table = { &admin_proto, routes, sizeof(routes) / sizeof(routes[0]) };
 
@@ -404,6 +417,7 @@ static void client_free(struct admin_client *c)
 		free(op);
 	}
 	admin_recover_forget(c);
+	(void)c->server->daemon.look(c->server->daemon.ctx, "", NULL, c, NULL);
 	admin_client_close(c);
 	c->server->nclients--;
 	free(c);
@@ -534,6 +548,9 @@ int admin_server_new(sd_event *loop, struct registry *reg, const struct admin_da
 	}
 	fd_nonblock(a->fd, 1);
 	ret = sd_event_add_io(loop, &a->io, a->fd, EPOLLIN, on_accept, a);
+	/* Without descriptors clients stay in the queue, and the loop must not spin meanwhile. */
+	if (ret >= 0)
+		ret = sd_event_source_set_ratelimit(a->io, ACCEPT_SPAN_US, ACCEPT_BURST);
 	if (ret >= 0)
 		ret = sd_event_add_defer(loop, &a->reaper, reap, a);
 	if (ret < 0) {

@@ -5,6 +5,7 @@
  */
 #pragma once
 #include "auth.h"
+#include "ctl_look.h"
 #include "workspace.h"
 #include <systemd/sd-event.h>
 
@@ -18,6 +19,8 @@ struct admin_daemon {
 	/* As gate_server_kick. */
 	int (*kick)(void *ctx, const char *who, const char *message, struct err *e);
 	void (*status)(void *ctx, char *text, size_t size);
+	/* As ctl_server_look; with `fn` NULL ctl_server_look_cancel. */
+	int (*look)(void *ctx, const char *lift, ctl_look_fn fn, void *who, struct err *e);
 	const struct hostkey *hostkey; /* the gate's */
 };
 

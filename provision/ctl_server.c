@@ -32,6 +32,9 @@ struct peer {
 	bool started;
 };
 
+#define ACCEPT_SPAN_US 100000 /* listeners connect no faster than ACCEPT_BURST in it */
+#define ACCEPT_BURST   20
+
 struct ctl_server {
 	sd_event *loop;
 	struct registry *reg;
@@ -43,6 +46,7 @@ struct ctl_server {
 	unsigned int npeers;
 	struct net_listeners socks;   /* TCP, shared with the listener */
 	char complaint[ERR_TEXT_MAX]; /* last failure to open them: logged once */
+	struct ctl_look_state look;
 };
 
 _Static_assert(SETTINGS_EXEMPT_MAX == CTL_EXEMPT_MAX, "all exempt networks travel");
@@ -125,6 +129,7 @@ static void peer_close(struct peer *p)
 	struct ctl_server *c = p->server;
 
 	gate_server_disown(c->gate, p);
+	ctl_look_lost(&c->look, p->fd);
 	for (struct peer **at = &c->peers; *at; at = &(*at)->next) {
 		if (*at == p) {
 			*at = p->next;
@@ -229,13 +234,20 @@ static int answer_penalty(void *ctx, struct msg *m, struct err *e)
 	return 0;
 }
 
+static int answer_sources(void *ctx, struct msg *m, struct err *e)
+{
+	struct peer *p = ctx;
+
+	ctl_look_answer(&p->server->look, p->fd, m->body);
+	return 0;
+}
+
 static int receive(struct peer *p, struct err *e)
 {
 	static const struct msg_route routes[] = {
-		{ CTL_START, answer_start },
-		{ CTL_CONN, answer_conn },
-		{ CTL_CLOSED, answer_closed },
-		{ CTL_PENALTY, answer_penalty },
+		{ CTL_START, answer_start },     { CTL_CONN, answer_conn },
+		{ CTL_CLOSED, answer_closed },   { CTL_PENALTY, answer_penalty },
+		{ CTL_SOURCES, answer_sources },
 	};
 	static const struct msg_table table = { &ctl_proto, routes,
 						sizeof(routes) / sizeof(routes[0]) };
@@ -246,7 +258,9 @@ static int receive(struct peer *p, struct err *e)
 		struct ctl_closed closed;
 		struct ctl_state state;
 		struct ctl_penalty penalty;
+		struct ctl_sources sources;
 		struct ctl_jump jump;
+		struct ctl_look look;
 	} body;
 	struct msg m;
 	int ret = msg_recv(p->fd, &ctl_proto, &body, sizeof(body), &m, e);
@@ -297,6 +311,17 @@ static int peer_new(struct ctl_server *c, int fd, struct err *e)
 	return 0;
 }
 
+/* Once, however often it fails. */
+static void complain(struct ctl_server *c, int error)
+{
+	struct err e = { 0 };
+
+	err_set(&e, error, "serve '%s': %s (LimitNOFILE=)", c->path, strerror(error));
+	if (strcmp(e.text, c->complaint) != 0)
+		log_error("%s", e.text);
+	(void)str_copy(c->complaint, sizeof(c->complaint), e.text);
+}
+
 static int on_connect(sd_event_source *src, int lfd, uint32_t revents, void *userdata)
 {
 	struct ctl_server *c = userdata;
@@ -305,8 +330,12 @@ static int on_connect(sd_event_source *src, int lfd, uint32_t revents, void *use
 	pid_t pid;
 	uid_t uid;
 
-	if (fd < 0)
+	if (fd < 0) {
+		/* Without descriptors it stays in the queue; ACCEPT_BURST keeps that from being a busy loop. */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+			complain(c, errno);
 		return 0;
+	}
 	if (msg_peer(fd, &pid, &uid, &e) < 0) {
 		log_warn("%s", e.text);
 	} else if (uid != 0 && uid != registry_settings(c->reg)->gate.uid) {
@@ -364,6 +393,8 @@ int ctl_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostkey
 		ret = fd_nonblock(c->fd, 1);
 		if (ret == 0)
 			ret = sd_event_add_io(loop, &c->io, c->fd, EPOLLIN, on_connect, c);
+		if (ret >= 0)
+			ret = sd_event_source_set_ratelimit(c->io, ACCEPT_SPAN_US, ACCEPT_BURST);
 		if (ret < 0)
 			err_ret(e, ret, "serve '%s'", c->path);
 	}
@@ -398,10 +429,29 @@ int ctl_server_kick(struct ctl_server *c, const char *who, const char *message, 
 	return gate_server_kick(c->gate, who, message, e);
 }
 
+int ctl_server_look(struct ctl_server *c, const char *lift, ctl_look_fn fn, void *who,
+		    struct err *e)
+{
+	const struct peer *p = c ? c->peers : NULL;
+
+	if (!fn) {
+		if (c)
+			ctl_look_cancel(&c->look, who);
+		return 0;
+	}
+	while (p && !p->started)
+		p = p->next;
+	if (!p)
+		return err_set(e, ENOTCONN,
+			       "ask 'sshd-gate': it is not running (systemctl status sshd-gate)");
+	return ctl_look_ask(&c->look, c->loop, p->fd, lift, fn, who, e);
+}
+
 void ctl_server_free(struct ctl_server *c)
 {
 	if (!c)
 		return;
+	ctl_look_cancel(&c->look, NULL);
 	while (c->peers)
 		peer_close(c->peers);
 	gate_server_free(c->gate);

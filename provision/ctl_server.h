@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "auth.h"
+#include "ctl_look.h"
 #include "workspace.h"
 #include <systemd/sd-event.h>
 
@@ -21,4 +22,10 @@ int ctl_server_new(sd_event *loop, struct registry *reg, struct hostkey *hostkey
 int ctl_server_reload(struct ctl_server *c, struct err *e);
 /* gate_server_kick. */
 int ctl_server_kick(struct ctl_server *c, const char *who, const char *message, struct err *e);
+/*
+ * ctl_look_ask of the listener. Without one: -ENOTCONN. `fn` NULL: nobody waits for what `who` asked (any more), 0; safe
+ * with `c` NULL.
+ */
+int ctl_server_look(struct ctl_server *c, const char *lift, ctl_look_fn fn, void *who,
+		    struct err *e);
 void ctl_server_free(struct ctl_server *c);

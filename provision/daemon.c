@@ -324,11 +324,21 @@ static int kick(void *ctx, const char *who, const char *message, struct err *e)
 	return ctl_server_kick(d->ctl, who, message, e);
 }
 
+static int look(void *ctx, const char *lift, ctl_look_fn fn, void *who, struct err *e)
+{
+	struct daemon *d = ctx;
+
+	return ctl_server_look(d->ctl, lift, fn, who, e);
+}
+
 static int start_servers(struct daemon *d, struct err *e)
 {
-	const struct admin_daemon self = {
-		.ctx = d, .reload = reload, .status = status, .kick = kick, .hostkey = d->hostkey
-	};
+	const struct admin_daemon self = { .ctx = d,
+					   .reload = reload,
+					   .status = status,
+					   .kick = kick,
+					   .look = look,
+					   .hostkey = d->hostkey };
 	int ret = sd_event_new(&d->loop);
 
 	if (ret < 0)

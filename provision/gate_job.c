@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clk.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "proto/msg.h"
@@ -85,7 +86,9 @@ static int start(struct gate_job *j)
 
 	j->fd = j->pidfd = -1;
 	j->active = false; /* one that has waited says that it is */
-	ret = msg_pair(sv, NULL);
+	ret = fault_point("job.pair");
+	if (ret == 0)
+		ret = msg_pair(sv, NULL);
 	if (ret < 0)
 		return ret;
 	j->fd = sv[0];
@@ -95,6 +98,8 @@ static int start(struct gate_job *j)
 	ret = fd_nonblock(j->fd, 1);
 	if (ret == 0)
 		ret = watch(j);
+	if (ret >= 0)
+		ret = fault_point("job.fork");
 	if (ret >= 0) {
 		pid = fork();
 		if (pid == 0)

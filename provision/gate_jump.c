@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "gate_conn.h"
 #include "jump.h"
@@ -39,6 +40,9 @@ static int connect_gate(struct gate_conn *c, const struct ip *to, struct err *e)
 		return err_set(e, EMFILE,
 			       "jump: %u go through this connection already ([gate] max_forwards)",
 			       max);
+	ret = fault_point("jump.pair");
+	if (ret < 0)
+		return err_ret(e, ret, "jump");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) < 0)
 		return err_sys(e, "jump");
 	mine = sv[0];

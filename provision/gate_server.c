@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "base/clk.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/proc.h"
@@ -397,7 +398,7 @@ static int is_seqpacket(int fd)
 static struct gate_conn *conn_new(struct gate_server *g, const struct ctl_conn *m, int fd,
 				  void *owner)
 {
-	struct gate_conn *c = calloc(1, sizeof(*c));
+	struct gate_conn *c = fault_point("gate.conn") < 0 ? NULL : calloc(1, sizeof(*c));
 
 	if (!c)
 		return NULL;

@@ -227,7 +227,10 @@ static int make_child(struct start *s, struct err *e)
 			 CLONE_NEWCGROUP | CLONE_PARENT,
 	};
 	long pid;
+	int ret = fault_point("ns.clone");
 
+	if (ret < 0)
+		return err_ret(e, ret, "make the namespaces of '%s'", s->p->rec->name);
 	if (s->payload >= 0) {
 		a.flags |= CLONE_INTO_CGROUP;
 		a.cgroup = (uint64_t)s->payload;

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/clk.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/proc.h"
@@ -42,8 +43,11 @@
 
 static int sealed(struct err *e)
 {
-	int fd = memfd_create("ws-init", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+	int fd = fault_point("init.memfd");
 
+	if (fd < 0)
+		return err_ret(e, fd, "create memory for 'ws-init'");
+	fd = memfd_create("ws-init", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
 	if (fd < 0 && errno == EINVAL)
 		fd = memfd_create("ws-init", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	return fd < 0 ? err_sys(e, "create memory for 'ws-init'") : fd;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clk.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -418,7 +419,8 @@ static int spawn(struct worker_pool *p, struct task *t, const struct worker_orde
 		return err_set(e, ENOMEM, "start worker for '%s': out of memory", name);
 	*w = (struct worker){ .pool = p, .task = t, .report = -1, .res.pidfd = -1 };
 	str_copy(w->name, sizeof(w->name), name);
-	ret = msg_pair(sv, e);
+	ret = fault_point("worker.pair");
+	ret = ret < 0 ? err_ret(e, ret, "create socket pair") : msg_pair(sv, e);
 	if (ret) {
 		free(w);
 		return ret;
@@ -426,6 +428,8 @@ static int spawn(struct worker_pool *p, struct task *t, const struct worker_orde
 	w->report = sv[0];
 	fd_nonblock(sv[0], 1);
 	ret = arm(w, o, e);
+	if (!ret && (ret = fault_point("worker.fork")) < 0)
+		err_ret(e, ret, "start worker for '%s'", name);
 	if (!ret) {
 		w->pid = fork();
 		if (w->pid == 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Failure injection for the test build (-DSSHBAY_FAULTS); empty otherwise.  SSHBAY_FAULT holds a comma list of
- * POINT=ERROR, POINT=kill, POINT=hang, #N=ERROR or #N=kill.  A list that cannot be read aborts: a test that injects nothing
+ * POINT=ERROR, POINT=ERROR*TIMES, POINT=kill, POINT=hang, #N=ERROR or #N=kill.  A list that cannot be read aborts: a test that injects nothing
  * would pass for the wrong reason.
  */
 #include "base/fault.h"
@@ -17,8 +17,9 @@
 #include <unistd.h>
 
 #define ERRNO_LAST 133
+#define SPECS_MAX  16
 
-static unsigned long passed;
+static unsigned long passed, hit[SPECS_MAX]; /* by place in the list */
 
 static int error_number(const char *name)
 {
@@ -45,10 +46,27 @@ static int hits(const char *where, const char *name)
 	return nth == passed;
 }
 
+/* Is one that is to fail so many times only done with that? */
+static int used_up(char *what, unsigned int place)
+{
+	char *times = strchr(what, '*');
+	uint64_t n;
+
+	if (!times)
+		return 0;
+	*times = '\0';
+	if (place >= SPECS_MAX || num_u64(times + 1, 1, UINT32_MAX, &n, NULL) < 0) {
+		fprintf(stderr, "SSHBAY_FAULT: bad count '%s'\n", times + 1);
+		abort();
+	}
+	return hit[place]++ >= n;
+}
+
 int fault_point(const char *name)
 {
 	const char *spec = getenv("SSHBAY_FAULT");
 	char copy[512], *save = NULL;
+	unsigned int place = 0;
 
 	passed++;
 	if (!spec || !*spec)
@@ -56,7 +74,8 @@ int fault_point(const char *name)
 	if (strlen(spec) >= sizeof(copy))
 		abort();
 	strcpy(copy, spec);
-	for (char *one = strtok_r(copy, ",", &save); one; one = strtok_r(NULL, ",", &save)) {
+	for (char *one = strtok_r(copy, ",", &save); one;
+	     one = strtok_r(NULL, ",", &save), place++) {
 		char *eq = strchr(one, '=');
 
 		if (!eq) {
@@ -64,7 +83,7 @@ int fault_point(const char *name)
 			abort();
 		}
 		*eq = '\0';
-		if (!hits(one, name))
+		if (!hits(one, name) || used_up(eq + 1, place))
 			continue;
 		if (strcmp(eq + 1, "kill") == 0)
 			(void)raise(SIGKILL);

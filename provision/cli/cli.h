@@ -29,6 +29,7 @@ int cli_status(struct cli *c, int argc, char **argv);
 int cli_reload(struct cli *c, int argc, char **argv);
 /* sessions.c */
 int cli_sessions(struct cli *c, int argc, char **argv);
+int cli_penalties(struct cli *c, int argc, char **argv);
 int cli_kick(struct cli *c, int argc, char **argv);
 /* explain.c */
 int cli_explain(struct cli *c, int argc, char **argv);

@@ -82,6 +82,12 @@ const struct field fields_channel[] = {
 	C(since, FIELD_TIME), { NULL, FIELD_TEXT, 0, NULL },
 };
 
+const struct field fields_source[] = {
+	{ "source", FIELD_TEXT, offsetof(struct admin_source, source), "" },
+	{ "left_s", FIELD_NUMBER, offsetof(struct admin_source, left_s), "" },
+	{ NULL, FIELD_TEXT, 0, NULL },
+};
+
 const struct field fields_lease[] = {
 	L(kind, FIELD_TEXT),  L(object, FIELD_TEXT), L(owner, FIELD_TEXT),
 	L(since, FIELD_TIME), L(detail, FIELD_TEXT), { NULL, FIELD_TEXT, 0, NULL },

@@ -27,8 +27,8 @@ struct field {
 };
 
 /* NULL names end them. */
-extern const struct field fields_workspace[], fields_session[], fields_channel[], fields_lease[],
-	fields_nic[];
+extern const struct field fields_workspace[], fields_session[], fields_channel[], fields_source[],
+	fields_lease[], fields_nic[];
 
 /* The value for people: "-" when there is none. Not escaped. Returns buf. */
 const char *field_text(const struct field *f, const void *row, char *buf, size_t size);

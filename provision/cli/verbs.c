@@ -41,6 +41,8 @@ static const struct verb verbs[] = {
 	{ "enter", "NAME [--user USER] [-- COMMAND...]", "shell or command inside, as root or USER",
 	  cli_enter, 0 },
 	{ "sessions", "[NAME]", "who is in from where, and what they do", cli_sessions, JSON },
+	{ "penalties", "[--lift ADDRESS|NETWORK|all]",
+	  "sources that the gate refuses for what they did", cli_penalties, JSON },
 	{ "kick", "ID | USER | WORKSPACE [--message TEXT]", "end connections", cli_kick, 0 },
 	{ "leases", "[NAME]", "who holds which address, ids and interface", cli_leases, JSON },
 	{ "nic", "list | recover NIC [--force] | attach NAME",

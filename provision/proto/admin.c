@@ -71,6 +71,15 @@ static const struct msg_field channel[] = {
 	U32(admin_channel, tag, 0, 0), U32(admin_channel, id, 0, 0), STR(admin_channel, session, 0),
 	STR(admin_channel, kind, 1),   STR(admin_channel, what, 0),  U64(admin_channel, since),
 };
+static const struct msg_field sources[] = {
+	U32(admin_sources, tag, 0, 0),
+	STR(admin_sources, lift, 0),
+};
+static const struct msg_field source[] = {
+	U32(admin_source, tag, 0, 0),
+	U32(admin_source, left_s, 0, 0),
+	STR(admin_source, source, 1),
+};
 static const struct msg_field kick[] = {
 	U32(admin_kick, tag, 0, 0),
 	STR(admin_kick, who, 1),
@@ -137,6 +146,9 @@ static const struct msg_row rows[] = {
 		 "one open channel of the connection before it") },
 	{ ASK(ADMIN_KICK, admin_kick, kick, 0, 0, 1,
 	      "end connections, with a word to their clients") },
+	{ ASK(ADMIN_SOURCES, admin_sources, sources, 0, 0, 1,
+	      "which sources the gate refuses, the worst of them; or lift that") },
+	{ ANSWER(ADMIN_SOURCE, admin_source, source, 0, 0, 1, "one source, and for how long") },
 	{ ASK(ADMIN_NICS, admin_nics, nics, 0, 0, 1,
 	      "the host's NICs and who has them; or lift the quarantine of one") },
 	{ ANSWER(ADMIN_NIC, admin_nic, nic, 0, 0, 1, "one NIC") },

@@ -22,6 +22,14 @@ struct admin_channel { /* after the ADMIN_SESSION it belongs to */
 	char what[256];   /* forwards: the target as the session named it; hostile text */
 	uint64_t since;
 };
+struct admin_sources { /* which sources of connections are refused for what they did ([penalties]) */
+	uint32_t tag;
+	char lift[64]; /* empty: none, "all", or a network or address whose penalties end now */
+};
+struct admin_source {
+	uint32_t tag, left_s;
+	char source[64];
+};
 struct admin_kick {
 	uint32_t tag;
 	char who[64];      /* a user, a workspace, or how a connection id begins */

@@ -52,6 +52,17 @@ static const struct msg_field penalty[] = {
 	U32(ctl_penalty, suppressed, 0, 0), U32(ctl_penalty, sources, 0, 65536),
 };
 
+static const struct msg_field look[] = {
+	U32(ctl_look, serial, 0, 0),
+	STR(ctl_look, lift, 0),
+};
+static const struct msg_field sources[] = {
+	U32(ctl_sources, serial, 0, 0),
+	U32(ctl_sources, refused, 0, 65536),
+	U32(ctl_sources, lifted, 0, 65536),
+	STR(ctl_sources, worst, 0),
+};
+
 static const struct msg_field jump[] = {
 	BYTES(ctl_jump, via, CTL_ID_LEN),
 	IPPORT(ctl_jump, peer),
@@ -76,6 +87,10 @@ static const struct msg_row ctl_rows[] = {
 		 "serve this connection, which a session asked for; fd: the gate's end") },
 	{ ASK(CTL_PENALTY, ctl_penalty, penalty, 0, 0, 1,
 	      "notice: a source got a penalty (no answer)") },
+	{ ANSWER(CTL_LOOK, ctl_look, look, 0, 0, 1,
+		 "which sources are refused now; or lift the penalties of some") },
+	{ ASK(CTL_SOURCES, ctl_sources, sources, 0, 0, 1,
+	      "the answer: how many, the worst of them (no answer)") },
 };
 CHECK_ROWS(ctl_rows);
 

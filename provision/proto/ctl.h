@@ -5,6 +5,7 @@
  */
 #pragma once
 #include "base/ip.h"
+#include "proto/ctl_sources.h"
 #include "proto/msg.h"
 
 #define CTL_ID_LEN      16 /* connection id, random */
@@ -19,6 +20,8 @@ enum ctl_type {
 	CTL_STATE = 7,    /* provisiond -> listener: what became of a connection */
 	CTL_JUMP = 13,    /* provisiond -> listener: serve a connection that comes from a session */
 	CTL_PENALTY = 8,  /* a source got a penalty: for the audit log */
+	CTL_LOOK = 15,    /* provisiond -> listener: which sources are refused; or lift that */
+	CTL_SOURCES = 10, /* the answer */
 };
 
 /* fds: the listening sockets that the listener holds already (provisiond was restarted), as in CTL_SETTINGS; or none. */

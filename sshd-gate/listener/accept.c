@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -138,7 +139,8 @@ static int launch(struct listener *l, struct child *c, struct err *e)
 
 	if (getrandom(c->id, sizeof(c->id), 0) != (ssize_t)sizeof(c->id))
 		return err_sys(e, "start a session: no random numbers");
-	ret = msg_pair(sv, e);
+	ret = fault_point("gate.pair");
+	ret = ret < 0 ? err_ret(e, ret, "create socket pair") : msg_pair(sv, e);
 	if (ret < 0)
 		return ret;
 	c->gate = sv[0];
@@ -233,6 +235,17 @@ static void answer_with_reserve(struct listener *l, int sock)
 	l->reserve = fcntl(l->null, F_DUPFD_CLOEXEC, 3);
 }
 
+/* 0, or -1 with errno as a test wants it. */
+static int accept_fault(void)
+{
+	int ret = fault_point("gate.accept");
+
+	if (ret == 0)
+		return 0;
+	errno = -ret;
+	return -1;
+}
+
 /* False: nothing more to accept here now. */
 static bool accept_one(struct listener *l, int sock, uint64_t now_us)
 {
@@ -240,8 +253,10 @@ static bool accept_one(struct listener *l, int sock, uint64_t now_us)
 	socklen_t len = sizeof(ss);
 	struct ipport peer;
 	const char *why;
-	int conn = accept4(sock, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC);
+	int conn = accept_fault();
 
+	if (conn == 0)
+		conn = accept4(sock, (struct sockaddr *)&ss, &len, SOCK_CLOEXEC);
 	if (conn < 0) {
 		if (errno == EINTR || errno == ECONNABORTED)
 			return true;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 
 static struct child *find(const struct children *t, uint32_t serial)
@@ -42,7 +43,7 @@ struct child *children_add(struct children *t)
 
 	if (t->n >= CHILDREN_MAX || !grow(t))
 		return NULL;
-	c = calloc(1, sizeof(*c));
+	c = fault_point("gate.child") < 0 ? NULL : calloc(1, sizeof(*c));
 	if (!c)
 		return NULL;
 	/* After 2^32 connections the numbers come again; one that lives is skipped. */

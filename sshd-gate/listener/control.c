@@ -226,6 +226,37 @@ static int take_jump(void *ctx, struct msg *m, struct err *e)
 	return 0;
 }
 
+/* What it says about sources that are no network was checked where it came from. */
+static int take_look(void *ctx, struct msg *m, struct err *e)
+{
+	struct listener *l = ctx;
+	const struct ctl_look *q = m->body;
+	struct ctl_sources a = { .serial = q->serial };
+	struct penalty_source worst[CTL_WORST];
+	uint64_t now = clk_now_us();
+	struct ipnet net;
+	char text[IP_TEXT_MAX];
+	size_t used = 0;
+	uint32_t n;
+
+	if (strcmp(q->lift, "all") == 0)
+		a.lifted = penalty_lift(&l->penalty, NULL, now);
+	else if (q->lift[0] && ip_parse_net(q->lift, &net, e) < 0)
+		return -EINVAL;
+	else if (q->lift[0])
+		a.lifted = penalty_lift(&l->penalty, &net, now);
+	a.refused = penalty_count(&l->penalty, now);
+	n = penalty_worst(&l->penalty, now, worst, CTL_WORST);
+	for (uint32_t i = 0; i < n; i++, used = strlen(a.worst))
+		(void)str_format(a.worst + used, sizeof(a.worst) - used, "%s/%u %u,",
+				 ip_text(&worst[i].source.addr, text, sizeof(text)),
+				 worst[i].source.plen, worst[i].left_s);
+	/* A full socket costs the answer: the admin asks again. */
+	if (msg_send(l->control.sock, &ctl_proto, CTL_SOURCES, &a, e) < 0)
+		log_detail("%s", e->text);
+	return 0;
+}
+
 /* Announce what this provisiond does not know, as far as its socket has room. */
 static int announce_all(struct listener *l, struct err *e)
 {
@@ -247,6 +278,7 @@ static int read_one(struct listener *l, struct err *e)
 		{ CTL_SETTINGS, take_settings },
 		{ CTL_STATE, take_state },
 		{ CTL_JUMP, take_jump },
+		{ CTL_LOOK, take_look },
 	};
 	static const struct msg_table table = { &ctl_proto, routes,
 						sizeof(routes) / sizeof(routes[0]) };
@@ -256,6 +288,7 @@ static int read_one(struct listener *l, struct err *e)
 		struct ctl_state state;
 		struct ctl_conn conn;
 		struct ctl_jump jump;
+		struct ctl_look look;
 	} body;
 	struct msg m;
 	int ret = msg_recv(l->control.sock, &ctl_proto, &body, sizeof(body), &m, e);

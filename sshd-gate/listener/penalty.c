@@ -207,6 +207,52 @@ uint32_t penalty_count(const struct penalty *p, uint64_t now_us)
 	return n;
 }
 
+uint32_t penalty_worst(const struct penalty *p, uint64_t now_us, struct penalty_source *out,
+		       uint32_t max)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; p->rules.penalty_enable && i < p->n; i++) {
+		const struct penalty_entry *v = &p->v[i];
+		struct penalty_source s = { v->source, 0 };
+		uint32_t at = n;
+
+		if (!v->active || v->until_us <= now_us)
+			continue;
+		s.left_s = (uint32_t)((v->until_us - now_us + SECOND - 1) / SECOND);
+		while (at && out[at - 1].left_s < s.left_s)
+			at--;
+		if (at == max)
+			continue;
+		n += n < max;
+		memmove(&out[at + 1], &out[at], (n - 1 - at) * sizeof(*out));
+		out[at] = s;
+	}
+	return n;
+}
+
+static bool touches(const struct ipnet *source, const struct ipnet *net)
+{
+	return source->plen < net->plen ? ip_in_net(&net->addr, source)
+					: ip_in_net(&source->addr, net);
+}
+
+uint32_t penalty_lift(struct penalty *p, const struct ipnet *net, uint64_t now_us)
+{
+	uint32_t refused = 0;
+
+	for (uint32_t i = 0; i < p->n; i++) {
+		if (net && !touches(&p->v[i].source, net))
+			continue;
+		refused += p->v[i].active && p->v[i].until_us > now_us;
+		p->v[i].until_us = 0;
+		sift_up(p, p->v[i].at);
+	}
+	while (p->n && until_at(p, 0) == 0)
+		forget_mildest(p);
+	return refused;
+}
+
 static int parse_exempt(const char *list, struct penalty *p, struct err *e)
 {
 	char text[CTL_EXEMPT_TEXT], *rest = text, *word;

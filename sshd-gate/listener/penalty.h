@@ -41,4 +41,13 @@ uint32_t penalty_add(struct penalty *p, const struct ip *peer, enum ctl_penalty_
 bool penalty_refused(const struct penalty *p, const struct ip *peer, uint64_t now_us);
 /* Sources that are refused now. Walks the table. */
 uint32_t penalty_count(const struct penalty *p, uint64_t now_us);
+struct penalty_source {
+	struct ipnet source;
+	uint32_t left_s;
+};
+/* The `max` sources that are refused longest, the worst first. How many there are in `out`. */
+uint32_t penalty_worst(const struct penalty *p, uint64_t now_us, struct penalty_source *out,
+		       uint32_t max);
+/* Forget the sources inside `net`, and the one it is inside of; NULL: all. How many of them were refused. */
+uint32_t penalty_lift(struct penalty *p, const struct ipnet *net, uint64_t now_us);
 void penalty_free(struct penalty *p);

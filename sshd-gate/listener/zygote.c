@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "proto/msg.h"
 
@@ -48,7 +49,8 @@ static void back_off(struct zygote *z, uint64_t now_us)
 /* In the child. Nothing of the listener's passes but stderr, for the log, and what tells that it is the journal. */
 static void __attribute__((noreturn)) become(const struct zygote *z, int sock)
 {
-	static const char *const pass[] = { "JOURNAL_STREAM", "ASAN_OPTIONS", "UBSAN_OPTIONS" };
+	static const char *const pass[] = { "JOURNAL_STREAM", "ASAN_OPTIONS", "UBSAN_OPTIONS",
+					    "SSHBAY_FAULT" };
 	char *argv[] = { (char *)"sshd-gate-session", z->debug ? (char *)"-v" : NULL, NULL };
 	char *envp[sizeof(pass) / sizeof(pass[0]) + 1], text[sizeof(pass) / sizeof(pass[0])][256];
 	struct rlimit files;
@@ -96,11 +98,12 @@ int zygote_start(struct zygote *z, uint64_t now_us, struct err *e)
 		back_off(z, now_us);
 		return err_wrap(e, "start '%s'", z->program);
 	}
-	pid = fork();
+	ret = fault_point("zygote.start");
+	pid = ret < 0 ? ret : fork();
 	if (pid == 0)
 		become(z, sv[1]);
 	if (pid < 0) {
-		ret = err_sys(e, "start '%s'", z->program);
+		ret = err_ret(e, ret < 0 ? ret : -errno, "start '%s'", z->program);
 		back_off(z, now_us);
 	}
 	fd_close(&sv[1]);

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "proto/ctl.h"
@@ -34,12 +35,13 @@ static int spawn(int sock, const struct sandbox *sb, struct msg *m, struct err *
 {
 	const struct zygote_spawn *q = m->body;
 	struct zygote_spawned a = { .serial = q->serial };
-	long pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+	int fault = fault_point("zygote.fork");
+	long pid = fault < 0 ? fault : syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
 
 	if (pid == 0)
 		session(sock, sb, q, m);
 	if (pid < 0)
-		a.code = (uint32_t)errno;
+		a.code = (uint32_t)(fault < 0 ? -fault : errno);
 	else
 		a.pid = (uint32_t)pid;
 	msg_close_fds(m);

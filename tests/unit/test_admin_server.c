@@ -53,6 +53,21 @@ const char *sessions_method(const struct session_info *s)
 	return "password";
 }
 
+static char looked[64];
+static ctl_look_fn look_answer;
+static void *look_asker;
+
+/* The listener answers when the test wants it to. */
+static int fake_look(void *ctx, const char *lift, ctl_look_fn fn, void *who, struct err *e)
+{
+	if (!fn && look_asker != who)
+		return 0;
+	look_answer = fn;
+	look_asker = fn ? who : NULL;
+	(void)str_copy(looked, sizeof(looked), lift);
+	return 0;
+}
+
 static int fake_kick(void *ctx, const char *who, const char *message, struct err *e)
 {
 	if (strcmp(who, "nobody") == 0)
@@ -74,9 +89,9 @@ static void fake_status(void *ctx, char *text, size_t size)
 
 static void start_server(void)
 {
-	const struct admin_daemon self = { .reload = fake_reload,
-					   .status = fake_status,
-					   .kick = fake_kick };
+	const struct admin_daemon self = {
+		.reload = fake_reload, .status = fake_status, .kick = fake_kick, .look = fake_look
+	};
 	struct err e = { 0 };
 
 	bench_start();
@@ -108,6 +123,7 @@ static union {
 	struct admin_progress progress;
 	struct admin_session session;
 	struct admin_channel channel;
+	struct admin_source source;
 	struct admin_lease lease;
 	struct admin_event event;
 	struct admin_done done;
@@ -217,6 +233,41 @@ static void test_kick(void **state)
 	assert_int_equal(msg_send(fd, &admin_proto, ADMIN_KICK, &req, NULL), 0);
 	assert_int_equal(next(fd), ADMIN_FAILED);
 	assert_int_equal(body.failed.code, ENOENT);
+}
+
+static void test_sources(void **state)
+{
+	static const struct ctl_sources said = {
+		.refused = 3,
+		.lifted = 1,
+		.worst = "192.0.2.1/32 60,rubbish,10.0.0.0/x 5,2001:db8::/64 7,"
+	};
+	struct admin_sources req = { .tag = 6, .lift = "192.0.2.9" };
+	auto_fd int fd = -1;
+
+	start_server();
+	fd = nonblocking_dial();
+	assert_int_equal(msg_send(fd, &admin_proto, ADMIN_SOURCES, &req, NULL), 0);
+	while (!look_answer)
+		assert_true(sd_event_run(bench.loop, 1000000) > 0);
+	assert_string_equal(looked, "192.0.2.9/32");
+	look_answer(look_asker, &said);
+	/* What is no network is not passed on. */
+	assert_int_equal(next(fd), ADMIN_SOURCE);
+	assert_string_equal(body.source.source, "192.0.2.1/32");
+	assert_int_equal(body.source.left_s, 60);
+	assert_int_equal(next(fd), ADMIN_SOURCE);
+	assert_string_equal(body.source.source, "2001:db8::/64");
+	assert_int_equal(next(fd), ADMIN_DONE);
+	assert_int_equal(body.done.tag, 6);
+	assert_string_equal(body.done.text, "1 source lifted, 3 refused");
+	look_answer(look_asker, NULL);
+	assert_int_equal(next(fd), ADMIN_FAILED);
+	assert_int_equal(body.failed.code, ETIMEDOUT);
+	strcpy(req.lift, "nonsense");
+	assert_int_equal(msg_send(fd, &admin_proto, ADMIN_SOURCES, &req, NULL), 0);
+	assert_int_equal(next(fd), ADMIN_FAILED);
+	assert_int_equal(body.failed.code, EINVAL);
 }
 
 static void test_operations_at_once(void **state)
@@ -409,11 +460,17 @@ static void test_too_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_list_and_show), T(test_operations_at_once),
-		T(test_kick),          T(test_operations_at_once),
-		T(test_client_leaves), T(test_client_that_does_not_read),
-		T(test_reads_late),    T(test_rubbish),
-		T(test_reload),        T(test_enter),
+		T(test_list_and_show),
+		T(test_operations_at_once),
+		T(test_kick),
+		T(test_sources),
+		T(test_operations_at_once),
+		T(test_client_leaves),
+		T(test_client_that_does_not_read),
+		T(test_reads_late),
+		T(test_rubbish),
+		T(test_reload),
+		T(test_enter),
 		T(test_too_many),
 	};
 

@@ -267,6 +267,69 @@ static void like_a_simple_model(void **state)
 	penalty_free(&p);
 }
 
+static void the_worst_are_listed(void **state)
+{
+	struct penalty p = { 0 };
+	struct penalty_source worst[4];
+	char text[IP_TEXT_MAX];
+
+	configure(&p, &usual);
+	assert_int_equal(penalty_worst(&p, 0, worst, 4), 0);
+	/* Five refused, each a little longer than the one before; one that has not enough. */
+	for (uint32_t i = 0; i < 5; i++)
+		assert_int_equal(add(&p, nth(i), CTL_PENALTY_CRASH, (100 + i) * S), 90);
+	assert_int_equal(add(&p, nth(9), CTL_PENALTY_AUTHFAIL, 104 * S), 5);
+	assert_int_equal(penalty_worst(&p, 104 * S, worst, 4), 4);
+	for (uint32_t i = 0; i < 4; i++) {
+		struct ip want = nth(4 - i);
+
+		assert_int_equal(worst[i].left_s, 90 - i);
+		assert_true(ip_equal(&worst[i].source.addr, &want));
+	}
+	assert_string_equal(ip_net_text(&worst[0].source, text, sizeof(text)), "192.168.0.4/32");
+	assert_int_equal(penalty_worst(&p, 191 * S, worst, 4), 3);
+	penalty_free(&p);
+}
+
+static void lifted_ones_are_forgotten(void **state)
+{
+	struct penalty p = { 0 };
+	struct penalty_source worst[16];
+	struct ipnet net;
+	struct ip six = addr("2001:db8:1:2::5");
+
+	configure(&p, &usual);
+	for (uint32_t i = 0; i < 8; i++)
+		(void)add(&p, nth(i), CTL_PENALTY_CRASH, 100 * S);
+	(void)add(&p, nth(8), CTL_PENALTY_AUTHFAIL, 100 * S);
+	(void)add(&p, six, CTL_PENALTY_CRASH, 100 * S);
+	assert_int_equal(penalty_count(&p, 100 * S), 9);
+	/* One that is not there, one address, a network, an address inside of a source. */
+	assert_int_equal(ip_parse_net("192.0.2.1/32", &net, NULL), 0);
+	assert_int_equal(penalty_lift(&p, &net, 100 * S), 0);
+	assert_int_equal(ip_parse_net("192.168.0.5/32", &net, NULL), 0);
+	assert_int_equal(penalty_lift(&p, &net, 100 * S), 1);
+	{
+		struct ip five = nth(5), four = nth(4);
+
+		assert_false(penalty_refused(&p, &five, 100 * S));
+		assert_true(penalty_refused(&p, &four, 100 * S));
+		/* It begins anew. */
+		assert_int_equal(add(&p, five, CTL_PENALTY_AUTHFAIL, 100 * S), 5);
+	}
+	assert_int_equal(ip_parse_net("192.168.0.0/30", &net, NULL), 0);
+	assert_int_equal(penalty_lift(&p, &net, 100 * S), 4);
+	assert_int_equal(ip_parse_net("2001:db8:1:2::7/128", &net, NULL), 0);
+	assert_int_equal(penalty_lift(&p, &net, 100 * S), 1);
+	assert_false(penalty_refused(&p, &six, 100 * S));
+	assert_int_equal(penalty_worst(&p, 100 * S, worst, 16), 3);
+	/* All: also what was not yet enough to be refused. */
+	assert_int_equal(penalty_lift(&p, NULL, 100 * S), 3);
+	assert_int_equal(p.n, 0);
+	assert_int_equal(add(&p, nth(8), CTL_PENALTY_AUTHFAIL, 100 * S), 5);
+	penalty_free(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +341,8 @@ int main(void)
 		cmocka_unit_test(bad_rules_change_nothing),
 		cmocka_unit_test(a_full_table_forgets_the_mildest),
 		cmocka_unit_test(resized),
+		cmocka_unit_test(the_worst_are_listed),
+		cmocka_unit_test(lifted_ones_are_forgotten),
 		cmocka_unit_test(like_a_simple_model),
 	};
 
