@@ -23,8 +23,8 @@ static int on_timeout(sd_event_source *src, uint64_t usec, void *ctx)
 	return 0;
 }
 
-int ctl_look_ask(struct ctl_look_state *l, sd_event *loop, int fd, const char *lift, ctl_look_fn fn,
-		 void *ctx, struct err *e)
+int ctl_look_ask(struct ctl_look_state *l, int fd, const char *lift, ctl_look_fn fn, void *ctx,
+		 struct err *e)
 {
 	struct ctl_look q = { .serial = ++l->serial };
 	int ret;
@@ -33,7 +33,7 @@ int ctl_look_ask(struct ctl_look_state *l, sd_event *loop, int fd, const char *l
 		return err_set(e, EBUSY, "ask 'sshd-gate': somebody else does (try again)");
 	if (str_copy(q.lift, sizeof(q.lift), lift) < 0)
 		return err_set(e, EINVAL, "ask 'sshd-gate': no network");
-	ret = sd_event_add_time(loop, &l->timer, CLOCK_MONOTONIC, clk_now_us() + ANSWER_US, 0,
+	ret = sd_event_add_time(l->loop, &l->timer, CLOCK_MONOTONIC, clk_now_us() + ANSWER_US, 0,
 				on_timeout, l);
 	if (ret < 0)
 		return err_ret(e, ret, "ask 'sshd-gate'");

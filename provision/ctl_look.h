@@ -8,8 +8,9 @@
 /* The listener's words: checked for form by the receiver. NULL: no answer came. Called once per question. */
 typedef void (*ctl_look_fn)(void *ctx, const struct ctl_sources *s);
 
-/* Zero-initialised: nothing is out. */
+/* Zero-initialised, then `loop` set: nothing is out. */
 struct ctl_look_state {
+	sd_event *loop;
 	ctl_look_fn fn;
 	void *ctx;
 	int fd; /* of the listener that was asked */
@@ -18,8 +19,8 @@ struct ctl_look_state {
 };
 
 /* Ask the listener at `fd`. `lift` as in struct ctl_look. -EBUSY: one is out already. */
-int ctl_look_ask(struct ctl_look_state *l, sd_event *loop, int fd, const char *lift, ctl_look_fn fn,
-		 void *ctx, struct err *e);
+int ctl_look_ask(struct ctl_look_state *l, int fd, const char *lift, ctl_look_fn fn, void *ctx,
+		 struct err *e);
 void ctl_look_answer(struct ctl_look_state *l, int fd, const struct ctl_sources *s);
 /* The listener at `fd` is gone. */
 void ctl_look_lost(struct ctl_look_state *l, int fd);

@@ -444,7 +444,8 @@ int ctl_server_look(struct ctl_server *c, const char *lift, ctl_look_fn fn, void
 	if (!p)
 		return err_set(e, ENOTCONN,
 			       "ask 'sshd-gate': it is not running (systemctl status sshd-gate)");
-	return ctl_look_ask(&c->look, c->loop, p->fd, lift, fn, who, e);
+	c->look.loop = c->loop;
+	return ctl_look_ask(&c->look, p->fd, lift, fn, who, e);
 }
 
 void ctl_server_free(struct ctl_server *c)
