@@ -51,7 +51,7 @@ dies() { # POINT-UP POINT-DOWN
 	t "killed at $2: it is destroyed" bay destroy one
 	as_it_was "and the NIC is home as it was" "$before" left
 }
-for step in namespaces net nic rootfs init ready; do
+for step in net nic rootfs init; do
 	dies "step.$step.up" "step.$step.down"
 done
 dies step.nic.up.done step.nic.down.done
