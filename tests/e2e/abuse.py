@@ -110,13 +110,13 @@ class Client:
                 self.got.put((kind, m))
 
         self.t.packetizer.read_message = divert
-        self.t.start_client(timeout=15)
+        self.t.start_client(timeout=60)
         self.pid = max(children() - before)
         if service:
             self.send(5, "s", "ssh-userauth")
         if login:
             self.auth(login, self.signature(login))
-            if self.get(20) != 52:
+            if self.get() != 52:
                 raise RuntimeError("login refused")
 
     def send(self, kind, fmt="", *args):
@@ -135,7 +135,7 @@ class Client:
                 return i
         return n
 
-    def get(self, limit=5):
+    def get(self, limit=60):
         """Type of the next packet, "closed", or None."""
         end = time.time() + limit
         while time.time() < end:
@@ -143,13 +143,14 @@ class Client:
                 kind, self.m = self.got.get(timeout=0.02)
                 return kind
             except queue.Empty:
-                if not self.t.is_active():
+                if not self.t.is_active() and self.got.empty():
                     return "closed"
         return None
 
-    def find(self, want, limit=5):
+    def find(self, want, limit=60, instead=None):
+        """The type wanted, or what comes in its place."""
         got = self.get(limit)
-        while got not in (want, None, "closed"):
+        while got not in (want, instead, None, "closed"):
             got = self.get(limit)
         return got
 
@@ -171,7 +172,7 @@ class Client:
     def open(self, n=0, window=1 << 21, packet=32768):
         """Our number for their channel, None if refused."""
         self.send(90, "suuu", "session", n, window, packet)
-        if self.find(91, 10) != 91:
+        if self.find(91, instead=92) != 91:
             return None
         self.m.get_int()
         return self.m.get_int()
@@ -181,13 +182,13 @@ class Client:
 
     def run(self, chan, command):
         self.request(chan, "exec", True, "s", command)
-        return self.find(99, 10) == 99
+        return self.find(99, instead=100) == 99
 
     def pty(self, chan, cols=80, rows=24, term="xterm"):
         self.request(chan, "pty-req", True, "suuuus", term, cols, rows, 0, 0, b"")
         return self.get()
 
-    def output(self, limit=10):
+    def output(self, limit=60):
         """Text and exit status until the channel closes or nothing comes any more."""
         text, status, got = b"", None, self.get(limit)
         while got not in (97, None, "closed"):
@@ -229,11 +230,11 @@ def before_login():
             c = Client(hold=how.endswith("exchange"))
             if how.endswith("name"):
                 c.auth("bob")
-                c.get(60)
+                c.get()
             c.send(kind, fmt, *args)
             if how.endswith("exchange"):
                 c.sock.release()
-            got = c.find("closed", 60)
+            got = c.find("closed")
             check("%s before the login%s ends the connection" % (name, how), got == "closed", got)
             c.close()
     c = Client()
@@ -243,12 +244,12 @@ def before_login():
         c.send(98, "usbs", 0, "exec", True, "id")
     except Exception:
         pass
-    got = [c.get(1) for _ in range(3)]
+    got = [c.get() for _ in range(3)]
     check("USERAUTH_SUCCESS and a channel at once open nothing", 91 not in got and "closed" in got, got)
     c.close()
     c = Client(service=False)
     c.send(5, "s", "ssh-connection")
-    check("asking for the connection service without a login ends the connection", c.find("closed", 2) == "closed")
+    check("asking for the connection service without a login ends the connection", c.find("closed") == "closed")
     c.close()
 
 
@@ -263,11 +264,11 @@ def tries():
             break
         if c.get() != 51:
             break
-    check("300 wrong signatures: closed after the limit", c.find("closed", 2) == "closed" and sent < 10, sent)
+    check("300 wrong signatures: closed after the limit", c.find("closed") == "closed" and sent < 10, sent)
     c.close()
     c = Client()
     sent = c.flood(300, 50, "sssbsss", "alice", "ssh-connection", "publickey", True, "ssh-ed25519", KEY.asbytes(), sig)
-    end = c.find("closed", 5)
+    end = c.find("closed")
     check("300 wrong signatures without waiting: closed", end == "closed", (sent, end))
     c.close()
     for name, known in (("unknown", False), ("known", True)):
@@ -284,7 +285,7 @@ def tries():
             if c.get() not in (51, 60):
                 break
             answers += 1
-        check("300 probes with %s keys: closed after the limit" % name, c.find("closed", 2) == "closed" and answers <= 100, answers)
+        check("300 probes with %s keys: closed after the limit" % name, c.find("closed") == "closed" and answers <= 100, answers)
         c.close()
     c = Client()
     n = 0
@@ -296,7 +297,7 @@ def tries():
         if c.get() != 51:
             break
         n += 1
-    check("300 passwords: closed after the limit", c.find("closed", 2) == "closed", n)
+    check("300 passwords: closed after the limit", c.find("closed") == "closed" and n < 20, n)
     c.close()
 
 
@@ -320,7 +321,7 @@ def channels():
         c.send(90, "suuu", "session", i, 1 << 20, 32768)
     opened, refused, codes = [], 0, set()
     for i in range(5000):
-        got = c.get(15)
+        got = c.get()
         if got == 91:
             c.m.get_int()
             opened.append(c.m.get_int())
@@ -376,8 +377,7 @@ def windows():
     chan = c.open()
     c.request(chan, "exec", False, "s", "sleep 20")
     sent = c.flood(4096, 94, "us", chan, b"z" * 32000)
-    time.sleep(0.3)
-    check("data beyond the window ends the connection", not c.t.is_active(), sent)
+    check("data beyond the window ends the connection", c.find("closed") == "closed", sent)
     calm("data beyond the window", c, 2)
     c.close()
 
@@ -449,7 +449,7 @@ def requests():
     c = Client("alice")
     chan = c.open()
     c.request(chan, "exec", True, "s", b"echo one\0; echo two")
-    got = c.find(99, 2)
+    got = c.find(99, instead=100)
     text = c.output(3)[0] if got == 99 else b""
     check("a command with a NUL runs nothing behind it", b"two" not in text, (got, text))
     c.close()
@@ -494,7 +494,7 @@ def slow():
             except OSError:
                 break
         took = time.time() - begun
-        check("a %s of one byte per second ends at the grace time" % name, took < 7, "%.1f s" % took)
+        check("a %s of one byte per second ends at the grace time" % name, took < 45, "%.1f s" % took)
         s.close()
 
 
@@ -520,7 +520,9 @@ def crowd():
 
     for _ in range(200):
         threading.Thread(target=hold, daemon=True).start()
-    time.sleep(1)
+    end = time.time() + 20
+    while len(held) < 150 and time.time() < end:
+        time.sleep(0.1)
     print("held %d" % len(held), flush=True)
     sys.stdin.read()
     done.set()
@@ -534,7 +536,7 @@ def hangup():
         if pty:
             c.pty(chan)
         c.run(chan, command)
-        if not c.find(94, 10) == 94:
+        if not c.find(94) == 94:
             raise RuntimeError("no output")
         return c
 
@@ -545,27 +547,27 @@ def hangup():
             # With a terminal the kernel says hangup; without one the next write finds nobody, as with sshd.
             c = start(pty, begin + ("sleep 300 & wait" if pty else "while sleep 0.1; do echo x || { echo hup >/tmp/%s; exit; }; done" % name))
             c.reset() if how == "rst" else c.sock.shutdown(socket.SHUT_WR)
-            end = time.time() + 5
+            end = time.time() + 60
             while time.time() < end and stat(c.pid):
                 time.sleep(0.05)
             check("%s: the session goes" % name, not stat(c.pid))
-            end = time.time() + 8
+            end = time.time() + 60
             while time.time() < end and not ran("/tmp/" + name):
                 time.sleep(0.3)
             check("%s: the program inside is told" % name, ran("/tmp/" + name))
     for direction in ("down", "up"):
-        c = start(False, "echo go; echo $$ >/tmp/%s; exec %s" % (direction, "cat /dev/zero" if direction == "down" else "cat >/dev/null"))
+        c = start(False, "echo $$ >/tmp/%s; echo go; exec %s" % (direction, "cat /dev/zero" if direction == "down" else "cat >/dev/null"))
         if direction == "up":
             c.flood(20, 94, "us", 0, b"z" * 32000)
         c.reset()
-        end = time.time() + 5
+        end = time.time() + 60
         while time.time() < end and stat(c.pid):
             time.sleep(0.05)
         check("a reset in the middle of a transfer %s: the session goes" % direction, not stat(c.pid))
         d = Client("alice")
         chan = d.open()
-        d.run(chan, "for i in $(seq 50); do kill -0 $(cat /tmp/%s) 2>/dev/null || exit 0; sleep 0.1; done; exit 1" % direction)
-        check("... and its program", d.output(20)[1] == 0)
+        d.run(chan, "for i in $(seq 600); do kill -0 $(cat /tmp/%s) 2>/dev/null || exit 0; sleep 0.1; done; exit 1" % direction)
+        check("... and its program", d.output(90)[1] == 0)
         d.close()
 
 

@@ -18,7 +18,8 @@ fp() { ssh-keygen -lf "$BED/keys/$1" | cut -d' ' -f2 | tr + .; } # as an express
 with() { on -A -o IdentityAgent="$AGENT" "$@"; }
 # Directories of agents and displays in a workspace.
 left() { on "$1@gate" 'ls -d /tmp/ssh-* 2>/dev/null | wc -l'; }
-gone() { [ "$(left "$1")" = 0 ]; }
+gone() { has "$1" 0; }
+has() { [ "$(left "$1")" = "$2" ]; } # WORKSPACE NUMBER
 audit() { grep -F "$1" "$BED/log/audit.log"; }
 on alice@gate true; on bob@gate true
 
@@ -49,7 +50,7 @@ perl -MSocket -e '$SIG{PIPE} = q(IGNORE);
 	for (@s) { $n++ if sysread($_, my $b, 5) } print qq($n of ), scalar(@s)'
 SH
 is "no more than max_forwards at once" "8 of 10" "$(with alice@gate sh <"$WORK/many")"
-like "agent channels are in the audit log" '"kind":"agent"' "$(audit '"ev":"chan.forward.open"' | tail -n 20)"
+t "agent channels are in the audit log" await 10 grep -q '"ev":"chan.forward.open".*"kind":"agent"' "$BED/log/audit.log"
 
 # --- several connections, several sessions ---
 with -N -f -M -S "$WORK/mux" alice@gate
@@ -59,13 +60,17 @@ like "a second session of a connection" "$(fp alice)" "$two"
 is "has the same socket" "$one" "$(head -n 1 <<<"$two")"
 other=$(with alice@gate 'echo $SSH_AUTH_SOCK')
 unlike "another connection has its own" "^$one\$" "$other"
-is "the first one's is there as long as its connection" 1 "$(left alice)"
+is "the first one's is there as long as its connection" 1 "$(await 10 has alice 1; left alice)"
 on -S "$WORK/mux" -O exit alice@gate 2>/dev/null
 t "and goes with it" await 5 gone alice
 with alice@gate 'echo up; exec sleep 60' >"$WORK/killed" & client=$!
 await 5 grep -q up "$WORK/killed"
 is "a session's socket" 1 "$(left alice)"
-session=$(audit '"ev":"chan.forward.open"' | grep '"kind":"agent"' | tail -n 1 | grep -o '"session_pid":[0-9]*' | cut -d: -f2)
+living_session() {
+	session=$(audit '"ev":"chan.forward.open"' | grep '"kind":"agent"' | tail -n 1 | grep -o '"session_pid":[0-9]*' | cut -d: -f2)
+	[ -n "$session" ] && grep -q '^State:[[:space:]]*[^ZX]' "/proc/$session/status"
+}
+await 10 living_session
 kill -9 "$session"
 wait $client 2>/dev/null
 t "goes when the session is killed" await 5 gone alice
@@ -83,7 +88,7 @@ n=${DISPLAY#127.0.0.1:}; n=${n%.*}
 cookie=${1:-$(tail -c 16 "$XAUTHORITY" | od -An -tx1 | tr -d ' \n')}
 exec 3<>/dev/tcp/127.0.0.1/$((6000 + n)) || exit 9
 { printf 'l\0\013\0\0\0\022\0\020\0\0\0MIT-MAGIC-COOKIE-1\0\0'; printf "$(sed 's/../\\x&/g' <<<"$cookie")"; } >&3
-timeout 5 cat <&3
+timeout 60 cat <&3
 SH
 if command -v xauth >/dev/null; then
 	for how in -X -Y; do
@@ -101,25 +106,30 @@ if command -v xauth >/dev/null; then
 	is "and does not reach the display" "" "$(cat "$WORK/x.log")"
 	is "several clients on one display" 3 "$(x11 -Y alice@gate "cat >~/c; for i in 1 2 3; do bash ~/c & done; wait" <"$WORK/client" | grep -o HELLO | wc -l)"
 	is "a terminal has it, too" 1 "$(x11 -tt -Y alice@gate 'bash ~/c' </dev/null 2>/dev/null | grep -c HELLO)"
-	x11 -Y alice@gate 'echo $DISPLAY; sleep 3' >"$WORK/d1" & first=$!
+	x11 -Y alice@gate 'echo $DISPLAY; until [ -e go ]; do sleep 0.2; done' >"$WORK/d1" & first=$!
 	await 5 grep -q 127.0.0.1 "$WORK/d1"
 	is "a second connection has the next display" 127.0.0.1:11.0 "$(x11 -Y alice@gate 'echo $DISPLAY')"
+	on alice@gate touch go
 	wait $first
+	on alice@gate rm go
 	x11 -Y -N -f -M -S "$WORK/xmux" alice@gate
 	bad=0
 	for _ in 1 2 3 4 5 6; do [ "$(x11 -Y -S "$WORK/xmux" alice@gate 'echo $DISPLAY')" = 127.0.0.1:10.0 ] || bad=$((bad + 1)); done
 	is "a display ends with its session: six in turn on one connection" 0 $bad
-	is "and its file" 0 "$(left alice)"
+	t "and its file" await 10 gone alice
 	busy=()
-	for _ in 1 2 3 4; do x11 -Y -S "$WORK/xmux" alice@gate 'sleep 4' & busy+=($!); done
-	sleep 1
+	for _ in 1 2 3 4; do x11 -Y -S "$WORK/xmux" alice@gate 'echo up; until [ -e go ]; do sleep 0.2; done' >>"$WORK/busy" & busy+=($!); done
+	await 10 sh -c "[ \$(grep -c up '$WORK/busy') = 4 ]"
 	like "a fifth at a time is refused, and the program runs" 'X11 forwarding request failed.* ran' \
 		"$(x11 -Y -S "$WORK/xmux" alice@gate 'echo ran' 2>&1 | tr -d '\r' | sort | tr '\n' ' ')"
+	on alice@gate touch go
+	wait "${busy[@]}" 2>/dev/null
+	on alice@gate rm go
 	on -S "$WORK/xmux" -O exit alice@gate 2>/dev/null
 	wait "${busy[@]}" 2>/dev/null
 	t "nothing is left after the logins" await 5 gone alice
 	is "agent and display together" "3 HELLO-FROM-X" "$(x11 -Y -A -o IdentityAgent="$AGENT" alice@gate 'echo $(ssh-add -l | wc -l) $(bash ~/c)')"
-	like "display channels are in the audit log" '"kind":"x11"' "$(audit '"ev":"chan.forward.open"' | tail -n 20)"
+	t "display channels are in the audit log" await 10 grep -q '"ev":"chan.forward.open".*"kind":"x11"' "$BED/log/audit.log"
 else
 	skip "X11 forwarding" "xauth is not installed"
 fi
@@ -197,7 +207,7 @@ def refused(**request):
 print("bad", sum(1 for r in (dict(auth_cookie="zz"), dict(auth_cookie="0"), dict(auth_protocol="a b"), dict(screen_number=70000)) if refused(**r)))
 s = c.get_transport().open_session()
 s.request_x11(screen_number=3, single_connection=True, auth_cookie="00ff", handler=lambda chan, peer: came.append(peer) or chan.close())
-s.exec_command('echo $DISPLAY; for i in 1 2; do (exec 3<>/dev/tcp/127.0.0.1/6010) 2>/dev/null && echo open; sleep 0.3; done')
+s.exec_command('echo $DISPLAY; exec 3<>/dev/tcp/127.0.0.1/6010 && echo open; for i in $(seq 300); do (exec 4<>/dev/tcp/127.0.0.1/6010) 2>/dev/null || { echo closed; break; }; sleep 0.2; done')
 out = b""
 while True:
     data = s.recv(4096)
@@ -207,15 +217,15 @@ print(out.decode().split(), len(came)); c.close()
 PY
 if /usr/bin/python3 -c 'import paramiko' 2>/dev/null; then
 	is "one connection of several is all that single_connection allows; bad requests are refused" \
-		"bad 4 ['127.0.0.1:10.3', 'open'] 1" "$(inbed timeout 20 /usr/bin/python3 "$WORK/px11.py" "$BED/keys/alice" 2>&1 | tr '\n' ' ' | sed 's/ $//')"
-	like "paramiko forwards its agent" "$(fp alice)" "$(SSH_AUTH_SOCK=$AGENT inbed timeout 20 /usr/bin/python3 "$WORK/pforward.py" "$BED/keys/alice" 2>&1)"
+		"bad 4 ['127.0.0.1:10.3', 'open', 'closed'] 1" "$(inbed timeout 100 /usr/bin/python3 "$WORK/px11.py" "$BED/keys/alice" 2>&1 | tr '\n' ' ' | sed 's/ $//')"
+	like "paramiko forwards its agent" "$(fp alice)" "$(SSH_AUTH_SOCK=$AGENT inbed timeout 100 /usr/bin/python3 "$WORK/pforward.py" "$BED/keys/alice" 2>&1)"
 else
 	skip "paramiko forwards its agent, x11-req with odd values" "python3-paramiko is not installed"
 fi
 if command -v dbclient >/dev/null; then
 	dropbearconvert openssh dropbear "$BED/keys/alice" "$WORK/db" >/dev/null 2>&1
 	like "dropbear forwards its agent" "$(fp alice)" \
-		"$(SSH_AUTH_SOCK=$AGENT inbed timeout 20 dbclient -y -A -i "$WORK/db" -p 2222 alice@127.0.0.1 ssh-add -l 2>&1)"
+		"$(SSH_AUTH_SOCK=$AGENT inbed timeout 100 dbclient -y -A -i "$WORK/db" -p 2222 alice@127.0.0.1 ssh-add -l 2>&1)"
 else
 	skip "dropbear forwards its agent" "dropbear-bin is not installed"
 fi
@@ -228,7 +238,7 @@ is "no agent forwarding: the command runs without" "ran:" "$(with alice@gate 'ec
 like "the client is told why, in its debug messages" 'agent_forwarding, or an option' "$(with -v alice@gate true 2>&1)"
 like "no X11 forwarding: the client is told" 'X11 forwarding request failed' "$(x11 -Y alice@gate true 2>&1)"
 is "and the command runs" "ran:" "$(x11 -Y alice@gate 'echo ran:$DISPLAY$XAUTHORITY' 2>/dev/null)"
-t "the refusal is in the audit log" grep -q 'x11.*not allowed\|not allowed.*x11' "$BED/log/audit.log"
+t "the refusal is in the audit log" await 10 grep -q 'x11.*not allowed\|not allowed.*x11' "$BED/log/audit.log"
 stop_agent
 residue; is "nothing is left" 0 $?
 finish
