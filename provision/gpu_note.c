@@ -45,7 +45,7 @@ static void take_line(struct gpu_note *n, const char *l)
 	} else if (sscanf(l, "node %u:%u", &major, &minor) == 2) {
 		if (n->own.n < GPU_BUSY_NODES_MAX)
 			n->own.nodes[n->own.n++] = makedev(major, minor);
-	} else if (sscanf(l, "cdi %16" SCNx64 " %n", &digest, &end) == 1 && end &&
+	} else if (sscanf(l, "cdi %16" SCNx64 " %n", &digest, &end) == 1 && end && l[end] &&
 		   n->ncdi < GPU_NOTE_CDI_MAX &&
 		   str_copy(n->cdi[n->ncdi].name, sizeof(n->cdi[0].name), l + end) == 0) {
 		n->cdi[n->ncdi++].digest = digest;

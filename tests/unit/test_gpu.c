@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -21,6 +22,8 @@
 #include "given.h"
 #include "gpu.h"
 #include "gpu_cdi.h"
+#include "gpu_hook.h"
+#include "gpu_note.h"
 #include "gpu_nvidia.h"
 #include "provision/limits_device.h"
 #include "numa.h"
@@ -505,14 +508,79 @@ static void test_rules(void **state)
 	free(p.given);
 }
 
+static void test_note(void **state)
+{
+	struct gpu_note n = { .ids = A "," B "/gi1/ci0", .driver = "535.104.05" }, back;
+	char text[GPU_NOTE_TEXT_MAX], junk[] = "node 1\ncdi xyz\nnode 195:3 \n\nids\ncdi 5\nwhat\n";
+
+	for (unsigned int i = 0; i < GPU_BUSY_NODES_MAX; i++)
+		n.own.nodes[n.own.n++] = makedev(4095, 0xfffff - i);
+	for (n.ncdi = 0; n.ncdi < GPU_NOTE_CDI_MAX; n.ncdi++) {
+		memset(n.cdi[n.ncdi].name, 'x', sizeof(n.cdi[0].name) - 1);
+		n.cdi[n.ncdi].digest = UINT64_MAX - n.ncdi;
+	}
+	assert_int_equal(path_mkdirs(root, 0755, &e), 0);
+	assert_int_equal(gpu_note_save(root, &n, &e), 0);
+	assert_int_equal(gpu_note_load(root, &back, &e), 0);
+	assert_string_equal(back.ids, n.ids);
+	assert_string_equal(back.driver, n.driver);
+	assert_int_equal(back.own.n, GPU_BUSY_NODES_MAX);
+	assert_memory_equal(back.own.nodes, n.own.nodes, sizeof(n.own.nodes));
+	assert_int_equal(back.ncdi, GPU_NOTE_CDI_MAX);
+	assert_memory_equal(back.cdi, n.cdi, sizeof(n.cdi));
+	gpu_note_remove(root);
+	assert_int_equal(gpu_note_load(root, &back, &e), -ENOENT);
+	gpu_note_parse(junk, &back);
+	assert_int_equal(back.own.n, 1);
+	assert_int_equal(back.ncdi, 0);
+	gpu_note_print(&back, text, sizeof(text));
+	assert_non_null(strstr(text, "node 195:3\n"));
+}
+
+#define HOOK(...)                                                                                  \
+	((struct cdi_hook){ .path = "/usr/bin/x-hook",                                             \
+			    .args = (const char *[]){ __VA_ARGS__ },                               \
+			    .nargs = sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *) })
+
+static void test_hooks(void **state)
+{
+	struct plan p = plan_with();
+	struct given_node node = { .path = "/dev/nvidia0", .major = 195, .mode = 0666 };
+	const struct cdi_hook bare = { .path = "/opt/acme/polish" };
+	const struct cdi_hook mode =
+		HOOK("h", "chmod", "--path", "/dev/nvidia0", "--path=/dev/dri", "--mode", "0640");
+	const struct cdi_hook bad = HOOK("h", "chmod", "--mode=rw", "--path=/dev/nvidia0");
+	const struct cdi_hook compat =
+		HOOK("h", "hook", "enable-cuda-compat", "--host-driver-version", "535.1");
+	const struct cdi_hook evil =
+		HOOK("h", "enable-cuda-compat", "--host-driver-version=$(reboot)");
+	const struct cdi_hook links = HOOK("h", "create-symlinks", "--link=no-separator");
+	const char *name;
+
+	assert_int_equal(gpu_hook_kind(&bare, &name), GPU_HOOK_UNKNOWN);
+	assert_string_equal(name, "polish");
+	assert_int_equal(gpu_hook_kind(&compat, &name), GPU_HOOK_COMPAT);
+	assert_int_equal(given_add_node(&p, &node, &e), 0);
+	assert_int_equal(gpu_hook_give(&p, &bare, &e), 0);
+	assert_int_equal(gpu_hook_give(&p, &mode, &e), 0);
+	assert_int_equal(p.given->nodes[0].mode, 0640);
+	assert_int_equal(gpu_hook_give(&p, &bad, &e), -EINVAL);
+	assert_int_equal(p.given->nodes[0].mode, 0640);
+	assert_int_equal(gpu_hook_give(&p, &compat, &e), 0);
+	assert_string_equal(p.given->compat, "535.1");
+	assert_int_equal(gpu_hook_give(&p, &evil, &e), -EINVAL);
+	assert_int_equal(gpu_hook_give(&p, &links, &e), -EINVAL);
+	free(p.given);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_nvidia), T(test_mig),    T(test_drm),     T(test_hostile),
-		T(test_clash),  T(test_driver), T(test_texts),   T(test_cdi),
-		T(test_numa),   T(test_given),  T(test_program), T(test_rules),
+		T(test_nvidia),  T(test_mig),   T(test_drm),  T(test_hostile), T(test_clash),
+		T(test_driver),  T(test_texts), T(test_cdi),  T(test_numa),    T(test_given),
+		T(test_program), T(test_rules), T(test_note), T(test_hooks),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
