@@ -29,10 +29,10 @@ base() { # the daemons as they should be found again
 }
 # No connection is left, and for two seconds nothing changed.
 steady() {
-	local now n
+	local now
 	[ "$(kids "$GATE")" = 1 ] || return 1
 	now=$(counts)
-	for n in 1 2 3 4 5 6 7 8; do sleep 0.25; [ "$(counts)" = "$now" ] || return 1; done
+	for _ in 1 2 3 4 5 6 7 8; do sleep 0.25; [ "$(counts)" = "$now" ] || return 1; done
 }
 # A zombie is dead, whoever should have waited for it.
 dead() { ! grep -q '^State:[[:space:]]*[^ZX]' "/proc/$1/status" 2>/dev/null; }
