@@ -34,10 +34,11 @@ wait $p3; is "a session can rekey after provisiond was replaced" 8000000 "$(cat 
 
 session_pids() { bay sessions --json | python3 -c 'import json,sys
 for s in json.load(sys.stdin): print(s["pid"])' | sort; }
+another() { session_pids | comm -13 "$WORK/sessions" - | grep -q .; }
 counter "$WORK/c3" & p4=$!
-sleep 0.7; session_pids >"$WORK/sessions"
+await 10 grep -q 1 "$WORK/c3"; session_pids >"$WORK/sessions"
 "$BED/run" ssh -F "$BED/ssh_config" alice@gate 'sleep 60' & victim=$!
-sleep 1
+await 10 another
 session=$(session_pids | comm -13 "$WORK/sessions" -)
 kill -KILL "$session"; wait $victim; is "a killed session ends its own connection" 255 $?
 t "and only its own" kill -0 $p4
