@@ -22,7 +22,7 @@ def names():
         c = Client()
         m_sig = c.signature(name)
         c.auth(name, m_sig)
-        got = c.get(10)
+        got = c.get()
         text = c.m.asbytes()[1:] if got == 51 else got
         c.close()
         return got, text
@@ -63,7 +63,7 @@ def injection():
     check("a command full of escapes runs", c.run(chan, "true '%s\n'" % evil) and c.output()[1] == 0)
     for host in (evil, "host\n" + evil, "h" * 20000):
         c.send(90, "suuususu", "direct-tcpip", 5, 1 << 20, 32768, host, 80, evil, 1)
-        check("a forward to %r is refused" % host[:12], c.find(92, 20) == 92)
+        check("a forward to %r is refused" % host[:12], c.find(92) == 92)
     c.close()
     time.sleep(0.3)
 
@@ -102,13 +102,13 @@ def hung():
         c.t.packetizer.read_message = lambda: time.sleep(1000)
         if name == "up":
             c.flood(10, 94, "us", chan, b"z" * 32000)
-        end = time.time() + 15
+        end = time.time() + 60
         while time.time() < end and os.path.exists("/proc/%d" % c.pid):
             time.sleep(0.1)
         check("a client that stopped (%s): its session ends" % name, not os.path.exists("/proc/%d" % c.pid))
         d = Client("alice")
         chan = d.open()
-        d.run(chan, "for i in $(seq 50); do kill -0 $(cat /tmp/hung) 2>/dev/null || exit 0; sleep 0.1; done; exit 1")
+        d.run(chan, "for i in $(seq 600); do kill -0 $(cat /tmp/hung) 2>/dev/null || exit 0; sleep 0.1; done; exit 1")
         check("... and so does its program", d.output(20)[1] == 0)
         d.close()
         c.sock.close()
@@ -120,7 +120,7 @@ def penalty():
         try:
             c = Client(source="127.0.0.66")
             c.send(90, "suuu", "session", 0, 1 << 20, 32768)
-            c.find("closed", 2)
+            c.find("closed")
             c.close()
         except Exception:
             pass
