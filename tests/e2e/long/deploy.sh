@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Programs that manage or mount a machine over ssh, where they are installed: ansible, sshfs, lftp.
+# Programs that manage or mount a machine over ssh, where they are installed: ansible, mosh, sshfs, lftp.
 # shellcheck disable=SC2016 # what stands in quotes is for the other side
 . "$(dirname "$0")/../clients/lib.sh"
 INNER=172.31.199.1
@@ -53,6 +53,20 @@ if have ansible; then
 	t "ansible: what fails is told" both 'non-zero return code' sh -c "! $BASH -c '$(declare -f inbed play); play -a false'"
 	for f in "$TMP"/cp/*; do [ ! -S "$f" ] || inbed ssh -F "$CONF" -o ControlPath="$f" -O exit gate 2>/dev/null; done
 fi
+
+# --- mosh: its server is started over ssh, which ends; then UDP to the workspace's address ---
+roam() {
+	local port key
+	bring alice mosh libprotobuf32 libutempter0 libstdc++6
+	# -s: on the address that was dialled, which has to be the workspace's own.
+	s "alice@$INNER" 'LC_ALL=C.UTF-8 mosh-server new -s -c 8 -l LANG=C.UTF-8 -- bash -c "echo >here; read x; echo got-\$x >got"' >"$TMP/mosh" 2>&1
+	read -r _ _ port key < <(grep '^MOSH CONNECT' "$TMP/mosh" | tr -d '\r')
+	[ -n "$key" ] || { cat "$TMP/mosh"; return 1; }
+	{ await 50 s alice@gate 'test -e here'; printf 'typed\r'; await 50 s alice@gate 'test -s got'; } |
+		inbed env TERM=xterm LC_ALL=C.UTF-8 MOSH_KEY="$key" timeout 150 script -qfec "stty rows 24 cols 80; mosh-client $INNER $port" /dev/null >"$TMP/screen" 2>&1
+	same got-typed "$(s alice@gate 'cat got')" || { tail -c 300 "$TMP/screen" | cat -v; return 1; }
+}
+! have mosh-client || t "mosh: a session over UDP goes on after ssh has ended" roam
 
 # --- sshfs ---
 mounted() {
