@@ -400,18 +400,13 @@ static void make_tree(void)
 		"set -e; cd %s; d=sys/bus/pci/devices; mkdir -p sys/class/net/pf0 sys/class/net/v2 "
 		"$d/0000:29:00.0 $d/0000:29:02.2; for i in pf0:0000:29:00.0 v2:0000:29:02.2; do "
 		"n=${i%%%%:*}; ln -s ../../../bus/pci/devices/${i#*:} sys/class/net/$n/device; ln "
-		"-s ../../drivers/fake $d/${i#*:}/driver; ip -o "
+		"-s ../../drivers/iavf $d/${i#*:}/driver; ip -o "
 		"link show $n | cut -d: -f1 >sys/class/net/$n/ifindex; done; echo %d "
 		">$d/0000:29:00.0/sriov_numvfs; ln -s ../0000:29:02.2 $d/0000:29:00.0/virtfn2; ln "
 		"-s ../0000:29:02.1 $d/0000:29:00.0/virtfn1; ln -s ../0000:29:00.0 "
 		"$d/0000:29:02.2/physfn",
 		dir, VFS) == 0,
 	     "a tree");
-	need(sh(-1,
-		"cd %s/sys/bus/pci && mkdir -p drivers/iavf && for i in devices/*; do ln -s "
-		"../../drivers/iavf $i/driver; done",
-		dir) == 0,
-	     "their driver");
 	(void)snprintf(set.hardware.sysfs, sizeof(set.hardware.sysfs), "%s/sys", dir);
 	dev.index = (int)if_nametoindex("pf0");
 	pf.index = dev.index;
