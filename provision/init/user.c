@@ -197,8 +197,10 @@ static int set_sudo(struct work *w, bool sudo, struct err *e)
 		return err_sys(e, "create directory '/etc/sudoers.d'");
 	str_format(rule, sizeof(rule), SUDO_RULE, w->name);
 	c.len = strlen(rule);
-	/* What the tenant's root made of an existing rule is left alone. */
+	/* What the tenant's root made of an existing rule is left alone. Logins at the same time write one temporary file. */
 	if (fstatat(w->root, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		r = take_lock(w, e);
+	if (r == 0 && fstatat(w->root, file, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		r = path_write_atomic(w->root, file, &c, e);
 	return r < 0 ? r : edit_sudo_group(w, true, e);
 }

@@ -14,6 +14,8 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/path.h"
@@ -88,6 +90,39 @@ static void makes_a_user(void **state)
 	assert_string_equal(get("etc/group"), before);
 	assert_int_equal(user_bind(root, "bob", false, &a, &e), 0);
 	assert_int_equal(a.uid, 1001);
+}
+
+/* Each in a process of its own, as ws-init does it. */
+static void logins_at_once(void **state)
+{
+	enum { LOGINS = 8, ROUNDS = 40 };
+	pid_t pids[LOGINS];
+	struct account a;
+
+	if (geteuid() != 0)
+		skip();
+	for (int round = 0; round < ROUNDS; round++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "user%d", round);
+		for (int i = 0; i < LOGINS; i++) {
+			pids[i] = fork();
+			if (pids[i] > 0)
+				continue;
+			if (user_bind(root, name, true, &a, &e) == 0)
+				_exit(0);
+			print_message("%s: %s\n", name, e.text);
+			_exit(1);
+		}
+		for (int i = 0; i < LOGINS; i++) {
+			int status = -1;
+
+			waitpid(pids[i], &status, 0);
+			assert_int_equal(status, 0);
+		}
+		assert_int_equal(user_bind(root, name, true, &a, &e), 0);
+		assert_int_equal(a.uid, 1000 + round);
+	}
 }
 
 /* Whatever an interrupted creation left is completed by the next login. */
@@ -183,6 +218,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(makes_a_user, make_root, drop_root),
+		cmocka_unit_test_setup_teardown(logins_at_once, make_root, drop_root),
 		cmocka_unit_test_setup_teardown(completes_a_half_made_user, make_root, drop_root),
 		cmocka_unit_test_setup_teardown(always_knows_root, make_root, drop_root),
 		cmocka_unit_test_setup_teardown(leaves_no_trace_of_a_failure, make_root, drop_root),
