@@ -95,7 +95,7 @@ starve() { # DAEMON DESCRIPTORS
 	for i in $(seq 10); do
 		"$BED/run" timeout 30 ssh -F "$BED/ssh_config" -o BatchMode=yes -N alice@gate >"$WORK/held.$i" 2>&1 & held+=($!)
 	done
-	t "$1: not all of ten more are served" await 20 sh -c "grep -qE 'sshbay|reset|[Cc]losed|pipe' '$WORK'/held.*"
+	t "$1: not all of ten more are served" await 20 sh -c "grep -qE 'sshbay|reset|[Cc]losed|pipe|denied' '$WORK'/held.*"
 	sleep 2
 	used=$(($(jiffies "$1") - used))
 	[ $used -lt 200 ] && ok "$1 does not spin" || not_ok "$1 does not spin" "$used jiffies"
