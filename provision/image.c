@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -224,10 +225,10 @@ static int move_link(const struct settings *s, int images, const struct image *g
 	return ret;
 }
 
-/* What earlier removals left half-way. */
-static void finish_removals(int images)
+/* What was hidden: back when somebody uses it, else its files go. Also what an earlier removal left half-way. */
+static void settle_hidden(const struct settings *s, int images)
 {
-	int copy = dup(images);
+	int copy = fcntl(images, F_DUPFD_CLOEXEC, 0);
 	auto_dir DIR *dir = copy < 0 ? NULL : fdopendir(copy);
 	struct dirent *d;
 
@@ -236,9 +237,19 @@ static void finish_removals(int images)
 		return;
 	}
 	rewinddir(dir);
-	while ((d = readdir(dir)))
-		if (strncmp(d->d_name, HIDDEN, strlen(HIDDEN)) == 0)
+	while ((d = readdir(dir))) {
+		const char *version = d->d_name + strlen(HIDDEN);
+		struct image image = { 0 };
+
+		if (strncmp(d->d_name, HIDDEN, strlen(HIDDEN)) != 0 ||
+		    str_copy(image.version, sizeof(image.version), version) ||
+		    count_users(s, &image, NULL) < 0)
+			continue;
+		if (image.users > 0)
+			(void)renameat2(images, d->d_name, images, version, RENAME_NOREPLACE);
+		else
 			(void)path_remove_tree(images, d->d_name, NULL);
+	}
 }
 
 int image_remove(const struct settings *s, const char *version, struct err *e)
@@ -251,6 +262,9 @@ int image_remove(const struct settings *s, const char *version, struct err *e)
 
 	if (images < 0)
 		return images;
+	/* One removal at a time: what another one has hidden may have to come back. */
+	if (flock(images, LOCK_EX) < 0)
+		return err_sys(e, "lock the images '%s'", s->storage.images);
 	if (strchr(version, '/') || !look(s, images, version, &image))
 		return err_set(e, ENOENT, "remove image '%s': no such image (sshbay image list)",
 			       version);
@@ -268,6 +282,6 @@ int image_remove(const struct settings *s, const char *version, struct err *e)
 	}
 	linked = image.current && strcmp(image.name, version) != 0;
 	ret = linked ? move_link(s, images, &image, e) : 0;
-	finish_removals(images);
+	settle_hidden(s, images);
 	return ret;
 }

@@ -94,7 +94,10 @@ t "what they lead to is untouched" [ -e "$WORK/victim/f" ]
 rm "$tree/run"; mkdir "$tree/run"; chown 262144 "$tree/etc/version"
 refused "ids that no workspace has" "'/etc/version' belongs to an id beyond" "$tree"
 like "a bad name" "'../x' is not an image's name" "$(img import ../x "$tree")"
+cp -a "$images/tiny@2" "$images/.removed.kept@1"; mkdir -p "$BED/state/workspaces/zz"; ln -s kept@1 "$BED/state/workspaces/zz/image"
 is "an image nobody uses goes whole" "image '$(readlink "$images/piped")' is removed" "$(img remove piped)"
 t "with its link" [ ! -L "$images/piped" ]
 t "what an interrupted removal left went too" [ ! -e "$images/.removed.left@1" ]
+t "but what a workspace uses came back" [ -d "$images/kept@1/rootfs" ]
+rm -r "$BED/state/workspaces/zz"
 finish
