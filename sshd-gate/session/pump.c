@@ -124,10 +124,15 @@ void pump_events(const struct session *s, const struct chan *c, short ev[3])
 	ev[2] = out_events(s, c, &c->err);
 }
 
+/* Text that is left goes when the client has room for it: nothing here wakes anybody before. */
+static bool watches(const struct session *s, const struct chan *c, const struct out *o)
+{
+	return o->fd < 0 ? !o->rest.len : out_events(s, c, o) != 0;
+}
+
 bool pump_watches(const struct session *s, const struct chan *c)
 {
-	return (c->out.fd < 0 || out_events(s, c, &c->out)) &&
-	       (c->err.fd < 0 || out_events(s, c, &c->err));
+	return watches(s, c, &c->out) && watches(s, c, &c->err);
 }
 
 void pump_polled(struct chan *c, const short ev[3], const short revents[3])
