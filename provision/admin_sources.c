@@ -74,14 +74,18 @@ void admin_sources_answer(struct admin_client *c, const struct admin_daemon *d,
 			  const struct admin_sources *req)
 {
 	struct err e = { 0 };
-	int ret = 0;
+	char lift[64];
+	int ret = str_copy(lift, sizeof(lift), req->lift);
 
-	c->sources_tag = req->tag;
-	(void)str_copy(c->sources_lift, sizeof(c->sources_lift), req->lift);
 	if (req->lift[0] && strcmp(req->lift, "all") != 0)
-		ret = which(req->lift, c->sources_lift, &e);
+		ret = which(req->lift, lift, &e);
 	if (ret == 0)
-		ret = d->look(d->ctx, c->sources_lift, answered, c, &e);
-	if (ret < 0)
+		ret = d->look(d->ctx, lift, answered, c, &e);
+	if (ret < 0) {
 		admin_client_failed(c, req->tag, -ret, e.text);
+		return;
+	}
+	/* Only now: a question of this client's before it may wait for its answer. */
+	c->sources_tag = req->tag;
+	(void)str_copy(c->sources_lift, sizeof(c->sources_lift), lift);
 }

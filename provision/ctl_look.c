@@ -26,13 +26,14 @@ static int on_timeout(sd_event_source *src, uint64_t usec, void *ctx)
 int ctl_look_ask(struct ctl_look_state *l, int fd, const char *lift, ctl_look_fn fn, void *ctx,
 		 struct err *e)
 {
-	struct ctl_look q = { .serial = ++l->serial };
+	struct ctl_look q = { 0 };
 	int ret;
 
 	if (l->fn)
 		return err_set(e, EBUSY, "ask 'sshd-gate': somebody else does (try again)");
 	if (str_copy(q.lift, sizeof(q.lift), lift) < 0)
 		return err_set(e, EINVAL, "ask 'sshd-gate': no network");
+	q.serial = ++l->serial;
 	ret = sd_event_add_time(l->loop, &l->timer, CLOCK_MONOTONIC, clk_now_us() + ANSWER_US, 0,
 				on_timeout, l);
 	if (ret < 0)
