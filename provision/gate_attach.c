@@ -20,7 +20,8 @@
 #define ATTACHES_MAX    256 /* of one connection; each one needs a workspace that died under it */
 #define OOM_TOGETHER_US 2000000  /* one kill by the memory limit may end several channels */
 #define CONNECT_US      30000000 /* a ws-init with a full queue has this long to take a login */
-#define AGAIN_US        5000
+#define AGAIN_US        5000 /* at first; then as long again as it has waited, but no longer than: */
+#define AGAIN_MAX_US    500000
 
 static int refuse(struct gate_conn *c, const char *text, struct err *e)
 {
@@ -95,13 +96,16 @@ static int again(sd_event_source *src, uint64_t usec, void *userdata);
 /* The queue of ws-init is full: a storm of logins. The kernel tells nobody when there is room, so it is tried again. */
 static int later(struct gate_conn *c, uint64_t now, struct err *e)
 {
+	uint64_t pause;
 	int ret;
 
 	if (!c->connect_until_us)
 		c->connect_until_us = now + CONNECT_US;
+	/* Each try costs the main process a visit to a namespace: many who wait long may not keep it busy. */
+	pause = now + CONNECT_US > c->connect_until_us ? now + CONNECT_US - c->connect_until_us : 0;
+	pause = pause < AGAIN_US ? AGAIN_US : pause > AGAIN_MAX_US ? AGAIN_MAX_US : pause;
 	c->again = sd_event_source_disable_unref(c->again);
-	ret = sd_event_add_time(c->g->loop, &c->again, CLOCK_MONOTONIC, now + AGAIN_US, 1, again,
-				c);
+	ret = sd_event_add_time(c->g->loop, &c->again, CLOCK_MONOTONIC, now + pause, 1, again, c);
 	if (ret < 0)
 		return err_ret(e, ret, "attach to '%s'", c->saved.info.workspace);
 	c->attaching = true;
@@ -183,6 +187,7 @@ int gate_attach_begin(void *ctx, struct msg *m, struct err *e)
 	c->want_progress = req->progress;
 	c->headline = false;
 	c->attach_us = clk_now_us();
+	c->connect_until_us = 0;
 	c->attaching = true;
 	c->waiter = (struct waiter){ .progress = progress, .done = done, .ctx = c };
 	workspace_run(c->g->reg, name, &c->waiter);
