@@ -184,7 +184,8 @@ static bool belongs(const struct wanted *w, const struct rdma_find *dev)
 		return strcmp(dev->pci, w->pci) == 0;
 	if (dev->parent[0])
 		return strcmp(dev->parent, w->netdev) == 0;
-	return !dev->pci[0] && has_port(dev, w->netdev);
+	/* A port's name is its interface's in whatever namespace that is: a tenant's word, so never enough for a PCI function. */
+	return !dev->pci[0] && !w->pci[0] && has_port(dev, w->netdev);
 }
 
 static void weigh(void *ctx, const struct rdma_find *dev)
@@ -207,7 +208,7 @@ static void weigh(void *ctx, const struct rdma_find *dev)
 /* A device moves as a whole: a port that is another interface's would go, too. */
 static int check_ports(const struct wanted *w, const struct rdma_find *dev, struct err *e)
 {
-	if (!has_port(dev, w->netdev))
+	if (!has_port(dev, w->netdev) && dev->nports <= 1)
 		return 0; /* its interface is away, or has no address yet */
 	for (unsigned int i = 0; i < dev->nports; i++)
 		if (dev->netdev[i][0] && strcmp(dev->netdev[i], w->netdev) != 0)
