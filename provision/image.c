@@ -252,9 +252,27 @@ static void settle_hidden(const struct settings *s, int images)
 	}
 }
 
+/* What builds an image of this name holds it (scripts/mkrootfs). fd. */
+static int lock_name(int images, const char *name, struct err *e)
+{
+	char file[IMAGE_NAME_MAX + 8];
+	auto_fd int fd = -1;
+
+	(void)str_format(file, sizeof(file), ".%s.lock", name);
+	fd = openat(images, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, "lock image '%s'", name);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK
+			       ? err_set(e, EBUSY,
+					 "remove image '%s': one of that name is being built", name)
+			       : err_sys(e, "lock image '%s'", name);
+	return fd_take(&fd);
+}
+
 int image_remove(const struct settings *s, const char *version, struct err *e)
 {
-	auto_fd int images = open_images(s, e);
+	auto_fd int images = open_images(s, e), name = -1;
 	char hidden[IMAGE_NAME_MAX + sizeof(HIDDEN)];
 	struct image image;
 	bool linked;
@@ -268,6 +286,9 @@ int image_remove(const struct settings *s, const char *version, struct err *e)
 	if (strchr(version, '/') || !look(s, images, version, &image))
 		return err_set(e, ENOENT, "remove image '%s': no such image (sshbay image list)",
 			       version);
+	name = lock_name(images, image.name, e);
+	if (name < 0)
+		return name;
 	ret = count_users(s, &image, e);
 	if (ret < 0 || image.users > 0)
 		return ret < 0 ? ret : refuse_used(&image, e);
@@ -282,6 +303,8 @@ int image_remove(const struct settings *s, const char *version, struct err *e)
 	}
 	linked = image.current && strcmp(image.name, version) != 0;
 	ret = linked ? move_link(s, images, &image, e) : 0;
+	if (ret == 0)
+		ret = path_remove_tree(images, hidden, e);
 	settle_hidden(s, images);
 	return ret;
 }

@@ -293,8 +293,11 @@ int rootfs_up(struct plan *p, struct err *e)
 	r = open_layers(p, &l, e);
 	if (r == 0)
 		r = remember_image(p, &l, image, e);
-	if (r == 0)
+	if (r == 0) {
 		r = still_there(p, image, e);
+		if (r < 0) /* the next start chooses again */
+			(void)unlinkat(l.store, "image", 0);
+	}
 	if (r == 0)
 		r = mount_overlay(p, &l, lower, e);
 	layers_close(&l);
