@@ -24,7 +24,7 @@ BASE_SRC     := err fd log num ip str path path_remove trusted clk proc fault
 PROTO_SRC    := msg msg_io msg_doc gate asker ctl init work admin x11
 CONF_SRC     := match key_options keys krl conf schema schema_type schema_word schema_net schema_device schema_dataplane \
                 schema_doc methods host_user settings settings_check settings_auth settings_dump
-RECORD_SRC   := record
+RECORD_SRC   := record record_text
 AUTH_SRC     := auth hostkey hostkeys verify verify_webauthn auth_permit cert
 WORK_SRC     := plan image devices ns ns_child ns_init ns_talk rootfs rootfs_enter rootfs_mask limits limits_cpu limits_group \
                 limits_v2 filter net net_host net_nft net_hosts net_listen netif netif_link netif_msg netif_raw netif_vf \
