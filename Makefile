@@ -22,7 +22,7 @@ Q = $(if $(V),,@)
 # --- sources, by library (arrows of ARCHITECTURE.md: each may use only what stands above it) ---
 BASE_SRC     := err fd log num ip str path path_remove trusted clk proc fault
 PROTO_SRC    := msg msg_io msg_doc gate asker ctl init work admin x11
-CONF_SRC     := match key_options keys krl conf schema schema_type schema_word schema_net schema_device schema_dataplane \
+CONF_SRC     := match key_options keys krl conf conf_file schema schema_type schema_word schema_net schema_device schema_dataplane \
                 schema_doc methods host_user settings settings_check settings_auth settings_dump
 RECORD_SRC   := record record_text
 AUTH_SRC     := auth hostkey hostkeys verify verify_webauthn auth_permit cert
@@ -39,7 +39,7 @@ DAEMON_SRC   := main daemon teardown hostnet harden helper statedir registry wor
 CLI_SRC      := main verbs talk fields grid list nic image explain ssh_config sessions penalties operate enter inside finding pair \
                 pair_facts pair_judge bench bench_result bench_print manifest proxy check doctor doctor_kernel \
                 doctor_host gpu doctor_gpu doctor_direct doctor_rdma
-INIT_SRC     := main agent conn job passwd etc user home become spawn env pty modes login dial listen private_dir \
+INIT_SRC     := main agent conn job job_helper passwd etc user home become spawn env pty modes login dial listen private_dir \
                 agent_sock display served rc resolve setup
 LISTENER_SRC := main accept admission penalty judge children control zygote refuse sandbox
 SESSION_SRC  := main zygote sandbox selftest interpose lens lens_rewrite rekey readahead blob loop idle transport rpc login \
