@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The table of jobs: forking helpers, reading their reports, answering when the asker takes it, exit statuses.
- * Runs in PID 1 (and, up to the call of the work function, in the helper).  Never blocks, never touches a file.
+ * Runs in PID 1.  Never blocks, never touches a file.
  */
 #include "job.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/fd.h"
@@ -19,131 +16,6 @@
 #include "conn.h"
 #include "login.h"
 #include "served.h"
-#include "user.h"
-
-#define HELPER_SOCK    3 /* where a helper keeps its report socket */
-#define REPORT_FDS_MAX 3
-
-/*
- * Descriptors under way count against the sender's limit of open ones, all of its user's together: with some hundred starts
- * at once a login's soft limit would not do.
- */
-static ssize_t send_beyond_limit(int sock, const struct msghdr *mh)
-{
-	struct rlimit own, more;
-	ssize_t n;
-
-	if (getrlimit(RLIMIT_NOFILE, &own) < 0)
-		return -1;
-	more = own;
-	more.rlim_cur = own.rlim_max < AGENT_NOFILE ? own.rlim_max : AGENT_NOFILE;
-	(void)setrlimit(RLIMIT_NOFILE, &more);
-	n = sendmsg(sock, mh, MSG_NOSIGNAL);
-	(void)setrlimit(RLIMIT_NOFILE, &own);
-	return n;
-}
-
-int job_report(struct job_helper *h, const int *fds, uint32_t nfds, struct err *e)
-{
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(REPORT_FDS_MAX * sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { &h->report,
-			     h->report.account.name[0] ? sizeof(h->report) : JOB_REPORT_SHORT };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *cm;
-	ssize_t n;
-
-	if (nfds) {
-		mh.msg_control = control.buf;
-		mh.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
-		cm = &control.align;
-		cm->cmsg_level = SOL_SOCKET;
-		cm->cmsg_type = SCM_RIGHTS;
-		cm->cmsg_len = CMSG_LEN(nfds * sizeof(int));
-		memcpy(CMSG_DATA(cm), fds, nfds * sizeof(int));
-	}
-	n = sendmsg(h->sock, &mh, MSG_NOSIGNAL);
-	if (n < 0 && errno == ETOOMANYREFS)
-		n = send_beyond_limit(h->sock, &mh);
-	return n < 0 ? err_sys(e, "report to 'ws-init'") : 0;
-}
-
-/* All signals, also the two that glibc keeps from sigaction(3): whoever started provisiond may have ignored them. */
-static void default_signals(void)
-{
-	const struct {
-		void (*handler)(int);
-		unsigned long flags;
-		void (*restorer)(void);
-		uint64_t mask;
-	} dfl = { SIG_DFL, 0, NULL, 0 }; /* the kernel's struct sigaction */
-
-	for (int sig = 1; sig < NSIG; sig++)
-		if (sig != SIGKILL && sig != SIGSTOP)
-			syscall(SYS_rt_sigaction, sig, &dfl, NULL, sizeof(dfl.mask));
-}
-
-/* Undo what PID 1 has and a program must not inherit: blocked and ignored signals, descriptors, the umask. */
-static void helper_clean(int sock)
-{
-	sigset_t none;
-
-	default_signals();
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (sock != HELPER_SOCK)
-		dup3(sock, HELPER_SOCK, O_CLOEXEC);
-	syscall(SYS_close_range, HELPER_SOCK + 1, ~0U, 0);
-	umask(022);
-	setsid();
-}
-
-static bool is_removing(const struct agent *a)
-{
-	for (uint32_t i = 0; i < a->jobs_top; i++)
-		if (a->jobs[i].kind == JOB_REMOVE && !a->jobs[i].gone)
-			return true;
-	return a->nunused > 0;
-}
-
-static _Noreturn void helper_run(struct agent *a, const struct conn *c, const struct job_start *s,
-				 int sock)
-{
-	static struct account account;
-	static struct job_helper h;
-	struct err e = { 0 };
-	int fd = -1, r = 0;
-
-	helper_clean(sock);
-	h.sock = HELPER_SOCK;
-	h.account = c ? &c->account : NULL;
-	h.request = s->request;
-	h.limits = a->limits;
-	h.removing = is_removing(a);
-	if (c && conn_looks_again(c)) {
-		r = user_again(&c->account, c->sudo, &account, &e);
-		h.account = &account;
-	}
-	if (r == 0)
-		r = s->work(&h, &fd, &e);
-	if (r < 0) {
-		memset(&h.report, 0, JOB_REPORT_SHORT);
-		h.report.account.name[0] = '\0';
-		h.report.code = (uint32_t)-r;
-		str_copy(h.report.text, sizeof(h.report.text), e.text);
-		fd_close(&fd);
-	}
-	if (job_report(&h, &fd, fd >= 0, NULL) < 0 && r == 0 && h.undo)
-		h.undo(&h);
-	/* First what was reported: its end of the socket tells that only the asker has it, to close or to ask for anew. */
-	fd_close(&fd);
-	close(h.sock);
-	if (h.after)
-		h.after();
-	_exit(r < 0);
-}
 
 static struct job *job_new(struct agent *a, enum job_kind kind)
 {
@@ -212,7 +84,7 @@ struct job *job_start(struct agent *a, struct conn *c, const struct job_start *s
 	}
 	j->pid = fork();
 	if (j->pid == 0)
-		helper_run(a, c, s, sv[1]);
+		job_helper_run(a, c, s, sv[1]);
 	if (j->pid < 0)
 		err_sys(e, "start a process for '%s'", name);
 	close(sv[1]);
@@ -278,7 +150,7 @@ static void job_answered(struct agent *a, struct job *j)
 /* Take the descriptors of a report, at most three; the rest is closed. */
 static void take_fds(struct job *j, struct msghdr *mh)
 {
-	int fds[REPORT_FDS_MAX + 1]; /* CMSG_SPACE rounds up: the kernel may deliver one more */
+	int fds[JOB_REPORT_FDS + 1]; /* CMSG_SPACE rounds up: the kernel may deliver one more */
 	size_t n;
 
 	for (struct cmsghdr *cm = CMSG_FIRSTHDR(mh); cm; cm = CMSG_NXTHDR(mh, cm)) {
@@ -287,7 +159,7 @@ static void take_fds(struct job *j, struct msghdr *mh)
 		n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		memcpy(fds, CMSG_DATA(cm), n * sizeof(int));
 		for (size_t i = 0; i < n; i++) {
-			if (i == REPORT_FDS_MAX) {
+			if (i == JOB_REPORT_FDS) {
 				fd_close(&fds[i]);
 				continue;
 			}
@@ -333,7 +205,7 @@ static int read_report(struct job *j)
 {
 	union {
 		struct cmsghdr align;
-		char buf[CMSG_SPACE(REPORT_FDS_MAX * sizeof(int))];
+		char buf[CMSG_SPACE(JOB_REPORT_FDS * sizeof(int))];
 	} control;
 	struct job_report r;
 	struct iovec iov = { &r, sizeof(r) };

@@ -96,7 +96,7 @@ static int open_pipes(struct job_helper *h, struct err *e)
 	mine[0] = in[1];
 	mine[1] = out[0];
 	mine[2] = er[0];
-	r = job_report(h, mine, 3, e);
+	r = job_helper_report(h, mine, 3, e);
 	return r < 0 ? r : to_stdio(in[0], out[1], er[1], e);
 }
 
@@ -150,7 +150,7 @@ static int open_stdio(struct job_helper *h, const struct init_spawn *s, struct p
 	if (r < 0)
 		return r;
 	h->report.hush = hushed(h->account, s);
-	r = job_report(h, &pty->master, 1, e);
+	r = job_helper_report(h, &pty->master, 1, e);
 	return r < 0 ? r : to_stdio(pty->slave, pty->slave, pty->slave, e);
 }
 
