@@ -2,7 +2,8 @@
 /*
  * The strict INI layer; the only user of iniparser.  iniparser 4.1 drops duplicates, folds case, cuts values at ';' and
  * '#', joins lines at a backslash and reports on stderr, all of it silently wrong for a configuration.  So each line is
- * first judged here, and iniparser then has to read the very same bytes (through a memfd) to the very same values.
+ * first judged here, and iniparser then has to read the very same bytes (through a memfd) to the very same values; only
+ * a comment behind a section header, which it does not know, is blanked for it.
  * Runs in provisiond, in `sshbay check` and in tests; reads no file that a tenant can write.
  */
 #include "conf.h"
@@ -24,6 +25,7 @@ struct scan {
 	struct conf *conf;
 	conf_problem fn;
 	void *ctx;
+	char *second;        /* the text as iniparser gets it */
 	const char *section; /* where we are; NULL: before the first or below a bad header */
 	bool below_bad;      /* the header above was refused: do not blame its keys */
 	unsigned int line;
@@ -108,6 +110,21 @@ static void complain_name(struct scan *s, const char *what, const char *name)
 		problem(s, "", "'%s' is not a %s name", shown, what);
 }
 
+/* What follows the ']' is nothing, or blanks and a comment. */
+static bool header_ends(struct scan *s, const char *rest)
+{
+	const char *p = rest;
+
+	while (is_blank(*p))
+		p++;
+	if (!*p)
+		return true;
+	if (p == rest || !is_comment(*p))
+		return false;
+	memset(s->second + (rest - s->conf->text), ' ', strlen(rest));
+	return true;
+}
+
 static void scan_section(struct scan *s, char *line)
 {
 	char *end = strchr(line, ']');
@@ -119,8 +136,8 @@ static void scan_section(struct scan *s, char *line)
 		problem(s, "", "section header without ']'");
 		return;
 	}
-	if (end[1]) {
-		problem(s, "", "text after the section header (a comment needs a line of its own)");
+	if (!header_ends(s, end + 1)) {
+		problem(s, "", "text after the section header (a comment needs a blank before it)");
 		return;
 	}
 	*end = '\0';
@@ -374,7 +391,8 @@ static void compare(struct scan *s)
 int conf_parse(const void *text, size_t len, struct conf **out, conf_problem fn, void *ctx)
 {
 	struct conf *c = calloc(1, sizeof(*c));
-	struct scan s = { .conf = c, .fn = fn, .ctx = ctx };
+	auto_free char *second = malloc(len + 1);
+	struct scan s = { .conf = c, .fn = fn, .ctx = ctx, .second = second };
 
 	*out = NULL;
 	if (!c)
@@ -382,7 +400,7 @@ int conf_parse(const void *text, size_t len, struct conf **out, conf_problem fn,
 	c->entries = calloc(CONF_ENTRIES_MAX, sizeof(*c->entries));
 	c->sections = calloc(CONF_ENTRIES_MAX, sizeof(*c->sections));
 	c->text = malloc(len + 1);
-	if (!c->entries || !c->sections || !c->text) {
+	if (!c->entries || !c->sections || !c->text || !second) {
 		conf_free(c);
 		return -ENOMEM;
 	}
@@ -391,9 +409,10 @@ int conf_parse(const void *text, size_t len, struct conf **out, conf_problem fn,
 	} else {
 		memcpy(c->text, text, len);
 		c->text[len] = '\0';
+		memcpy(second, text, len);
 		scan_text(&s, c->text, len);
 		/* A file that is refused already is not worth a second reading, which would stop at its first error. */
-		if (c->problems == 0 && load_dictionary(&s, text, len) == 0)
+		if (c->problems == 0 && load_dictionary(&s, second, len) == 0)
 			compare(&s);
 	}
 	*out = c;

@@ -82,7 +82,7 @@ static void value_is(const struct conf *c, const char *section, const char *key,
 static void test_values(void **state)
 {
 	static const char text[] = "# comment with \xe2\x80\xa6 and \"quotes' and key = value\n"
-				   "  [gate]  \n"
+				   "  [gate]  # of \xe2\x80\xa6 [x] = y\n"
 				   "\tplain =  a b=c  \n"
 				   "empty=\n"
 				   "commented = x ; y # z\n"
@@ -96,7 +96,7 @@ static void test_values(void **state)
 				   "\n"
 				   "[workspace a-b_c]\n"
 				   "plain = other\n"
-				   "[void]\n"
+				   "[void]\t;\n"
 				   "; end without newline";
 	struct conf *c = accepted(text, sizeof(text) - 1);
 
