@@ -6,12 +6,10 @@
 #include "ethtool.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <openssl/evp.h>
-#include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "base/str.h"
+#include "netns.h"
 
 #define EEPROM_MAX 8192
 
@@ -59,17 +57,13 @@ int ethtool_call(int fd, const char *name, void *data)
 
 int ethtool_open(int netnsfd, struct err *e)
 {
-	auto_fd int home = -1, fd = -1;
+	auto_netns int home = -1;
+	int ret = netns_visit(netnsfd, &home, e), fd;
 
-	if (netnsfd >= 0) {
-		home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-		if (home < 0 || setns(netnsfd, CLONE_NEWNET))
-			return err_sys(e, "enter 'network namespace'");
-	}
+	if (ret)
+		return ret;
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (home >= 0 && setns(home, CLONE_NEWNET))
-		return err_sys(e, "return to 'own network namespace'");
-	return fd < 0 ? err_sys(e, "open 'socket for ethtool'") : fd_take(&fd);
+	return fd < 0 ? err_sys(e, "open 'socket for ethtool'") : fd;
 }
 
 /* --- parts --- */

@@ -5,21 +5,19 @@
  */
 #include "netif.h"
 
-#include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/socket.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fault.h"
-#include "base/fd.h"
 #include "base/str.h"
 #include "netif_batch.h"
+#include "netns.h"
 
 #define BATCH_BYTES    16384 /* below the socket's send buffer */
 #define BATCH_REQUESTS 48
@@ -59,26 +57,10 @@ static int open_here(struct netif *n, struct err *e)
 	return 0;
 }
 
-/* A socket belongs to the namespace in which it was made, so the thread visits that for a moment. */
-static int open_there(struct netif *n, int netnsfd, struct err *e)
-{
-	auto_fd int home = -1;
-	int ret;
-
-	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (home < 0)
-		return err_sys(e, "open '/proc/thread-self/ns/net'");
-	if (setns(netnsfd, CLONE_NEWNET))
-		return err_sys(e, "enter 'network namespace'");
-	ret = open_here(n, e);
-	if (setns(home, CLONE_NEWNET))
-		return err_sys(e, "return to 'own network namespace'");
-	return ret;
-}
-
 int netif_open(int netnsfd, struct netif **out, struct err *e)
 {
 	struct netif *n = calloc(1, sizeof(*n));
+	auto_netns int home = -1;
 	int ret;
 
 	*out = NULL;
@@ -89,7 +71,9 @@ int netif_open(int netnsfd, struct netif **out, struct err *e)
 	if (!n->sock)
 		ret = err_set(e, ENOMEM, "open 'netlink socket': out of memory");
 	else
-		ret = netnsfd < 0 ? open_here(n, e) : open_there(n, netnsfd, e);
+		ret = netns_visit(netnsfd, &home, e);
+	if (ret == 0)
+		ret = open_here(n, e);
 	if (ret) {
 		netif_close(n);
 		return ret;

@@ -28,6 +28,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "netns.h"
 #include "ns_child.h"
 #include "proto/msg.h"
 
@@ -382,22 +383,20 @@ int ns_down(struct plan *p, struct err *e)
 
 int ns_connect(const struct settings *s, const char *name, struct err *e)
 {
-	auto_fd int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), there = -1, sock = -1;
+	auto_fd int there = -1, sock = -1;
+	int home = -1, ret;
 	char path[PATH_MAX];
 
-	if (home < 0)
-		return err_sys(e, "connect to ws-init of '%s'", name);
 	if (str_format(path, sizeof(path), "%s/ws/%s/net", s->storage.run, name) < 0)
 		return err_set(e, ENAMETOOLONG, "connect to ws-init of '%s': path too long", name);
 	there = open_pin(path, CLONE_NEWNET, e);
 	if (there < 0)
 		return err_wrap(e, "connect to ws-init of '%s'", name);
 	(void)str_format(path, sizeof(path), "%s/ws/%s/init.sock", s->storage.run, name);
-	if (setns(there, CLONE_NEWNET) < 0)
-		return err_sys(e, "connect to ws-init of '%s'", name);
+	ret = netns_visit(there, &home, e);
+	if (ret)
+		return err_wrap(e, "connect to ws-init of '%s'", name);
 	sock = msg_connect(path, e);
-	/* Nothing may go on in a tenant's network by mistake. */
-	if (setns(home, CLONE_NEWNET) < 0)
-		abort();
+	netns_leave(&home);
 	return sock < 0 ? err_wrap(e, "connect to ws-init of '%s'", name) : fd_take(&sock);
 }

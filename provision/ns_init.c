@@ -26,6 +26,7 @@
 #include "base/str.h"
 #include "limits.h"
 #include "limits_device.h"
+#include "netns.h"
 #include "ns_child.h"
 #include "ns_talk.h"
 #include "proto/msg.h"
@@ -107,12 +108,9 @@ int ns_init_image(const char *path, struct err *e)
 /* A socket of the workspace's network namespace: see ns_connect for why. */
 static int open_listener(struct plan *p, struct err *e)
 {
-	auto_fd int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	char path[PATH_MAX];
-	int r;
+	int home = -1, r;
 
-	if (home < 0)
-		return err_sys(e, "open '/proc/self/ns/net'");
 	if (str_format(path, sizeof(path), "%s/init.sock", p->dir) < 0)
 		return err_set(e, ENAMETOOLONG, "listen for '%s': path too long", p->rec->name);
 	if (unlink(path) < 0 && errno != ENOENT)
@@ -120,10 +118,11 @@ static int open_listener(struct plan *p, struct err *e)
 	/* The name that is bound is what /proc/net/unix shows inside: no path of the host. */
 	if (chdir(p->dir) < 0)
 		return err_sys(e, "enter '%s'", p->dir);
-	if (setns(p->netns, CLONE_NEWNET) < 0)
-		return err_sys(e, "listen for '%s'", p->rec->name);
-	r = msg_listen("init.sock", 0600, BACKLOG, e);
-	if (setns(home, CLONE_NEWNET) < 0 || chdir("/") < 0)
+	r = netns_visit(p->netns, &home, e);
+	if (r == 0)
+		r = msg_listen("init.sock", 0600, BACKLOG, e);
+	netns_leave(&home);
+	if (chdir("/") < 0)
 		abort();
 	return r;
 }

@@ -5,12 +5,10 @@
  */
 #include "rdma_netlink.h"
 
-#include <fcntl.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/socket.h>
 #include <rdma/rdma_netlink.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +16,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "netns.h"
 
 #define ANSWER_S   20 /* the kernel answers within the request; this is for one that does not */
 #define ANSWER_MAX 65536
@@ -49,25 +48,10 @@ static int open_here(struct rdma_netlink *n, struct err *e)
 	return 0;
 }
 
-/* A socket belongs to the namespace in which it was made, so the thread visits that for a moment. */
-static int open_there(struct rdma_netlink *n, int netnsfd, struct err *e)
-{
-	auto_fd int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	int ret;
-
-	if (home < 0)
-		return err_sys(e, "open '/proc/thread-self/ns/net'");
-	if (setns(netnsfd, CLONE_NEWNET))
-		return err_sys(e, "enter 'network namespace'");
-	ret = open_here(n, e);
-	if (setns(home, CLONE_NEWNET))
-		abort(); /* nothing may go on in a tenant's network by mistake */
-	return ret;
-}
-
 int rdma_netlink_open(int netnsfd, struct rdma_netlink **out, struct err *e)
 {
 	struct rdma_netlink *n = rdma_netlink_over(-1);
+	auto_netns int home = -1;
 	int ret;
 
 	*out = NULL;
@@ -76,7 +60,9 @@ int rdma_netlink_open(int netnsfd, struct rdma_netlink **out, struct err *e)
 	if (!n || !n->sock)
 		ret = err_set(e, ENOMEM, "open 'RDMA netlink socket': out of memory");
 	else
-		ret = netnsfd < 0 ? open_here(n, e) : open_there(n, netnsfd, e);
+		ret = netns_visit(netnsfd, &home, e);
+	if (ret == 0)
+		ret = open_here(n, e);
 	if (ret) {
 		rdma_netlink_close(n);
 		return ret;
