@@ -152,6 +152,21 @@ static void hugepage_leases(const struct record *rec, struct admin_lease *row,
 	}
 }
 
+/* Cpus that were chosen near a device are nobody else's; a list from the configuration is no lease. */
+static void cpu_lease(struct registry *reg, const struct record *rec, struct admin_lease *row)
+{
+	int node = numa_node_of(registry_settings(reg)->hardware.sysfs, rec->cpus);
+
+	str_copy(row->kind, sizeof(row->kind), "cpus");
+	str_format(row->object, sizeof(row->object), "%.63s", rec->cpus);
+	if (node >= 0)
+		str_format(row->detail, sizeof(row->detail), "near its device, memory node %d",
+			   node);
+	else
+		str_copy(row->detail, sizeof(row->detail), "near its device");
+	row->since = rec->started;
+}
+
 static void nic_lease(struct registry *reg, const struct workspace *ws, struct admin_lease *row)
 {
 	const struct record *rec = workspace_record(ws);
@@ -204,6 +219,10 @@ void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 	}
 	str_copy(row.detail, sizeof(row.detail), workspace_state(ws));
 	hugepage_leases(rec, &row, fn, ctx);
+	if (rec->cpus[0]) {
+		cpu_lease(reg, rec, &row);
+		fn(ctx, &row);
+	}
 	if (!rec->nic.name[0])
 		return;
 	nic_lease(reg, ws, &row);

@@ -214,6 +214,9 @@ int allocate_cpus(struct registry *r, struct workspace *ws, const struct spec *s
 	rec->cpus[0] = '\0';
 	if (strncmp(spec->cpus, "auto:", 5) != 0)
 		return 0;
+	/* A start without the NIC is what nic_policy = optional asks for: without it, no cpu is nearer than another. */
+	if (!strcmp(spec->cpus, "auto:nic") && spec->nic_optional && !rec->nic.id[0])
+		return 0;
 	if (device_pci(r->settings, spec, rec, pci, &what) < 0)
 		return err_set(
 			e, ENODEV,

@@ -13,7 +13,8 @@ int allocate_gpu(struct registry *r, struct workspace *ws, const struct spec *sp
 		 struct record *rec, struct err *e);
 /*
  * rec->cpus for cpus = auto:nic and auto:gpu (after rec->nic and rec->gpus are known): all cpus near the device, refused
- * when another workspace was given one of them in this way. Any other value clears it.
+ * when another workspace was given one of them in this way. Any other value clears it, and so does an optional NIC that is
+ * missing.
  */
 int allocate_cpus(struct registry *r, struct workspace *ws, const struct spec *spec,
 		  struct record *rec, struct err *e);

@@ -165,10 +165,12 @@ static int memory_values(const struct plan *p, const struct place *pl, struct va
 	return 0;
 }
 
-/* As configured, or those near a device that were chosen for it. */
+/* As configured, or those near a device that were chosen for it; all, when that device (nic_policy = optional) is missing. */
 static const char *cpus_of(const struct plan *p)
 {
-	return p->rec->cpus[0] ? p->rec->cpus : p->spec->cpus;
+	if (p->rec->cpus[0])
+		return p->rec->cpus;
+	return strncmp(p->spec->cpus, "auto:", 5) == 0 ? "" : p->spec->cpus;
 }
 
 static int cpu_values(const struct plan *p, const struct place *cpu, const struct place *set,

@@ -151,6 +151,10 @@ void operate_nic_end(struct workspace *ws, struct job *job, struct worker_result
 	if (job->spec.rdma[0] && strcmp(job->spec.rdma, "none") != 0)
 		(void)str_copy(ws->rec.note, sizeof(ws->rec.note),
 			       "its NIC came without the RDMA device (restart it to get that)");
+	else if (strcmp(job->spec.cpus, "auto:nic") == 0 && !ws->rec.cpus[0])
+		(void)str_copy(ws->rec.note, sizeof(ws->rec.note),
+			       "its NIC came late, so it is on all cpus (restart it to get those "
+			       "near the NIC)");
 	save(ws);
 	audit(ws, "lease.attach", nic_of(&ws->rec), "");
 	operate_nic_full(ws, &job->spec);

@@ -326,7 +326,7 @@ const struct schema_row schema_rows[] = {
 	  "one of these with /giN/ciN for a MIG instance, or the name of a CDI device (nvidia.com/gpu=0).", OF(gpu) },
 	{ "workspace", "cpus", &schema_type_cpus, 0, 0, "",
 	  "Cpus it may use: how many, or which ones (a list as in cpuset(7); the single cpu 5 is 5-5), or auto:nic or auto:gpu, "
-	  "those near its device, exclusively. Empty: all.", OF(cpus), .flags = SCHEMA_EMPTY },
+	  "all of those near its device, with their memory, as its own among those that were chosen so. Empty: all.", OF(cpus), .flags = SCHEMA_EMPTY },
 	{ "workspace", "memory", &schema_type_size, 8 << 20, U64MAX, "8G",
 	  "Most memory, page cache and tmpfs included.", OF(memory) },
 	{ "workspace", "swap", &schema_type_size, 1 << 20, U64MAX, "0",

@@ -44,7 +44,7 @@ static const struct verb verbs[] = {
 	{ "penalties", "[--lift ADDRESS|NETWORK|all]",
 	  "sources that the gate refuses for what they did", cli_penalties, JSON },
 	{ "kick", "ID | USER | WORKSPACE [--message TEXT]", "end connections", cli_kick, 0 },
-	{ "leases", "[NAME]", "who holds which address, ids and interface", cli_leases, JSON },
+	{ "leases", "[NAME]", "who holds which address, ids, NIC, GPU and cpus", cli_leases, JSON },
 	{ "nic", "list | recover NIC [--force] | attach NAME",
 	  "NICs: who has them; mend one in quarantine; move one in late", cli_nic, JSON },
 	{ "gpu", "list | recover GPU", "GPUs of this host and who has them; out of quarantine",

@@ -78,7 +78,7 @@ struct admin_progress {
 struct admin_lease {
 	uint32_t tag;
 	char kind[16], object[64], owner[STR_NAME_MAX],
-		detail[128]; /* kind: ip, ids, nic, rdma, gpu */
+		detail[128]; /* kind: ip, ids, nic, rdma, gpu, cpus, hugepages */
 	uint64_t since;
 };
 struct admin_event {
