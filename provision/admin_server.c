@@ -14,6 +14,7 @@
 #include "admin_hosts.h"
 #include "admin_gpu.h"
 #include "admin_nic.h"
+#include "admin_operate.h"
 #include "admin_recover.h"
 #include "admin_rows.h"
 #include "admin_sessions.h"
@@ -23,17 +24,8 @@
 #include "base/log.h"
 #include "proto/admin.h"
 
-#define CLIENTS_MAX    64
-#define OPERATIONS_MAX 4096 /* per client: `sshbay destroy` names many at once */
-#define RECENT_MAX     256  /* audit lines kept for `sshbay events` */
-
-struct operation {
-	struct operation *next;
-	struct admin_client *client;
-	uint32_t tag, what; /* enum admin_operation */
-	char name[STR_NAME_MAX];
-	struct waiter waiter;
-};
+#define CLIENTS_MAX 64
+#define RECENT_MAX  256 /* audit lines kept for `sshbay events` */
 
 #define ACCEPT_SPAN_US 100000
 #define ACCEPT_BURST   100 /* clients taken in ACCEPT_SPAN_US */
@@ -105,88 +97,11 @@ static int answer_list(void *ctx, struct msg *m, struct err *e)
 	return 0;
 }
 
-static void operation_progress(struct waiter *w, const char *step, const char *detail, uint64_t us,
-			       int up)
-{
-	struct operation *op = w->ctx;
-	struct admin_progress row = { .tag = op->tag, .us = us, .up = up != 0 };
-
-	str_copy(row.step, sizeof(row.step), step);
-	str_copy(row.detail, sizeof(row.detail), detail);
-	admin_client_send(op->client, ADMIN_PROGRESS, &row, sizeof(row), -1);
-}
-
-static const char *const past[] = {
-	[ADMIN_CREATE] = "created",    [ADMIN_START] = "started",      [ADMIN_STOP] = "stopped",
-	[ADMIN_DESTROY] = "destroyed", [ADMIN_ATTACH] = "has its NIC",
-};
-
-static void forget_operation(struct operation *op)
-{
-	struct admin_client *c = op->client;
-
-	for (struct operation **pp = &c->operations; *pp; pp = &(*pp)->next)
-		if (*pp == op) {
-			*pp = op->next;
-			c->noperations--;
-			break;
-		}
-	free(op);
-}
-
-static void operation_done(struct waiter *w, struct workspace *ws, int ret, const struct err *e)
-{
-	struct operation *op = w->ctx;
-	char text[512], ip[IP_TEXT_MAX];
-	const struct record *rec = ws ? workspace_record(ws) : NULL;
-
-	if (ret) {
-		admin_client_failed(op->client, op->tag, -ret, e->text);
-	} else {
-		str_format(text, sizeof(text), "workspace '%s' %s%s%s", op->name, past[op->what],
-			   op->what <= ADMIN_START && rec && rec->control_ip.family ? ", address "
-										    : "",
-			   op->what <= ADMIN_START && rec
-				   ? ip_text(&rec->control_ip, ip, sizeof(ip))
-				   : "");
-		admin_client_done(op->client, op->tag, text);
-	}
-	forget_operation(op);
-}
-
 static int answer_operate(void *ctx, struct msg *m, struct err *e)
 {
-	static const enum workspace_op ops[] = {
-		[ADMIN_CREATE] = WORKSPACE_CREATE, [ADMIN_START] = WORKSPACE_START,
-		[ADMIN_STOP] = WORKSPACE_STOP,     [ADMIN_DESTROY] = WORKSPACE_DESTROY,
-		[ADMIN_ATTACH] = WORKSPACE_ATTACH,
-	};
-	const struct admin_operate *req = m->body;
-	struct workspace_request todo;
 	struct admin_client *c = ctx;
-	struct operation *op;
 
-	if (req->operation > ADMIN_ATTACH)
-		return err_set(e, EPROTO, "operate on '%s': unknown operation %u", req->name,
-			       req->operation);
-	op = c->noperations < OPERATIONS_MAX ? calloc(1, sizeof(*op)) : NULL;
-	if (!op) {
-		admin_client_failed(c, req->tag, EBUSY,
-				    "start operation: too many at once on this connection");
-		return 0;
-	}
-	todo = (struct workspace_request){ ops[req->operation], req->purge != 0, req->timeout_s };
-	*op = (struct operation){
-		.next = c->operations, .client = c, .tag = req->tag, .what = req->operation
-	};
-	str_copy(op->name, sizeof(op->name), req->name);
-	op->waiter = (struct waiter){ .progress = operation_progress,
-				      .done = operation_done,
-				      .ctx = op };
-	c->operations = op;
-	c->noperations++;
-	workspace_operate(c->server->reg, op->name, &todo, &op->waiter);
-	return 0;
+	return admin_operate_start(c, c->server->reg, m->body, e);
 }
 
 static int answer_enter(void *ctx, struct msg *m, struct err *e)
@@ -409,13 +324,7 @@ static const struct msg_table table = { &admin_proto, routes, sizeof(routes) / s
 
 static void client_free(struct admin_client *c)
 {
-	while (c->operations) {
-		struct operation *op = c->operations;
-
-		waiter_cancel(&op->waiter);
-		c->operations = op->next;
-		free(op);
-	}
+	admin_operate_forget(c);
 	admin_recover_forget(c);
 	(void)c->server->daemon.look(c->server->daemon.ctx, "", NULL, c, NULL);
 	admin_client_close(c);
