@@ -2,22 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # sshbay pair: a good pair, each thing that can be wrong with one, and a detour that only the counters show.
 . "$(dirname "$0")/../lib.sh"
-bed_up - <<'E2'
-[workspace a]
-users = user
-control_ip = 172.31.199.1
-data_mtu = 3000
-[workspace b]
-users = user
-control_ip = 172.31.199.2
-data_mtu = 3000
-[testbed]
-cable = a:b
-E2
-json() { python3 -c "import json,sys; d=json.load(sys.stdin); print($1)"; }
-a() { bay enter a -- sh -c "$1" </dev/null; }
-b() { bay enter b -- sh -c "$1" </dev/null; }
-rc() { local out status; out=$("$@" 2>&1); status=$?; printf '%s\n%s' "$status" "$out"; }
+. "$(dirname "$0")/../cable_lib.sh"
+cable_bed
 
 # --- who cannot be a pair ---
 out=$(rc bay pair a b)
@@ -73,14 +59,11 @@ like "an end that is not resolved" "^FAIL +(neighbour|wire): " "$(rc bay pair a 
 b 'ip link set data0 arp on'
 
 # --- counters that contradict ---
-# The data addresses go over the control plane: everything works, and nothing takes the cable.
-a 'ip link add vx type vxlan id 7 dstport 4789 remote 172.31.199.2 local 172.31.199.1 dev eth0; ip link set vx up; ip route add 192.168.199.2/32 dev vx src 192.168.199.1'
-b 'ip link add vx type vxlan id 7 dstport 4789 remote 172.31.199.1 local 172.31.199.2 dev eth0; ip link set vx up; ip route add 192.168.199.1/32 dev vx src 192.168.199.2'
-t "the detour carries" a 'ping -c1 -W2 192.168.199.2'
+detour
 out=$(rc bay pair a b)
 like "pair sees the detour" "^FAIL +wire: what 'a' sends 'b' does not take the wire: .* the control plane carried [1-9]" "$out"
 like "pair fails" '^1$' "$(head -n1 <<<"$out")"
-a 'ip link del vx'; b 'ip link del vx'
+no_detour
 # An address that the sender answers itself.
 b 'ip addr add 192.168.199.1/32 dev lo'
 like "an answer from oneself is no wire" "^FAIL +wire: what 'b' sends 'a' does not take the wire" "$(bay pair a b)"

@@ -3,22 +3,8 @@
 # sshbay bench: results that the counters prove, counters that contradict what the workspaces' programs claim, hostile
 # programs, and that nothing is left running however sshbay ends. (pair.sh has what is checked before.)
 . "$(dirname "$0")/../lib.sh"
-bed_up - <<'E2'
-[workspace a]
-users = user
-control_ip = 172.31.199.1
-data_mtu = 3000
-[workspace b]
-users = user
-control_ip = 172.31.199.2
-data_mtu = 3000
-[testbed]
-cable = a:b
-E2
-json() { python3 -c "import json,sys; d=json.load(sys.stdin); print($1)"; }
-a() { bay enter a -- sh -c "$1" </dev/null; }
-b() { bay enter b -- sh -c "$1" </dev/null; }
-rc() { local out status; out=$("$@" 2>&1); status=$?; printf '%s\n%s' "$status" "$out"; }
+. "$(dirname "$0")/../cable_lib.sh"
+cable_bed
 left() { a 'pgrep -x iperf3'; b 'pgrep -x iperf3'; }
 
 bay create a b >/dev/null
@@ -38,14 +24,11 @@ is "no iperf3 is left" "" "$(left)"
 b 'ip link set data0 mtu 1500'
 like "bench refuses a pair that is none" "'a' has 3000, 'b' has 1500" "$(rc bay bench a b -t 1)"
 b 'ip link set data0 mtu 3000'
-# The data addresses go over the control plane: everything works, and nothing takes the cable.
-a 'ip link add vx type vxlan id 7 dstport 4789 remote 172.31.199.2 local 172.31.199.1 dev eth0; ip link set vx up; ip route add 192.168.199.2/32 dev vx src 192.168.199.1'
-b 'ip link add vx type vxlan id 7 dstport 4789 remote 172.31.199.1 local 172.31.199.2 dev eth0; ip link set vx up; ip route add 192.168.199.1/32 dev vx src 192.168.199.2'
-t "the detour carries" a 'ping -c1 -W2 192.168.199.2'
+detour
 out=$(rc bay bench a b -t 1)
 like "bench fails" '^1$' "$(head -n1 <<<"$out")"
 is "for both directions" 2 "$(grep -c 'CONTRADICTED: .* sent 0 of [0-9]* bytes; the control plane carried [1-9]' <<<"$out")"
-a 'ip link del vx'; b 'ip link del vx'
+no_detour
 
 # --- programs of the tenant that lie ---
 put() { "$BED/sshbay" enter b -- sh -c 'cat >/usr/local/bin/iperf3; chmod 755 /usr/local/bin/iperf3'; }
