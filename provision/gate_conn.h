@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One SSH connection in provisiond, shared by the files that serve it: gate_server.c (life and messages), gate_audit.c,
- * gate_auth.c (host signatures, who is authenticated) with gate_key.c, gate_password.c and gate_interactive.c,
+ * One SSH connection in provisiond, shared by the files that serve it: gate_server.c (life and messages), gate_open.c (its
+ * beginning), gate_audit.c, gate_auth.c (host signatures, who is authenticated) with gate_key.c, gate_password.c and gate_interactive.c,
  * gate_attach.c (workspace), gate_channel.c (what it does), gate_leave.c and gate_revoke.c (its end on request, and when it
  * is not permitted any more).
  */
@@ -91,6 +91,10 @@ void gate_server_tell(struct gate_conn *c, enum ctl_state_kind kind);
 /* The session was told to leave; end the connection when it does not. */
 void gate_server_doom(struct gate_conn *c);
 void gate_server_store(struct gate_conn *c);
+
+/* gate_open.c: a new connection, answered by GATE_WELCOME; one that is known from run/sessions, by GATE_RESUMED. */
+int gate_open_first(struct gate_conn *c, struct err *e);
+int gate_open_again(struct gate_conn *c, struct err *e);
 
 /* gate_attach.c */
 int gate_attach_begin(void *ctx, struct msg *m, struct err *e);
