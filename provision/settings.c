@@ -408,6 +408,32 @@ int settings_load(const char *file, struct settings **out, struct settings_repor
 	return ret;
 }
 
+static void ignore(void *ctx, unsigned int line, const char *section, const char *key,
+		   const char *reason)
+{
+	(void)ctx, (void)line, (void)section, (void)key, (void)reason;
+}
+
+int settings_run(const char *file, char out[PATH_MAX])
+{
+	struct settings *s = calloc(1, sizeof(*s));
+	const struct conf_entry *entry;
+	struct conf *c = NULL;
+	struct err e;
+	int ret = -ENOMEM;
+
+	if (s && conf_load(file, &c, ignore, NULL) != -ENOMEM)
+		ret = c && schema_defaults(s, &e) == 0 ? 0 : -EINVAL;
+	entry = ret == 0 ? conf_find(c, "storage", "run") : NULL;
+	if (entry)
+		ret = schema_parse(schema_find("storage", "run"), entry->value, s, &e);
+	if (ret == 0)
+		ret = str_copy(out, PATH_MAX, s->storage.run);
+	conf_free(c);
+	settings_free(s);
+	return ret < 0 ? ret : 0;
+}
+
 void settings_free(struct settings *s)
 {
 	if (s)

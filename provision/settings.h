@@ -72,6 +72,8 @@ struct settings_report {
  * `report` (settings_report_free), *out NULL. Files must be regular, owned by root, not writable by group or others.
  */
 int settings_load(const char *file, struct settings **out, struct settings_report *report);
+/* [storage] run alone, whatever else is wrong: where a provisiond is that loaded an older text. 0, -EINVAL, -ENOMEM. */
+int settings_run(const char *file, char out[PATH_MAX]);
 void settings_free(struct settings *s);
 void settings_report_free(struct settings_report *r);
 

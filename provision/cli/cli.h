@@ -84,7 +84,10 @@ int cli_fail(const char *text);
 void cli_print(FILE *f, const char *text);
 /* Load the configuration; *out (settings_free) is NULL unless this is CLI_OK (else CLI_CONFIG, printed). */
 int cli_settings(struct cli *c, struct settings **out);
-/* Connect to provisiond by the configuration's [storage] run. fd, or -1 with the exit status in *status (printed). */
+/*
+ * Connect to provisiond by the configuration's [storage] run. fd, or -1 with the exit status in *status (printed). With
+ * mistakes in the configuration a provisiond that runs is reached all the same (a warning is printed).
+ */
 int cli_connect(struct cli *c, int *status);
 /*
  * Send one request and call `row` (may be NULL) for each row until ADMIN_DONE. The text of

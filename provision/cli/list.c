@@ -12,6 +12,7 @@
 #include "base/clk.h"
 #include "fields.h"
 #include "grid.h"
+#include "settings.h"
 
 #define JSON_FORM                                                                                  \
 	(JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE)
@@ -206,5 +207,9 @@ int cli_status(struct cli *c, int argc, char **argv)
 
 int cli_reload(struct cli *c, int argc, char **argv)
 {
-	return plain(c, argc, argv, ADMIN_RELOAD);
+	struct settings *s = NULL;
+	int status = argc > 1 ? 0 : cli_settings(c, &s); /* all mistakes; provisiond tells one */
+
+	settings_free(s);
+	return status ? status : plain(c, argc, argv, ADMIN_RELOAD);
 }

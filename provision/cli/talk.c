@@ -103,24 +103,45 @@ int cli_settings(struct cli *c, struct settings **out)
 	return status;
 }
 
+/* What provisiond runs with is not what the files say. */
+static void warn_broken(const struct cli *c, const struct settings_report *report)
+{
+	char text[PATH_MAX + 160];
+
+	(void)str_format(text, sizeof(text),
+			 "warning: '%s' has %u mistake%s; provisiond keeps what it loaded before "
+			 "(sshbay check)",
+			 c->config, report->count, report->count == 1 ? "" : "s");
+	(void)cli_fail(text);
+}
+
 int cli_connect(struct cli *c, int *status)
 {
+	struct settings_report report = { 0 };
+	char run[PATH_MAX], path[PATH_MAX];
 	struct settings *s = NULL;
-	char path[PATH_MAX];
 	struct err e = { 0 };
+	bool good = settings_load(c->config, &s, &report) == 0;
 	int fd = -1;
 
-	*status = cli_settings(c, &s);
-	if (*status != CLI_OK)
-		return -1;
-	if (str_format(path, sizeof(path), "%s/admin.sock", s->storage.run) < 0) {
+	*status = CLI_FAILED;
+	if (good)
+		(void)str_copy(run, sizeof(run), s->storage.run);
+	else if (settings_run(c->config, run) < 0)
+		run[0] = '\0';
+	settings_free(s);
+	if (!run[0]) {
+		*status = config_error(&report);
+	} else if (str_format(path, sizeof(path), "%s/admin.sock", run) < 0) {
 		*status = cli_fail("connect to provisiond: [storage] run is too long");
 	} else {
 		fd = msg_connect(path, &e);
 		if (fd < 0)
-			*status = connect_error(path, &e);
+			*status = good ? connect_error(path, &e) : config_error(&report);
+		else if (!good)
+			warn_broken(c, &report);
 	}
-	settings_free(s);
+	settings_report_free(&report);
 	return fd;
 }
 

@@ -51,9 +51,14 @@ for want in "sshbay.ini:$((n + 1)): .*nosuchsection" "sshbay.ini:$((n + 4)): \[g
 done
 bay reload >"$WORK/reload" 2>&1; [ $? != 0 ] && ok "a bad reload is refused" || not_ok "a bad reload is refused"
 t "the running daemon is unharmed" on alice@gate true
+like "its state is told, and that the files say something else" "warning: '.*/sshbay.ini' has [0-9]+ mistakes.*alice +running" "$(bay list 2>&1 | tr '\n' ' ')"
+t "it does what it is told" sh -c "'$BED/sshbay' stop alice && '$BED/sshbay' start alice"
+kill -HUP "$(daemon_pid provisiond)"
+t "status tells of a reload that was refused" await 10 sh -c "'$BED/sshbay' status 2>/dev/null | grep -q 'the last reload was rejected'"
 like "a daemon does not start with it" ':.*\[gate\]' "$("$BED/run" "$SSHBAY_BIN/provisiond" -t -c "$BED/sshbay.ini" 2>&1)"
 cp "$WORK/good.ini" "$BED/sshbay.ini"
 t "the mended file loads" bay reload
+unlike "and status tells no more of it" 'rejected' "$(bay status)"
 printf '[workspace]\ncontrol_ip = %s\n' 172.31.199.50 >"$BED/workspaces.d/x1.ini"
 cp "$BED/workspaces.d/x1.ini" "$BED/workspaces.d/x2.ini"
 like "an address used twice is named" "x2.ini:2: .*172\.31\.199\.50.*x1" "$(bay check 2>&1)"
