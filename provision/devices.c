@@ -15,9 +15,11 @@
 #include <sys/vfs.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "given.h"
+#include "given_left.h"
 
 #define DEPTH_MAX 4 /* folders below /dev */
 
@@ -154,6 +156,7 @@ int devices_up(struct plan *p, struct err *e)
 {
 	auto_fd int dev = open_dev(p, e);
 	int r = dev < 0 ? dev : 0;
+	struct err why = { 0 };
 
 	for (const struct devices_node *n = devices_nodes; n->name && r == 0; n++)
 		r = check_node(dev, n, e);
@@ -163,7 +166,12 @@ int devices_up(struct plan *p, struct err *e)
 		r = check_pts(dev, e);
 	if (r == 0)
 		r = check_others(p, dev, "/dev", DEPTH_MAX, e);
-	return r < 0 ? err_wrap(e, "check the devices of '%s'", p->rec->name) : 0;
+	if (r < 0)
+		return err_wrap(e, "check the devices of '%s'", p->rec->name);
+	/* A longer note does no harm: the next start looks for what is not there any more. */
+	if (given_left_settle(p, &why) < 0)
+		log_warn("%s", why.text);
+	return 0;
 }
 
 int devices_down(struct plan *p, struct err *e)

@@ -118,7 +118,7 @@ int given_enter_stage(struct plan *p, struct given_sources *src, struct err *e)
 	int r;
 
 	memset(src, 0xff, sizeof(*src));
-	r = given_left_swap(p, &src->old, e);
+	r = given_left_note(p, &src->old, e);
 	if (r < 0 || !p->given)
 		return r;
 	if (str_format(dir, sizeof(dir), "%s/" FOLDER, p->dir) < 0)

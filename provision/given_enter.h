@@ -5,7 +5,7 @@
 
 struct given_sources {
 	int node[GIVEN_NODES_MAX], mount[GIVEN_MOUNTS_MAX], texts;
-	char *old; /* of given_left_swap() */
+	char *old; /* of given_left_note() */
 };
 
 /*
