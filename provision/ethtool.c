@@ -213,7 +213,7 @@ int ethtool_restore(int fd, const char *name, const struct ethtool_state *want, 
 	struct err why = { 0 };
 	int first = 0, ret;
 
-	/* A rule may need a queue that is to go. */
+	/* A rule or a table may need a queue that is to go. */
 	ret = ethtool_steer_clear(fd, name, &want->steer, &why);
 	for (unsigned int i = 0; i < ETHTOOL_PARTS; i++) {
 		if (read_part(fd, name, i, &now) || !want->size[i] || same_part(&now, want, i))
@@ -224,8 +224,9 @@ int ethtool_restore(int fd, const char *name, const struct ethtool_state *want, 
 	}
 	/* After the queues, on which some offloads depend; before the rules, which need one. */
 	keep_first(ethtool_offload_restore(fd, name, &want->offloads), name, "offloads", e, &first);
-	if (ret == 0)
-		ret = ethtool_steer_restore(fd, name, &want->steer, &why);
+	if (ret && first == 0)
+		first = err_set(e, why.code, "%s", why.text);
+	ret = ethtool_steer_restore(fd, name, &want->steer, &why);
 	if (ret && first == 0)
 		first = err_set(e, why.code, "%s", why.text);
 	return first;

@@ -160,6 +160,20 @@ int ethtool_offload_set(int fd, const char *name, const char *list, struct err *
 	return ret;
 }
 
+bool ethtool_offload_offered(int fd, const char *name, const char *word)
+{
+	struct ethtool_offloads now;
+	struct strings *s = calloc(1, sizeof(*s));
+	bool found = false;
+
+	if (s && read_names(fd, name, s, NULL) == 0 && ethtool_offload_read(fd, name, &now) == 0)
+		for (uint32_t i = 0; i < s->head.len && i / 32 < now.nwords; i++)
+			found |= (now.offered[i / 32] & (1U << (i % 32))) &&
+				 is_feature(s->text[i], word);
+	free(s);
+	return found;
+}
+
 /* --- as they were --- */
 
 int ethtool_offload_restore(int fd, const char *name, const struct ethtool_offloads *want)

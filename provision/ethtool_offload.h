@@ -19,6 +19,8 @@ struct ethtool_offloads {
 int ethtool_offload_read(int fd, const char *name, struct ethtool_offloads *out);
 /* Apply "tso off, gro on": names as ethtool(8) -K takes and -k prints them. -EINVAL for one that the driver lacks. */
 int ethtool_offload_set(int fd, const char *name, const char *list, struct err *e);
+/* Can the offload of that name be switched? */
+bool ethtool_offload_offered(int fd, const char *name, const char *word);
 /* Set back what differs. 0 or -errno. */
 int ethtool_offload_restore(int fd, const char *name, const struct ethtool_offloads *want);
 /* Of those that both offer. */

@@ -14,7 +14,8 @@
 #include "base/str.h"
 #include "ethtool.h"
 
-#define NO_CHANGE 0xffffffffU /* ETH_RXFH_INDIR_NO_CHANGE */
+#define NO_CHANGE   0xffffffffU /* ETH_RXFH_INDIR_NO_CHANGE */
+#define MAX_CONTEXT 256
 
 _Static_assert(sizeof(struct ethtool_steer_rule) == sizeof(struct ethtool_rx_flow_spec) + 8,
 	       "no holes");
@@ -132,6 +133,56 @@ static int restore_fields(int fd, const char *name, const struct ethtool_steer *
 	return first;
 }
 
+/* --- contexts --- */
+
+/*
+ * Nobody lists them before kernel 6.13, but their numbers begin at 1 and the lowest free one is taken, by drivers (sfc,
+ * mvpp2, otx2, mlx5 of 6.1) as by the kernel later. A driver without them says so at the first; one that is missing is
+ * an error. The sizes are the main table's, without which some drivers answer for any number.
+ */
+static uint32_t next_context(int fd, const char *name, uint32_t after)
+{
+	struct ethtool_steer main = { 0 };
+	int ret = 0;
+
+	if (read_rss(fd, name, &main))
+		return 0;
+	for (uint32_t i = after + 1; i <= MAX_CONTEXT && ret != -EOPNOTSUPP; i++) {
+		struct rss rss = { .head = { .cmd = ETHTOOL_GRSSH,
+					     .rss_context = i,
+					     .indir_size = main.ntable,
+					     .key_size = main.nkey } };
+
+		ret = ethtool_call(fd, name, &rss);
+		if (ret == 0)
+			return i;
+	}
+	return 0;
+}
+
+static uint32_t count_contexts(int fd, const char *name)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = next_context(fd, name, 0); i; i = next_context(fd, name, i))
+		n++;
+	return n;
+}
+
+static int remove_contexts(int fd, const char *name)
+{
+	int first = 0, ret;
+
+	for (uint32_t i = next_context(fd, name, 0); i; i = next_context(fd, name, i)) {
+		/* A table of no size is none. */
+		struct ethtool_rxfh c = { .cmd = ETHTOOL_SRSSH, .rss_context = i };
+
+		ret = ethtool_call(fd, name, &c);
+		first = first ? first : ret;
+	}
+	return first;
+}
+
 /* --- rules --- */
 
 static int read_rule(int fd, const char *name, uint32_t location, struct ethtool_steer_rule *out)
@@ -204,25 +255,54 @@ static bool has_rule(const struct ethtool_steer *s, const struct ethtool_steer_r
 	return false;
 }
 
-int ethtool_steer_clear(int fd, const char *name, const struct ethtool_steer *want, struct err *e)
+static int remove_rules(int fd, const char *name, const struct ethtool_steer *want)
 {
 	struct ethtool_rxnfc *all, one = { .cmd = ETHTOOL_SRXCLSRLDEL };
 	struct ethtool_steer_rule rule;
 	uint32_t n;
-	int ret;
+	int first = list_rules(fd, name, &all, &n), ret;
 
-	if (!want->has_rules)
-		return 0;
-	ret = list_rules(fd, name, &all, &n);
-	for (uint32_t i = 0; i < n && ret == 0; i++) {
+	/* Whether there can be any is told by what could be read before. */
+	if (first && !want->has_rules)
+		first = 0;
+	for (uint32_t i = 0; i < n; i++) {
 		ret = read_rule(fd, name, all->rule_locs[i], &rule);
-		if (ret || has_rule(want, &rule))
+		if (ret == 0 && has_rule(want, &rule))
 			continue;
 		one.fs.location = all->rule_locs[i];
 		ret = ethtool_call(fd, name, &one);
+		first = first ? first : ret;
 	}
 	free(all);
-	return ret ? err_ret(e, ret, "remove flow rules of '%s'", name) : 0;
+	return first;
+}
+
+static void loosen_table(int fd, const char *name, const struct ethtool_steer *want)
+{
+	struct ethtool_steer now = { 0 };
+
+	if (read_rss(fd, name, &now) == 0 && now.ntable && !same_table(&now, want))
+		(void)write_rss(fd, name, want, 0, false); /* one that cannot be is told of later */
+}
+
+int ethtool_steer_clear(int fd, const char *name, const struct ethtool_steer *want, struct err *e)
+{
+	int rules = remove_rules(fd, name, want), contexts = remove_contexts(fd, name);
+
+	loosen_table(fd, name, want);
+	if (rules)
+		return err_ret(e, rules, "remove flow rules of '%s'", name);
+	return contexts ? err_ret(e, contexts, "remove RSS contexts of '%s'", name) : 0;
+}
+
+bool ethtool_steer_hides(int fd, const char *name)
+{
+	struct ethtool_rxnfc *all;
+	uint32_t n;
+	int ret = list_rules(fd, name, &all, &n);
+
+	free(all);
+	return ret && ethtool_offload_offered(fd, name, "ntuple");
 }
 
 static int restore_rules(int fd, const char *name, const struct ethtool_steer *want)
@@ -255,6 +335,7 @@ int ethtool_steer_read(int fd, const char *name, struct ethtool_steer *out, stru
 		return err_set(e, -ret, "'%s' has a larger RSS table or key than can be kept",
 			       name);
 	read_fields(fd, name, out);
+	out->ncontexts = count_contexts(fd, name);
 	ret = read_rules(fd, name, out, &n);
 	if (ret == -E2BIG)
 		return err_set(e, E2BIG, "'%s' has %u flow rules, more than can be kept (%u)", name,
@@ -283,6 +364,8 @@ const char *ethtool_steer_difference(const struct ethtool_steer *a, const struct
 	for (uint32_t i = 0; i < ETHTOOL_STEER_FLOWS; i++)
 		if ((a->known & b->known & (1U << i)) && a->fields[i] != b->fields[i])
 			return "hash fields";
+	if (a->ncontexts != b->ncontexts)
+		return "RSS contexts";
 	if (a->has_rules != b->has_rules || a->nrules != b->nrules)
 		return "flow rules";
 	return memcmp(a->rule, b->rule, a->nrules * sizeof(a->rule[0])) ? "flow rules" : NULL;

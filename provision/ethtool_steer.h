@@ -31,15 +31,21 @@ struct ethtool_steer {
 	bool has_rules; /* the driver can have some */
 	uint32_t nrules;
 	struct ethtool_steer_rule rule[ETHTOOL_STEER_RULES]; /* in the order of their locations */
+	uint32_t ncontexts; /* tables beside the main one; never in a note (nic_home_read) */
 };
 
 /* What the driver does not support is left out. -E2BIG: more than there is room for. */
 int ethtool_steer_read(int fd, const char *name, struct ethtool_steer *out, struct err *e);
-/* Remove the rules that `want` does not have. */
+/*
+ * Remove what `want` does not have, rules and then contexts, and set a table that differs to the driver's own, since the
+ * kernel keeps queues that a table names. Tries everything, returns the first failure.
+ */
 int ethtool_steer_clear(int fd, const char *name, const struct ethtool_steer *want, struct err *e);
 /* Set back what differs from `want`, after ethtool_steer_clear. Tries everything, returns the first failure. */
 int ethtool_steer_restore(int fd, const char *name, const struct ethtool_steer *want,
 			  struct err *e);
+/* It can have rules (offers ntuple) and does not tell them now: some drivers do only while the interface is up. */
+bool ethtool_steer_hides(int fd, const char *name);
 /* The first thing that differs, in words ("flow rules"), or NULL. */
 const char *ethtool_steer_difference(const struct ethtool_steer *a, const struct ethtool_steer *b);
 /* As lines of "key value"; take one back. -ENOENT for another's key, -EINVAL for a value that is none. */

@@ -16,9 +16,10 @@
 
 #include "ethtool.h"
 
-#define TABLE 128
-#define KEY   40
-#define RULES 100 /* places */
+#define TABLE    128
+#define KEY      40
+#define RULES    100 /* places */
+#define CONTEXTS 8
 
 struct driver {
 	struct ethtool_channels channels;
@@ -28,15 +29,18 @@ struct driver {
 	uint32_t features, msglevel;
 	uint32_t table[TABLE];
 	uint8_t key[KEY], function;
+	bool configured; /* the table was written, not made by the driver */
+	bool context[CONTEXTS];
 	uint64_t fields[32];
 	uint32_t nrules;
 	struct ethtool_rxnfc rule[RULES];
 	uint8_t eeprom[512];
 };
 static struct driver driver, host;
-static bool plain;          /* a driver that has nothing but rings */
-static unsigned int writes; /* since the last reset of this */
-static int fail;            /* the command that fails with EIO; 0 none */
+static bool plain;                  /* a driver that has nothing but rings */
+static bool no_contexts, shy, down; /* shy: has rules only while it is up */
+static unsigned int writes;         /* since the last reset of this */
+static int fail;                    /* the command that fails with EIO; 0 none */
 
 static void default_table(struct driver *d)
 {
@@ -44,9 +48,28 @@ static void default_table(struct driver *d)
 		d->table[i] = i % d->channels.combined_count;
 }
 
+/* One of a number that is not there is an error; a table of no size removes it (ethtool_set_rxfh). */
+static int context(const struct ethtool_rxfh *r)
+{
+	if (no_contexts)
+		return EOPNOTSUPP;
+	if (r->rss_context >= CONTEXTS || !driver.context[r->rss_context])
+		return ENOENT;
+	if (r->cmd == ETHTOOL_GRSSH || r->indir_size)
+		return r->indir_size == TABLE ? 0 : EINVAL;
+	for (uint32_t i = 0; i < driver.nrules; i++)
+		if (driver.rule[i].rss_context == r->rss_context)
+			return EBUSY;
+	driver.context[r->rss_context] = false;
+	return 0;
+}
+
 static int rss(struct ethtool_rxfh *r)
 {
 	uint8_t *key;
+
+	if (r->rss_context)
+		return context(r);
 
 	if (r->cmd == ETHTOOL_GRSSH) {
 		bool sizes = !r->indir_size && !r->key_size;
@@ -69,11 +92,13 @@ static int rss(struct ethtool_rxfh *r)
 	key = (uint8_t *)r->rss_config;
 	if (r->indir_size == 0) {
 		default_table(&driver);
+		driver.configured = false;
 	} else if (r->indir_size == TABLE) {
 		for (uint32_t i = 0; i < TABLE; i++)
 			if (r->rss_config[i] >= driver.channels.combined_count)
 				return EINVAL;
 		memcpy(driver.table, r->rss_config, sizeof(driver.table));
+		driver.configured = true;
 		key += sizeof(driver.table);
 	}
 	if (r->key_size)
@@ -95,6 +120,8 @@ static int rules(struct ethtool_rxnfc *c)
 {
 	struct ethtool_rxnfc *r = rule_at(c->fs.location);
 
+	if (shy && down && c->cmd != ETHTOOL_GRXFH && c->cmd != ETHTOOL_SRXFH)
+		return EOPNOTSUPP;
 	switch (c->cmd) {
 	case ETHTOOL_GRXFH:
 		if (c->flow_type == ESP_V6_FLOW)
@@ -144,6 +171,9 @@ static int channels(struct ethtool_channels *c)
 	for (uint32_t i = 0; i < driver.nrules; i++)
 		if (driver.rule[i].fs.ring_cookie >= n)
 			return EBUSY;
+	for (uint32_t i = 0; i < TABLE; i++)
+		if (driver.configured && driver.table[i] >= n)
+			return EINVAL; /* ethtool_set_channels: too low for existing indirection table settings */
 	driver.channels.combined_count = n;
 	default_table(&driver);
 	return 0;
@@ -164,6 +194,20 @@ static int features(uint32_t *data)
 	driver.features = (driver.features & ~s->features[0].valid) | s->features[0].requested;
 	if (!(driver.features & 2))
 		driver.nrules = 0; /* ntuple off */
+	return 0;
+}
+
+static int strings(uint32_t *data)
+{
+	struct ethtool_gstrings *g = (void *)data;
+	static const char *const names[] = { "rx-checksum", "rx-ntuple-filter", "rx-hashing" };
+
+	if (data[0] == ETHTOOL_GSSET_INFO) {
+		((struct ethtool_sset_info *)(void *)data)->data[0] = 3;
+		return 0;
+	}
+	for (int i = 0; i < 3; i++)
+		memcpy(g->data + (ptrdiff_t)i * ETH_GSTRING_LEN, names[i], strlen(names[i]) + 1);
 	return 0;
 }
 
@@ -212,6 +256,9 @@ static int answer(uint32_t *data)
 	case ETHTOOL_GFEATURES:
 	case ETHTOOL_SFEATURES:
 		return features(data);
+	case ETHTOOL_GSSET_INFO:
+	case ETHTOOL_GSTRINGS:
+		return strings(data);
 	case ETHTOOL_GRSSH:
 	case ETHTOOL_SRSSH:
 		return rss((void *)data);
@@ -283,7 +330,7 @@ static void add_rule(uint32_t location, uint64_t ring)
 static int make_driver(void **state)
 {
 	memset(&driver, 0, sizeof(driver));
-	plain = false;
+	plain = no_contexts = shy = down = false;
 	fail = 0;
 	driver.channels = (struct ethtool_channels){ .max_combined = 8, .combined_count = 8 };
 	driver.rings = (struct ethtool_ringparam){ .rx_max_pending = 4096, .rx_pending = 512 };
@@ -375,6 +422,7 @@ static void test_own_table(void **state)
 
 	for (uint32_t i = 0; i < TABLE; i++)
 		driver.table[i] = 7 - i % 4;
+	driver.configured = true;
 	host = driver;
 	before = look();
 	spoil();
@@ -397,6 +445,87 @@ static void test_queues(void **state)
 	add_rule(1, 6);
 	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
 	as_before();
+}
+
+/* Nor can queues go that a table of the tenant's names, wherever it names them. */
+static void test_table_over_queues(void **state)
+{
+	struct ethtool_state before;
+	struct err e = { 0 };
+
+	driver.nrules = 0;
+	driver.channels.combined_count = 2;
+	default_table(&driver);
+	host = driver;
+	before = look();
+	driver.channels.combined_count = 8;
+	default_table(&driver);
+	driver.configured = true; /* ethtool -L nic0 combined 8; ethtool -X nic0 equal 8 */
+	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
+	as_before();
+	/* The same for a host with a table of its own. */
+	for (uint32_t i = 0; i < TABLE; i++)
+		driver.table[i] = i < 100;
+	driver.configured = true;
+	host = driver;
+	before = look();
+	driver.channels.combined_count = 8;
+	for (uint32_t i = 0; i < TABLE; i++)
+		driver.table[i] = 7;
+	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
+	as_before();
+}
+
+/* A tenant's contexts go, also one that a rule of his names. */
+static void test_contexts(void **state)
+{
+	struct ethtool_state before = look(), after;
+	struct err e = { 0 };
+
+	assert_int_equal(before.steer.ncontexts, 0);
+	add_rule(50, 2);
+	driver.rule[2].fs.flow_type |= FLOW_RSS;
+	driver.rule[2].rss_context = 3;
+	driver.context[1] = driver.context[3] = driver.context[7] = true;
+	after = look();
+	assert_int_equal(after.steer.ncontexts, 3);
+	assert_string_equal(ethtool_difference(&before, &after), "RSS contexts");
+	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
+	as_before();
+	no_contexts = true;
+	driver.context[1] = true;
+	after = look();
+	assert_int_equal(after.steer.ncontexts, 0);
+}
+
+/* What a driver tells and takes only while the interface is up is told of, and restored then. */
+static void test_shy_driver(void **state)
+{
+	struct ethtool_state before = look();
+	struct err e = { 0 };
+
+	assert_false(ethtool_steer_hides(7, "nic0"));
+	spoil();
+	shy = down = true;
+	assert_true(ethtool_steer_hides(7, "nic0"));
+	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), -EOPNOTSUPP);
+	assert_string_equal(e.text, "remove flow rules of 'nic0': Operation not supported");
+	assert_int_equal(driver.rings.rx_pending, 512); /* the rest is done */
+	down = false;
+	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
+	as_before();
+	/* One that was down had no rules as far as anybody could see. */
+	down = true;
+	before = look();
+	assert_false(before.steer.has_rules);
+	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
+	assert_int_equal(driver.nrules, 2);
+	down = false;
+	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
+	assert_int_equal(driver.nrules, 0);
+	/* A driver without rules hides none. */
+	shy = plain = true;
+	assert_false(ethtool_steer_hides(7, "nic0"));
 }
 
 static void test_ntuple_off(void **state)
@@ -533,6 +662,9 @@ int main(void)
 		cmocka_unit_test_setup(test_everything, make_driver),
 		cmocka_unit_test_setup(test_own_table, make_driver),
 		cmocka_unit_test_setup(test_queues, make_driver),
+		cmocka_unit_test_setup(test_table_over_queues, make_driver),
+		cmocka_unit_test_setup(test_contexts, make_driver),
+		cmocka_unit_test_setup(test_shy_driver, make_driver),
 		cmocka_unit_test_setup(test_ntuple_off, make_driver),
 		cmocka_unit_test_setup(test_difference, make_driver),
 		cmocka_unit_test_setup(test_plain_driver, make_driver),
