@@ -22,6 +22,7 @@
 #include "base/str.h"
 #include "nic_home.h"
 #include "nic_identify.h"
+#include "nic_restore.h"
 #include "nic_setup.h"
 #include "nic_vf.h"
 #include "nic_vfio.h"
@@ -173,7 +174,7 @@ static void inside_mac(const struct trip *t, uint8_t mac[6])
 	static const uint8_t none[6];
 	uint32_t hash = 2166136261U; /* FNV-1a */
 
-	memcpy(mac, t->note.mac, 6);
+	memcpy(mac, nic_vf_rules_mac(&t->note) ? t->note.vf.mac : t->note.mac, 6);
 	if (t->note.pf[0] && memcmp(t->p->spec->vf_mac, none, 6) != 0)
 		memcpy(mac, t->p->spec->vf_mac, 6);
 	if (!t->macvlan)
@@ -225,9 +226,10 @@ static int move_in(struct trip *t, int index, struct err *e)
 	return netif_commit(t->host, e);
 }
 
-/* Whatever the tenant did to it, or the card brought with it: it starts as configured. */
-static int mend(struct trip *t, struct err *e)
+/* Whatever the tenant did to it, or the card brought with it: it starts as configured. `reset`: it also goes down. */
+static int mend(struct trip *t, bool reset, struct err *e)
 {
+	struct netif_change up = { .flags = IFF_UP, .mask = IFF_UP, .netns = -1 };
 	struct netif_change down = { .mask = IFF_UP, .netns = -1 },
 			    name = { .new_name = INSIDE, .netns = -1 };
 	struct netif_change mac = { .netns = -1 };
@@ -237,16 +239,28 @@ static int mend(struct trip *t, struct err *e)
 	inside_mac(t, want);
 	mac.mac = want;
 	other_mac = memcmp(t->link.mac, want, 6) != 0;
-	if (!renamed && !other_mac)
+	if (!renamed && !other_mac && !reset)
 		return 0;
 	if (renamed)
 		(void)netif_set_aside(t->in, INSIDE, NULL);
+	if (reset && !(t->link.flags & IFF_UP))
+		netif_set(t->in, &t->link.dev, &up);
 	netif_set(t->in, &t->link.dev, &down);
 	if (renamed)
 		netif_set(t->in, &t->link.dev, &name);
-	if (other_mac)
+	if (other_mac || reset)
 		netif_set(t->in, &t->link.dev, &mac);
 	return netif_commit(t->in, e);
+}
+
+/* What a stop kept: the settings of a virtual function may be others now. */
+static int keep_in(struct trip *t, struct err *e)
+{
+	int ret = nic_vf_give(t->host, t->p->settings->hardware.sysfs, &t->note, t->p->spec, e);
+
+	if (ret < 0)
+		return err_wrap(e, "set up '%s' of workspace '%s'", t->rec->nic.name, t->rec->name);
+	return mend(t, ret > 0, e);
 }
 
 static int place(struct trip *t, struct err *e)
@@ -281,13 +295,13 @@ static int bring_in(struct trip *t, struct err *e)
 		ret = take_note(t, e);
 	if (ret == 0)
 		ret = nic_vf_give(t->host, t->p->settings->hardware.sysfs, &t->note, t->p->spec, e);
-	if (ret == 0)
+	if (ret >= 0)
 		ret = fault_point("nic.noted");
 	if (ret == 0)
 		ret = place(t, e);
 	if (ret)
 		return err_wrap(e, "move '%s' into workspace '%s'", t->rec->nic.name, t->rec->name);
-	return mend(t, e);
+	return mend(t, false, e);
 }
 
 static void describe(struct plan *p)
@@ -326,7 +340,7 @@ int nic_up(struct plan *p, struct err *e)
 			       p->rec->nic.name, p->rec->name);
 	ret = trip_open(&t, p, e);
 	if (ret == 0)
-		ret = is_inside(&t) ? mend(&t, e) : bring_in(&t, e);
+		ret = is_inside(&t) ? keep_in(&t, e) : bring_in(&t, e);
 	if (ret == 0)
 		ret = netif_index(t.in, &dev, e);
 	if (ret == 0)
@@ -376,7 +390,7 @@ static int free_name(struct trip *t, struct netif_dev *dev, struct err *e)
 static int bring_home(struct trip *t, struct err *e)
 {
 	struct netif_dev dev = { 0 };
-	int ret = nic_home_silence(t->in, &t->link, e);
+	int ret = nic_restore_silence(t->in, &t->link, e);
 
 	if (ret == 0)
 		ret = free_name(t, &dev, e);
@@ -453,8 +467,8 @@ static int come_home(struct trip *t, struct err *e)
 			return err_set(e, why.code, "%s", why.text);
 	}
 	/* Without a note it never left. */
-	ret = t->noted ? nic_home_restore(t->host, t->p->settings->hardware.sysfs, &t->link,
-					  &t->note, &why)
+	ret = t->noted ? nic_restore_all(t->host, t->p->settings->hardware.sysfs, &t->link,
+					 &t->note, &why)
 		       : 0;
 	return ret ? nic_home_quarantine(t->p, &t->note, t->link.dev.name, &why, e) : 0;
 }

@@ -1,29 +1,22 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The end of a lease, on the host's side.  Whatever a tenant left on the interface is removed before it is named and
- * used again, and nothing is believed to have worked that was not read back.  Runs in workers.
+ * Both ends of a lease, on the host's side: what may leave and what is noted of it, and where it goes when it cannot be
+ * given back as it was (nic_restore.h).  Runs in workers.
  */
 #include "nic_home.h"
 
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clk.h"
-#include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "nic_find.h"
-#include "nic_vf.h"
+#include "nic_restore.h"
 #include "quarantine.h"
-
-/* What a tenant can set with `ip link set` and the next owner would inherit. */
-#define FLAGS                                                                                      \
-	(IFF_UP | IFF_PROMISC | IFF_ALLMULTI | IFF_NOARP | IFF_MULTICAST | IFF_DEBUG |             \
-	 IFF_NOTRAILERS | IFF_DYNAMIC)
 
 #define BUSY_MS  10000 /* for a tenant's last process, and for a driver */
 #define APPEAR_S 10    /* from the driver to the interface */
@@ -74,213 +67,14 @@ int nic_home_read(struct netif *host, const struct netif_link *link, struct nic_
 	if (ret == 0 && note->raws.lost)
 		ret = err_set(e, E2BIG, "'%s' has too many addresses and routes to be kept (%u)",
 			      link->dev.name, note->raws.n + note->raws.lost);
-	return ret ? ret : ethtool_read(driver, link->dev.name, &note->driver, e);
-}
-
-static int silence_once(struct netif *n, const struct netif_link *l, struct err *e)
-{
-	struct netif_change quiet = { .mask = FLAGS & ~IFF_MULTICAST, .netns = -1 };
-	struct netif_change alias = { .alias = "", .netns = -1 };
-
-	netif_set(n, &l->dev, &quiet);
-	netif_no_xdp(n, &l->dev);
-	netif_no_tc(n, &l->dev);
-	if (l->alias[0])
-		netif_set(n, &l->dev, &alias);
-	for (unsigned int i = 0; i < l->naltnames; i++)
-		netif_altname(n, &l->dev, l->altname[i], false);
-	return netif_commit(n, e);
-}
-
-int nic_home_silence(struct netif *n, struct netif_link *link, struct err *e)
-{
-	int ret;
-
-	/* More than eight alternative names do not fit into one look. */
-	do {
-		ret = silence_once(n, link, e);
-		if (ret == 0)
-			ret = netif_get(n, &link->dev, link, e);
-	} while (ret == 0 && link->naltnames);
-	return ret;
-}
-
-/* --- restore --- */
-
-static void first_failure(int *first, struct err *e, int ret, const struct err *why)
-{
-	if (ret && *first == 0)
-		*first = err_set(e, why->code, "%s", why->text);
-}
-
-static void restore_driver(const char *name, const struct nic_note *note, int *first, struct err *e)
-{
-	struct err why = { 0 };
-	auto_fd int fd = ethtool_open(-1, &why);
-	int ret = fd < 0 ? fd : ethtool_restore(fd, name, &note->driver, &why);
-
-	first_failure(first, e, ret, &why);
-}
-
-static int restore_name(struct netif *host, struct netif_link *link, const struct nic_note *note,
-			struct err *e)
-{
-	struct netif_change name = { .new_name = note->name, .netns = -1 };
-	int ret;
-
-	if (strcmp(link->dev.name, note->name) == 0)
-		return 0;
-	netif_set(host, &link->dev, &name);
-	ret = netif_commit(host, e);
-	if (ret == -EEXIST)
-		return err_set(e, EEXIST, "rename '%s' to '%s': the name is taken (it stays '%s')",
-			       link->dev.name, note->name, link->dev.name);
 	if (ret == 0)
-		(void)str_copy(link->dev.name, sizeof(link->dev.name), note->name);
+		ret = ethtool_read(driver, link->dev.name, &note->driver, e);
+	/* They would come back under other numbers, which rules name. */
+	if (ret == 0 && note->driver.steer.ncontexts)
+		ret = err_set(e, EBUSY,
+			      "the host has RSS contexts on '%s' (ethtool -X %s context N delete)",
+			      link->dev.name, link->dev.name);
 	return ret;
-}
-
-static bool stays_down(const struct netif_link *link)
-{
-	return link->kind[0] && link->peer_elsewhere;
-}
-
-static int restore_rest(struct netif *host, const struct netif_link *link,
-			const struct nic_note *note, struct err *e)
-{
-	struct netif_change alias = { .alias = note->alias, .netns = -1 };
-	struct netif_change up = { .flags = note->flags, .mask = IFF_UP, .netns = -1 };
-
-	if (note->alias[0])
-		netif_set(host, &link->dev, &alias);
-	for (unsigned int i = 0; i < note->naltnames; i++) {
-		netif_altname(host, &link->dev, note->altname[i], true);
-		netif_tolerate(host, EEXIST);
-	}
-	netif_raw_add(host, &link->dev, &note->raws, false);
-	if (!stays_down(link)) {
-		netif_set(host, &link->dev, &up);
-		if (note->flags & IFF_UP)
-			netif_raw_add(host, &link->dev, &note->raws, true);
-	}
-	return netif_commit(host, e);
-}
-
-/* --- verify --- */
-
-static bool has_altname(const struct netif_link *link, const char *name)
-{
-	for (unsigned int i = 0; i < link->naltnames; i++)
-		if (strcmp(link->altname[i], name) == 0)
-			return true;
-	return false;
-}
-
-static unsigned int count(const struct netif_raws *raws, uint16_t type)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < raws->n; i++)
-		n += raws->raw[i].type == type;
-	return n;
-}
-
-static const char *link_difference(const struct netif_link *now, const struct nic_note *note)
-{
-	uint32_t mask = stays_down(now) ? FLAGS & ~IFF_UP : FLAGS;
-
-	if (strcmp(now->dev.name, note->name) != 0)
-		return "name";
-	if (memcmp(now->mac, note->mac, 6) != 0)
-		return "MAC address";
-	if (memcmp(now->perm_mac, note->perm_mac, 6) != 0)
-		return "permanent MAC address";
-	if (now->mtu != note->mtu)
-		return "MTU";
-	if ((now->flags ^ note->flags) & mask)
-		return "flags";
-	if (note->txqlen && now->txqlen != note->txqlen)
-		return "length of the transmit queue";
-	if (strcmp(now->alias, note->alias) != 0)
-		return "alias";
-	if (now->naltnames != note->naltnames)
-		return "alternative names";
-	for (unsigned int i = 0; i < note->naltnames; i++)
-		if (!has_altname(now, note->altname[i]))
-			return "alternative names";
-	return now->xdp ? "XDP program (still attached)" : NULL;
-}
-
-static const char *raw_difference(struct netif *host, const struct netif_link *now,
-				  const struct nic_note *note)
-{
-	bool routes = (note->flags & IFF_UP) && !stays_down(now);
-	struct netif_raws raws;
-	char tc[NETIF_NAME_MAX];
-
-	if (netif_raw_tc(host, &now->dev, tc, NULL) || tc[0])
-		return "traffic control (still set)";
-	if (netif_raw_read(host, &now->dev, &raws, NULL) ||
-	    count(&raws, RTM_NEWADDR) != count(&note->raws, RTM_NEWADDR))
-		return "addresses";
-	if (routes && count(&raws, RTM_NEWROUTE) != count(&note->raws, RTM_NEWROUTE))
-		return "routes";
-	return NULL;
-}
-
-static int verify(struct netif *host, const struct netif_link *link, const struct nic_note *note,
-		  struct err *e)
-{
-	struct ethtool_state driver;
-	struct netif_link now;
-	const char *what;
-	auto_fd int fd = -1;
-	int ret = netif_get(host, &link->dev, &now, e);
-
-	if (ret == 0)
-		ret = fd = ethtool_open(-1, e);
-	if (ret >= 0)
-		ret = ethtool_read(fd, now.dev.name, &driver, e);
-	if (ret < 0)
-		return ret;
-	what = link_difference(&now, note);
-	if (!what)
-		what = raw_difference(host, &now, note);
-	if (!what)
-		what = ethtool_difference(&note->driver, &driver);
-	return what ? err_set(e, EIO, "restore '%s': not as it was: %s", note->name, what) : 0;
-}
-
-int nic_home_restore(struct netif *host, const char *sysfs, struct netif_link *link,
-		     const struct nic_note *note, struct err *e)
-{
-	struct netif_change c = { .flags = note->flags,
-				  .mask = FLAGS & ~IFF_UP,
-				  .mtu = note->mtu,
-				  .txqlen = note->txqlen ? &note->txqlen : NULL,
-				  .mac = note->mac,
-				  .netns = -1 };
-	int ret = fault_point("nic.restore"), first = 0;
-	struct err why = { 0 };
-
-	if (ret)
-		return err_ret(e, ret, "restore '%s'", note->name);
-	ret = nic_home_silence(host, link, &why);
-	first_failure(&first, e, ret, &why);
-	ret = nic_vf_restore(host, sysfs, note, &why);
-	first_failure(&first, e, ret, &why);
-	netif_set(host, &link->dev, &c);
-	ret = netif_commit(host, &why);
-	first_failure(&first, e, ret, &why);
-	restore_driver(link->dev.name, note, &first, e);
-	ret = restore_name(host, link, note, &why);
-	first_failure(&first, e, ret, &why);
-	/* Under another name it is nobody's: it stays down and without addresses. */
-	if (ret)
-		return first;
-	ret = restore_rest(host, link, note, &why);
-	first_failure(&first, e, ret, &why);
-	return first ? first : verify(host, link, note, e);
 }
 
 /* --- from vfio-pci --- */
@@ -348,7 +142,9 @@ int nic_home_quarantine(const struct plan *p, const struct nic_note *note, const
 	int ret;
 
 	(void)str_copy(q.id, sizeof(q.id), p->rec->nic.id);
-	(void)nic_find_mac_text(note->perm_mac, q.mac);
+	/* A virtual function's is what its physical one says at the time. */
+	if (!note->pf[0])
+		(void)nic_find_mac_text(note->perm_mac, q.mac);
 	(void)str_copy(q.owner, sizeof(q.owner), p->rec->name);
 	(void)str_copy(q.name, sizeof(q.name), name);
 	(void)str_format(q.reason, sizeof(q.reason), "%.255s", why->text);
@@ -396,7 +192,7 @@ static int restore_noted(struct netif *host, const char *sysfs, const struct net
 	struct netif_link link;
 	int ret = netif_get(host, dev, &link, e);
 
-	return ret ? ret : nic_home_restore(host, sysfs, &link, note, e);
+	return ret ? ret : nic_restore_all(host, sysfs, &link, note, e);
 }
 
 static int load_note(const struct settings *s, const char *id, struct nic_note *note, struct err *e)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Giving an interface back as it was: silenced where it is found, restored from its note, and compared with it field by
- * field.  Workers only.
+ * What of an interface may be leased and is noted before, and the ways out of a lease: to its kernel driver, into
+ * quarantine, and out of that.  Workers only.
  */
 #pragma once
 #include "nic_note.h"
@@ -12,15 +12,6 @@ int nic_home_may_leave(const struct settings *s, const struct netif_link *link, 
 /* Read everything that an interface of the host is to be given back as. -EBUSY when the host uses what would be lost. */
 int nic_home_read(struct netif *host, const struct netif_link *link, struct nic_note *note,
 		  struct err *e);
-/* Down, flags cleared, no XDP, no traffic control, no alias, no alternative names (`link` is read again). */
-int nic_home_silence(struct netif *n, struct netif_link *link, struct err *e);
-/*
- * Restore the interface `link`, which is on the host under any name, and verify it.  A virtual link whose other end is
- * elsewhere stays down: that end may be a tenant's, and an interface that is up is a way to the host past the control
- * plane's rules.  Tries everything, returns the first thing that failed or differs.
- */
-int nic_home_restore(struct netif *host, const char *sysfs, struct netif_link *link,
-		     const struct nic_note *note, struct err *e);
 /*
  * The PCI function `id` has its kernel driver (and driver_override) back, and its interface is there; `note` may be NULL.
  * Nothing to do for one that a kernel driver has, or that is no PCI function.

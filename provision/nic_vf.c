@@ -34,6 +34,7 @@ int nic_vf_note(struct netif *host, const char *sysfs, struct nic_note *note, st
 	return ret ? ret : netif_vf_get(host, &pf, vf, &note->vf, e);
 }
 
+/* 1: changed, and seen to be. */
 static int make(struct netif *host, const char *sysfs, const char *id, const struct netif_vf *want,
 		struct err *e)
 {
@@ -57,7 +58,7 @@ static int make(struct netif *host, const char *sysfs, const char *id, const str
 			      "set the %s of virtual function %u of '%s': the driver did not "
 			      "take it",
 			      what, want->vf, pf.name)
-		    : 0;
+		    : 1;
 }
 
 int nic_vf_give(struct netif *host, const char *sysfs, const struct nic_note *note,
@@ -82,5 +83,15 @@ int nic_vf_give(struct netif *host, const char *sysfs, const struct nic_note *no
 int nic_vf_restore(struct netif *host, const char *sysfs, const struct nic_note *note,
 		   struct err *e)
 {
-	return note->pf[0] ? make(host, sysfs, note->pf, &note->vf, e) : 0;
+	int ret = note->pf[0] ? make(host, sysfs, note->pf, &note->vf, e) : 0;
+
+	return ret < 0 ? ret : 0;
+}
+
+bool nic_vf_rules_mac(const struct nic_note *note)
+{
+	static const uint8_t none[6];
+
+	return note->pf[0] && memcmp(note->vf.mac, none, 6) != 0 &&
+	       memcmp(note->vf.mac, note->mac, 6) != 0;
 }

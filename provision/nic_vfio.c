@@ -14,6 +14,7 @@
 #include "given.h"
 #include "nic_find.h"
 #include "nic_home.h"
+#include "nic_restore.h"
 #include "nic_vf.h"
 #include "vfio.h"
 
@@ -73,7 +74,7 @@ static int take(const struct plan *p, struct err *e)
 		ret = take_note(p, host, &note, e);
 	if (ret == 0)
 		ret = nic_vf_give(host, p->settings->hardware.sysfs, &note, p->spec, e);
-	if (ret == 0)
+	if (ret >= 0)
 		ret = fault_point("nic.noted");
 	if (ret == 0)
 		ret = vfio_bind(&at, p->rec->vfio, e);
@@ -120,26 +121,37 @@ static int give_nodes(struct plan *p, struct err *e)
 }
 
 /* A start after a stop finds it where the last one put it. */
-static bool is_bound(const struct plan *p)
+static bool is_bound(const struct plan *p, struct nic_note *note)
 {
 	struct vfio_seen seen;
-	struct nic_note note;
 
-	return nic_note_load(p->dir, &note, NULL) == 0 && strcmp(note.id, p->rec->nic.id) == 0 &&
+	return nic_note_load(p->dir, note, NULL) == 0 && strcmp(note->id, p->rec->nic.id) == 0 &&
 	       vfio_look(p->settings->hardware.sysfs, p->rec->vfio, &seen, NULL) == 0 &&
 	       strcmp(seen.driver, "vfio-pci") == 0;
+}
+
+/* What its physical function says of it may be configured otherwise by now. */
+static int keep(const struct plan *p, const struct nic_note *note, struct err *e)
+{
+	auto_netif struct netif *host = NULL;
+	int ret = note->pf[0] ? netif_open(-1, &host, e) : 0;
+
+	if (ret == 0 && host)
+		ret = nic_vf_give(host, p->settings->hardware.sysfs, note, p->spec, e);
+	return ret < 0 ? ret : 0;
 }
 
 int nic_vfio_up(struct plan *p, struct err *e)
 {
 	const struct record *rec = p->rec;
+	struct nic_note note;
 	int ret = fault_point("nic.up");
 
 	if (ret)
 		return err_ret(e, ret, "give '%s' to workspace '%s'", rec->nic.name, rec->name);
 	ret = vfio_check(p->settings->hardware.sysfs, rec->vfio, e);
-	if (ret == 0 && !is_bound(p))
-		ret = take(p, e);
+	if (ret == 0)
+		ret = is_bound(p, &note) ? keep(p, &note, e) : take(p, e);
 	if (ret == 0)
 		ret = give_nodes(p, e);
 	return ret ? err_wrap(e, "give '%s' to workspace '%s'", rec->nic.name, rec->name) : 0;
@@ -157,7 +169,7 @@ static int restore(const struct plan *p, const struct nic_note *note, struct net
 		ret = netif_open(-1, &host, e);
 	if (ret == 0)
 		ret = find(p, host, link, e);
-	return ret ? ret : nic_home_restore(host, p->settings->hardware.sysfs, link, note, e);
+	return ret ? ret : nic_restore_all(host, p->settings->hardware.sysfs, link, note, e);
 }
 
 int nic_vfio_down(struct plan *p, struct err *e)

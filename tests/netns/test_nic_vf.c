@@ -436,6 +436,14 @@ static void test_lookup(void)
 	same(rec.nic.name, "v2", "with an interface");
 }
 
+static void configure(void)
+{
+	spec.vf_vlan = 100;
+	spec.vf_spoofcheck = true;
+	spec.vf_trust = false;
+	memcpy(spec.vf_mac, (uint8_t[]){ 2, 0, 0, 0, 0, 0x55 }, 6);
+}
+
 static void test_lease(const char *asked)
 {
 	struct err e = { 0 };
@@ -443,10 +451,7 @@ static void test_lease(const char *asked)
 	pf.vf[OURS] = (struct vf){ .vlan = 7, .qos = 3, .proto = ETH_P_8021AD, .trust = 1 };
 	need(nic_identify(&set, asked, &rec, NULL, &e) == 0, "identify");
 	(void)snprintf(rec.nic.asked, sizeof(rec.nic.asked), "%s", asked);
-	spec.vf_vlan = 100;
-	spec.vf_spoofcheck = true;
-	spec.vf_trust = false;
-	memcpy(spec.vf_mac, (uint8_t[]){ 2, 0, 0, 0, 0, 0x55 }, 6);
+	configure();
 	did(nic_up(&plan, &e), &e, "move it in");
 	is_now("020000000055 100 0 8100 1 0", "it may do what is configured");
 	ok(others_changed() == 0, "and the others what they could before");
@@ -455,6 +460,20 @@ static void test_lease(const char *asked)
 	pf.requests = 0;
 	did(nic_up(&plan, &e), &e, "again");
 	ok(pf.requests == 0, "which changes nothing");
+	spec.vf_vlan = 200;
+	spec.vf_trust = true;
+	spec.vf_spoofcheck = false;
+	spec.vf_mac[5] = 0x77;
+	did(nic_up(&plan, &e), &e, "with other settings, at the next start");
+	is_now("020000000077 200 0 8100 0 1", "it may do what is configured now");
+	ok(sh(plan.netns, "ip -o link show data0 | grep -q 'UP.*02:00:00:00:00:77'") == 0,
+	   "and inside it has the other MAC address");
+	memset(spec.vf_mac, 0, 6);
+	did(nic_up(&plan, &e), &e, "and without a MAC address");
+	is_now("000000000000 200 0 8100 0 1", "it has the one of before");
+	ok(sh(plan.netns, "ip -o link show data0 | grep -q 'UP.*02:00:00:00:00:22'") == 0,
+	   "inside, too");
+	configure();
 	sh(plan.netns, "ip link set data0 down; ip link set data0 address 02:66:66:66:66:66");
 	pf.mac_first = false;
 	did(nic_down(&plan, &e), &e, "bring it home");

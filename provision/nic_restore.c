@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * An interface as it was.  Whatever a tenant left on it is removed before it is named and used again, and nothing is
+ * believed to have worked that was not read back.  Runs in workers.
+ */
+#include "nic_restore.h"
+
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <string.h>
+
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "nic_vf.h"
+
+/* What a tenant can set with `ip link set` and the next owner would inherit. */
+#define FLAGS                                                                                      \
+	(IFF_UP | IFF_PROMISC | IFF_ALLMULTI | IFF_NOARP | IFF_MULTICAST | IFF_DEBUG |             \
+	 IFF_NOTRAILERS | IFF_DYNAMIC)
+
+static int silence_once(struct netif *n, const struct netif_link *l, struct err *e)
+{
+	struct netif_change quiet = { .mask = FLAGS & ~IFF_MULTICAST, .netns = -1 };
+	struct netif_change alias = { .alias = "", .netns = -1 };
+
+	netif_set(n, &l->dev, &quiet);
+	netif_no_xdp(n, &l->dev);
+	netif_no_tc(n, &l->dev);
+	if (l->alias[0])
+		netif_set(n, &l->dev, &alias);
+	for (unsigned int i = 0; i < l->naltnames; i++)
+		netif_altname(n, &l->dev, l->altname[i], false);
+	return netif_commit(n, e);
+}
+
+int nic_restore_silence(struct netif *n, struct netif_link *link, struct err *e)
+{
+	int ret;
+
+	/* More than eight alternative names do not fit into one look. */
+	do {
+		ret = silence_once(n, link, e);
+		if (ret == 0)
+			ret = netif_get(n, &link->dev, link, e);
+	} while (ret == 0 && link->naltnames);
+	return ret;
+}
+
+/* --- restore --- */
+
+static void first_failure(int *first, struct err *e, int ret, const struct err *why)
+{
+	if (ret && *first == 0)
+		*first = err_set(e, why->code, "%s", why->text);
+}
+
+static int restore_driver(const char *name, const struct nic_note *note, struct err *e)
+{
+	auto_fd int fd = ethtool_open(-1, e);
+
+	return fd < 0 ? fd : ethtool_restore(fd, name, &note->driver, e);
+}
+
+/* Nothing to be done again: all is as noted, as far as the driver tells now. */
+static bool driver_is_done(const char *name, const struct nic_note *note)
+{
+	auto_fd int fd = ethtool_open(-1, NULL);
+	struct ethtool_state now;
+
+	return fd >= 0 && ethtool_read(fd, name, &now, NULL) == 0 &&
+	       !ethtool_difference(&note->driver, &now) && !ethtool_steer_hides(fd, name);
+}
+
+static bool stays_down(const struct netif_link *link)
+{
+	return link->kind[0] && link->peer_elsewhere;
+}
+
+static int set_up(struct netif *host, const struct netif_link *link, bool up, struct err *e)
+{
+	struct netif_change c = { .flags = up ? IFF_UP : 0, .mask = IFF_UP, .netns = -1 };
+
+	netif_set(host, &link->dev, &c);
+	return netif_commit(host, e);
+}
+
+static int set_link(struct netif *host, const struct netif_link *link, const struct nic_note *note,
+		    const uint8_t *mac, struct err *e)
+{
+	struct netif_change c = { .flags = note->flags,
+				  .mask = FLAGS & ~IFF_UP,
+				  .mtu = note->mtu,
+				  .txqlen = note->txqlen ? &note->txqlen : NULL,
+				  .mac = mac,
+				  .netns = -1 };
+
+	netif_set(host, &link->dev, &c);
+	return netif_commit(host, e);
+}
+
+/*
+ * A virtual function's driver may learn only when it is reset, by going up and down (igbvf), which MAC address its
+ * physical one has for it, and takes no other then.  What it calls permanent is that one, too.
+ */
+static int restore_link(struct netif *host, struct netif_link *link, const struct nic_note *note,
+			struct err *e)
+{
+	struct netif_link now;
+	int ret = set_link(host, link, note, note->mac, e);
+
+	if (!note->pf[0] || (ret == 0 && netif_get(host, &link->dev, &now, NULL) == 0 &&
+			     memcmp(now.perm_mac, note->perm_mac, 6) == 0))
+		return ret;
+	ret = set_up(host, link, true, e);
+	if (ret == 0)
+		ret = set_up(host, link, false, e);
+	if (ret == 0)
+		ret = set_link(host, link, note, note->mac, e);
+	if ((ret == -EADDRNOTAVAIL || ret == -EPERM) && nic_vf_rules_mac(note))
+		ret = set_link(host, link, note, NULL, e);
+	return ret;
+}
+
+/*
+ * Some drivers take queues only while the interface is down, others rules and tables only while it is up (otx2, mlx4,
+ * bnxt), and tell of none before. One that was down is brought up for that, still under the name of its way home and
+ * without an address: what a tenant left there would be the next owner's.
+ */
+static int restore_down(struct netif *host, const struct netif_link *link,
+			const struct nic_note *note, struct err *e)
+{
+	int ret = restore_driver(link->dev.name, note, e), down;
+
+	if ((note->flags & IFF_UP) || stays_down(link) ||
+	    (ret == 0 && driver_is_done(link->dev.name, note)))
+		return ret;
+	ret = set_up(host, link, true, e);
+	if (ret == 0)
+		ret = restore_driver(link->dev.name, note, e);
+	down = set_up(host, link, false, ret ? NULL : e);
+	return ret ? ret : down;
+}
+
+static int restore_name(struct netif *host, struct netif_link *link, const struct nic_note *note,
+			struct err *e)
+{
+	struct netif_change name = { .new_name = note->name, .netns = -1 };
+	int ret;
+
+	if (strcmp(link->dev.name, note->name) == 0)
+		return 0;
+	netif_set(host, &link->dev, &name);
+	ret = netif_commit(host, e);
+	if (ret == -EEXIST)
+		return err_set(e, EEXIST, "rename '%s' to '%s': the name is taken (it stays '%s')",
+			       link->dev.name, note->name, link->dev.name);
+	if (ret == 0)
+		(void)str_copy(link->dev.name, sizeof(link->dev.name), note->name);
+	return ret;
+}
+
+static int restore_rest(struct netif *host, const struct netif_link *link,
+			const struct nic_note *note, struct err *e)
+{
+	struct netif_change alias = { .alias = note->alias, .netns = -1 };
+	struct netif_change up = { .flags = note->flags, .mask = IFF_UP, .netns = -1 };
+
+	if (note->alias[0])
+		netif_set(host, &link->dev, &alias);
+	for (unsigned int i = 0; i < note->naltnames; i++) {
+		netif_altname(host, &link->dev, note->altname[i], true);
+		netif_tolerate(host, EEXIST);
+	}
+	netif_raw_add(host, &link->dev, &note->raws, false);
+	if (!stays_down(link)) {
+		netif_set(host, &link->dev, &up);
+		if (note->flags & IFF_UP)
+			netif_raw_add(host, &link->dev, &note->raws, true);
+	}
+	return netif_commit(host, e);
+}
+
+/* --- verify --- */
+
+static bool has_altname(const struct netif_link *link, const char *name)
+{
+	for (unsigned int i = 0; i < link->naltnames; i++)
+		if (strcmp(link->altname[i], name) == 0)
+			return true;
+	return false;
+}
+
+static unsigned int count(const struct netif_raws *raws, uint16_t type)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < raws->n; i++)
+		n += raws->raw[i].type == type;
+	return n;
+}
+
+static const char *link_difference(const struct netif_link *now, const struct nic_note *note)
+{
+	uint32_t mask = stays_down(now) ? FLAGS & ~IFF_UP : FLAGS;
+
+	if (strcmp(now->dev.name, note->name) != 0)
+		return "name";
+	if (memcmp(now->mac, note->mac, 6) != 0 &&
+	    !(nic_vf_rules_mac(note) && memcmp(now->mac, note->vf.mac, 6) == 0))
+		return "MAC address";
+	if (!note->pf[0] && memcmp(now->perm_mac, note->perm_mac, 6) != 0)
+		return "permanent MAC address";
+	if (now->mtu != note->mtu)
+		return "MTU";
+	if ((now->flags ^ note->flags) & mask)
+		return "flags";
+	if (note->txqlen && now->txqlen != note->txqlen)
+		return "length of the transmit queue";
+	if (strcmp(now->alias, note->alias) != 0)
+		return "alias";
+	if (now->naltnames != note->naltnames)
+		return "alternative names";
+	for (unsigned int i = 0; i < note->naltnames; i++)
+		if (!has_altname(now, note->altname[i]))
+			return "alternative names";
+	return now->xdp ? "XDP program (still attached)" : NULL;
+}
+
+static const char *raw_difference(struct netif *host, const struct netif_link *now,
+				  const struct nic_note *note)
+{
+	bool routes = (note->flags & IFF_UP) && !stays_down(now);
+	struct netif_raws raws;
+	char tc[NETIF_NAME_MAX];
+
+	if (netif_raw_tc(host, &now->dev, tc, NULL) || tc[0])
+		return "traffic control (still set)";
+	if (netif_raw_read(host, &now->dev, &raws, NULL) ||
+	    count(&raws, RTM_NEWADDR) != count(&note->raws, RTM_NEWADDR))
+		return "addresses";
+	if (routes && count(&raws, RTM_NEWROUTE) != count(&note->raws, RTM_NEWROUTE))
+		return "routes";
+	return NULL;
+}
+
+/* `driver`: what its settings could not be restored for, which counts when it shows. */
+static int verify(struct netif *host, const struct netif_link *link, const struct nic_note *note,
+		  const struct err *driver, struct err *e)
+{
+	struct ethtool_state state;
+	struct netif_link now;
+	const char *what;
+	auto_fd int fd = -1;
+	int ret = netif_get(host, &link->dev, &now, e);
+
+	if (ret == 0)
+		ret = fd = ethtool_open(-1, e);
+	if (ret >= 0)
+		ret = ethtool_read(fd, now.dev.name, &state, e);
+	if (ret < 0)
+		return ret;
+	what = link_difference(&now, note);
+	if (!what)
+		what = raw_difference(host, &now, note);
+	if (what)
+		return err_set(e, EIO, "restore '%s': not as it was: %s", note->name, what);
+	what = ethtool_difference(&note->driver, &state);
+	if (what && driver->code)
+		return err_set(e, driver->code, "%s", driver->text);
+	return what ? err_set(e, EIO, "restore '%s': not as it was: %s", note->name, what) : 0;
+}
+
+int nic_restore_all(struct netif *host, const char *sysfs, struct netif_link *link,
+		    const struct nic_note *note, struct err *e)
+{
+	int ret = fault_point("nic.restore"), first = 0;
+	struct err why = { 0 }, driver = { 0 };
+
+	if (ret)
+		return err_ret(e, ret, "restore '%s'", note->name);
+	ret = nic_restore_silence(host, link, &why);
+	first_failure(&first, e, ret, &why);
+	ret = nic_vf_restore(host, sysfs, note, &why);
+	first_failure(&first, e, ret, &why);
+	ret = restore_link(host, link, note, &why);
+	first_failure(&first, e, ret, &why);
+	ret = restore_down(host, link, note, &driver);
+	if (ret == 0)
+		driver.code = 0; /* at the second try */
+	/* Of one that was down nobody sees later what its driver tells only while it is up. */
+	if (!(note->flags & IFF_UP))
+		first_failure(&first, e, ret, &driver);
+	ret = restore_name(host, link, note, &why);
+	first_failure(&first, e, ret, &why);
+	/* Under another name it is nobody's: it stays down and without addresses. */
+	if (ret)
+		return first;
+	ret = restore_rest(host, link, note, &why);
+	first_failure(&first, e, ret, &why);
+	if ((note->flags & IFF_UP) && !stays_down(link) && !driver_is_done(link->dev.name, note)) {
+		driver.code = 0;
+		(void)restore_driver(link->dev.name, note, &driver);
+	}
+	return first ? first : verify(host, link, note, &driver, e);
+}
