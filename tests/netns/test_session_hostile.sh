@@ -16,19 +16,21 @@ if ! /usr/bin/python3 -c 'import paramiko' 2>/dev/null; then
 fi
 ip link set lo up
 SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/sshbay-hostile.XXXXXX")
-trap 'kill "$FAKE" 2>/dev/null; wait "$FAKE" 2>/dev/null; rm -rf "$SCRATCH"' EXIT
+trap 'kill "$FAKE" "$REFUSING" 2>/dev/null; wait "$FAKE" "$REFUSING" 2>/dev/null; rm -rf "$SCRATCH"' EXIT
 ssh-keygen -q -t ed25519 -N '' -f "$SCRATCH/id"
 "$BUILD/bench/fakegate" -p 2222 -k "$SCRATCH/id.pub" -s "$BUILD/bin/sshd-gate-session" >"$SCRATCH/out" 2>"$SCRATCH/log" &
 FAKE=$!
-for _ in $(seq 100); do grep -q ready "$SCRATCH/out" && break; sleep 0.05; done
-timeout 250 /usr/bin/python3 -W ignore - "$SCRATCH/id" $FAKE <<'END'
+"$BUILD/bench/fakegate" -p 2223 -k "$SCRATCH/id.pub" -r "$(printf 'no such GPU %0200d' 0)" -s "$BUILD/bin/sshd-gate-session" >"$SCRATCH/out2" 2>>"$SCRATCH/log" &
+REFUSING=$!
+for f in out out2; do for _ in $(seq 1200); do grep -q ready "$SCRATCH/$f" && break; sleep 0.05; done; done
+timeout 250 /usr/bin/python3 -W ignore - "$SCRATCH/id" $FAKE $REFUSING <<'END'
 import os, queue, socket, struct, sys, time
 import paramiko, logging
 logging.disable(logging.CRITICAL)
 from paramiko.message import Message
 
 KEY = paramiko.Ed25519Key(filename=sys.argv[1])
-FAKE = int(sys.argv[2])
+FAKE, REFUSING = int(sys.argv[2]), int(sys.argv[3])
 tap = failed = 0
 
 def check(name, good, detail=""):
@@ -38,12 +40,12 @@ def check(name, good, detail=""):
     print("%s %d - %s" % ("ok" if good else "not ok", tap, name), flush=True)
     if not good: print("#", detail, flush=True)
 
-def sessions():
+def sessions(gate=FAKE):
     out = {}
     for p in os.listdir("/proc"):
         try:
             f = open("/proc/%s/stat" % p).read()
-            if "(sshd-gate-sess" in f and int(f.rsplit(")", 1)[1].split()[1]) == FAKE: out[int(p)] = f
+            if "(sshd-gate-sess" in f and int(f.rsplit(")", 1)[1].split()[1]) == gate: out[int(p)] = f
         except (OSError, ValueError): pass
     return out
 
@@ -58,9 +60,9 @@ def rss(pid):
 
 class Raw:
     """A connection after the key exchange: packets of type >= 50 in and out by hand."""
-    def __init__(self, login=False):
-        before = set(sessions())
-        self.sock = socket.create_connection(("127.0.0.1", 2222))
+    def __init__(self, login=False, port=2222, gate=FAKE):
+        before = set(sessions(gate))
+        self.sock = socket.create_connection(("127.0.0.1", port))
         self.q = queue.Queue()
         self.t = paramiko.Transport(self.sock)
         read = self.t.packetizer.read_message
@@ -71,7 +73,7 @@ class Raw:
                 self.q.put((ptype, m))
         self.t.packetizer.read_message = wrapped
         self.t.start_client(timeout=10)
-        self.pid = (set(sessions()) - before or {0}).pop()
+        self.pid = (set(sessions(gate)) - before or {0}).pop()
         self.send(5, "s", "ssh-userauth")
         if login: self.login()
     def send(self, ptype, fmt="", *args):
@@ -248,6 +250,19 @@ for i in range(16): r.send(94, "us", c, b"z" * 16384)
 time.sleep(0.5); pid = r.pid; r.close(); r.sock.close(); end = time.time() + 14
 while time.time() < end and pid in sessions(): time.sleep(0.2)
 check("a pipe that blocks does not keep the session alive", pid not in sessions())
+
+# nothing to run, and no room for the reason
+for kind, what in (("exec", "true"), ("subsystem", "sftp")):
+    r = Raw(login=True, port=2223, gate=REFUSING); c = r.open(window=0); r.request(c, kind, True, "s", what)
+    check("a workspace that is refused: %s is taken" % kind, r.find(99, 60) == 99)
+    used = burns(r.pid); check("... a window of nothing costs no CPU", used is not None and used < 0.15, used)
+    check("... nor is anything sent", r.q.empty())
+    r.send(93, "uu", c, 10); got = r.find(95, 60); r.m.get_int(); r.m.get_int()
+    check("... ten bytes of room bring ten", got == 95 and r.m.get_binary() == b"sshbay: no", got)
+    used = burns(r.pid); check("... and then no CPU", used is not None and used < 0.15, used)
+    r.send(93, "uu", c, 1 << 20); got = r.find(95, 60); r.m.get_int(); r.m.get_int()
+    check("... more room brings the rest", got == 95 and r.m.get_binary().startswith(b" such GPU 000"), got)
+    check("... and the status", exit_status(r) == 254); r.close()
 
 # a client that asks without ever reading the answers
 r = Raw(login=True); stop = False

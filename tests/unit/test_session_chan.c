@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Channels at the moments at which ws-init or provisiond goes, or says what it was not asked. */
 #include "../../sshd-gate/session/chan.h"
+#include "../../sshd-gate/session/pump.h"
 #include "../../sshd-gate/session/refusal.h"
 #include "../../sshd-gate/session/rpc.h"
 #include "../../sshd-gate/session/spawn.h"
@@ -168,6 +169,25 @@ static void nobody_inside_answers_a_jump(void **state)
 	assert_false(listed(plain));
 	close(sv[0]);
 	close(sv[1]);
+}
+
+/* A channel that failed while its client has no room: the text waits for the client, and nothing is looked at before that. */
+static void text_that_has_no_room_wakes_nobody(void **state)
+{
+	struct chan *c = chan_new(&s, CHAN_SESSION);
+
+	chan_fail(&s, c, "the workspace was stopped");
+	assert_true(c->exited && !c->exit_sent);
+	assert_true(chan_next(&s) == UINT64_MAX);
+	assert_false(pump_watches(&s, c));
+	/* Without any, its end is told at once. */
+	pump_close_output(c);
+	assert_true(pump_watches(&s, c));
+	assert_true(chan_next(&s) == c->exited_us);
+	/* And what went to the one stream does not speak for the other. */
+	pump_text(&c->out, "x", 1);
+	assert_true(chan_next(&s) == UINT64_MAX);
+	pump_close_output(c);
 }
 
 /* --- a full socket ------------------------------------------------------------------------------------------------- */
@@ -339,6 +359,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_end_that_refuses_to_listen_is_gone, fresh, done),
 		cmocka_unit_test_setup_teardown(provisiond_goes_while_a_channel_does, fresh, done),
 		cmocka_unit_test_setup_teardown(nobody_inside_answers_a_jump, fresh, done),
+		cmocka_unit_test_setup_teardown(text_that_has_no_room_wakes_nobody, fresh, done),
 		cmocka_unit_test_setup_teardown(a_release_waits_for_room, fresh, done),
 		cmocka_unit_test_setup_teardown(notices_wait_for_room, fresh, done),
 		cmocka_unit_test_setup_teardown(a_signature_waits_for_room, fresh, done),
