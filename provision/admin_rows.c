@@ -209,6 +209,11 @@ void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 		ip_text(ips[i], row.object, sizeof(row.object));
 		fn(ctx, &row);
 	}
+	if (rec->data_ip.addr.family) {
+		ip_text(&rec->data_ip.addr, row.object, sizeof(row.object));
+		str_format(row.detail, sizeof(row.detail), "%s, data0", workspace_state(ws));
+		fn(ctx, &row);
+	}
 	str_copy(row.kind, sizeof(row.kind), "gpu");
 	row.since = workspace_leased_gpu(ws);
 	for (const char *id = rec->gpus; *id; id += strcspn(id, ","), id += *id == ',') {

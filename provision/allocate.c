@@ -149,107 +149,148 @@ static uint64_t usable_end(const struct ipnet *net)
 	return size < 4 ? 0 : size - 2;
 }
 
-static const struct ip *ip_of(const struct record *rec, int family)
+/* The pools of addresses, named as in the configuration. */
+enum pool { CONTROL, CONTROL6, DATA };
+
+static const char *const pool_keys[] = { "control_cidr", "control_cidr6", "data_cidr" };
+
+static const struct ip *ip_of(const struct record *rec, enum pool pool)
 {
-	return family == AF_INET ? &rec->control_ip : &rec->control_ip6;
+	return pool == CONTROL    ? &rec->control_ip
+	       : pool == CONTROL6 ? &rec->control_ip6
+				  : &rec->data_ip.addr;
 }
 
-static const struct ip *spec_ip(const struct spec *spec, int family)
+static const struct ip *spec_ip(const struct spec *spec, enum pool pool)
 {
-	return family == AF_INET ? &spec->control_ip : &spec->control_ip6;
+	return pool == CONTROL    ? &spec->control_ip
+	       : pool == CONTROL6 ? &spec->control_ip6
+				  : &spec->data_ip.addr;
 }
 
-/* Who has this address, or is configured for it (`config`), besides `ws`? */
-static const char *holder(struct registry *r, const struct workspace *ws, const struct ip *ip,
-			  bool config)
+/* What an address is wanted for. */
+struct want {
+	struct workspace *ws;
+	enum pool pool;
+	const struct ipnet *net;
+	const struct spec *spec;
+	uint64_t prefer; /* host number that is taken when it is free; 0: none */
+};
+
+/* Who has this address, or is configured for it (`config`), besides the one that wants it? */
+static const char *holder(const struct want *w, const struct ip *ip, bool config)
 {
+	const struct registry *r = w->ws->registry;
 	const struct settings *s = r->settings;
 
 	for (unsigned int i = 0; i < r->nlist; i++) {
 		const struct workspace *o = r->list[i];
 
-		if (o != ws && holds(o) && ip_equal(ip_of(&o->rec, ip->family), ip))
+		if (o != w->ws && holds(o) && ip_equal(ip_of(&o->rec, w->pool), ip))
 			return o->name;
 	}
 	for (uint32_t i = 0; config && i < s->nworkspaces; i++)
-		if (strcmp(s->workspaces[i].name, ws->name) &&
-		    ip_equal(spec_ip(&s->workspaces[i], ip->family), ip))
+		if (strcmp(s->workspaces[i].name, w->ws->name) &&
+		    ip_equal(spec_ip(&s->workspaces[i], w->pool), ip))
 			return s->workspaces[i].name;
 	return NULL;
 }
 
-/* The lowest free host number; 0 = none. `prefer` is taken when it is free. */
-static uint64_t free_host(struct registry *r, const struct workspace *ws, const struct ipnet *net,
-			  uint64_t prefer)
+/* The lowest free host number; 0 = none. */
+static uint64_t free_host(const struct want *w)
 {
+	const struct registry *r = w->ws->registry;
 	const struct settings *s = r->settings;
-	int family = net->addr.family;
-	uint64_t nbits = (uint64_t)r->nlist + s->nworkspaces + 2, end = usable_end(net), n;
+	uint64_t nbits = (uint64_t)r->nlist + s->nworkspaces + 2, end = usable_end(w->net), n;
 	auto_free uint8_t *bits = NULL;
 	struct ip ip;
 
-	if (prefer && prefer < end && ip_nth(net, prefer, &ip) && !holder(r, ws, &ip, true))
-		return prefer;
+	if (w->prefer && w->prefer < end && ip_nth(w->net, w->prefer, &ip) && !holder(w, &ip, true))
+		return w->prefer;
 	bits = calloc(1, nbits / 8 + 1);
 	if (!bits)
 		return 0;
 	for (unsigned int i = 0; i < r->nlist; i++)
-		if (r->list[i] != ws && holds(r->list[i]))
-			mark(bits, nbits, host_number(ip_of(&r->list[i]->rec, family), net));
+		if (r->list[i] != w->ws && holds(r->list[i]))
+			mark(bits, nbits, host_number(ip_of(&r->list[i]->rec, w->pool), w->net));
 	for (uint32_t i = 0; i < s->nworkspaces; i++)
-		mark(bits, nbits, host_number(spec_ip(&s->workspaces[i], family), net));
+		mark(bits, nbits, host_number(spec_ip(&s->workspaces[i], w->pool), w->net));
 	/* At most nlist + nworkspaces bits are set, so a clear one is among those from 1. */
 	n = lowest_clear(bits, 1, nbits);
 	return n < end ? n : 0;
 }
 
-/* One family: `fixed`, else what *ip is, else new with the host number `prefer` when that is free. */
-static int allocate_ip(struct workspace *ws, const struct ipnet *net, const struct ip *fixed,
-		       uint64_t prefer, struct ip *ip, struct err *e)
+/* As configured, else what *ip is, else a new one. */
+static int allocate_ip(const struct want *w, struct ip *ip, struct err *e)
 {
-	struct registry *r = ws->registry;
+	const struct ip *fixed = spec_ip(w->spec, w->pool);
 	char text[IP_TEXT_MAX];
 	const char *other;
 	uint64_t n;
 
 	if (fixed->family) {
-		other = holder(r, ws, fixed, false);
+		other = holder(w, fixed, false);
 		if (other)
 			return err_set(
 				e, EADDRINUSE,
 				"allocate address for '%s': %s is in use by '%s' (sshbay leases)",
-				ws->name, ip_text(fixed, text, sizeof(text)), other);
+				w->ws->name, ip_text(fixed, text, sizeof(text)), other);
 		*ip = *fixed;
 		return 0;
 	}
-	if (!net->addr.family) {
+	if (!w->net->addr.family) {
 		memset(ip, 0, sizeof(*ip));
 		return 0;
 	}
-	if (ip->family && ip_in_net(ip, net) && !holder(r, ws, ip, true))
+	if (ip->family && ip_in_net(ip, w->net) && !holder(w, ip, true))
 		return 0;
-	n = free_host(r, ws, net, prefer);
-	if (!n || !ip_nth(net, n, ip))
-		return err_set(e, EADDRNOTAVAIL,
-			       "allocate address for '%s': control_cidr%s %s is full", ws->name,
-			       net->addr.family == AF_INET ? "" : "6",
-			       ip_net_text(net, text, sizeof(text)));
+	n = free_host(w);
+	if (!n || !ip_nth(w->net, n, ip))
+		return err_set(e, EADDRNOTAVAIL, "allocate address for '%s': %s %s is full",
+			       w->ws->name, pool_keys[w->pool],
+			       ip_net_text(w->net, text, sizeof(text)));
 	return 0;
+}
+
+/* Of the control address, for another pool to prefer. */
+static uint64_t own_number(const struct settings *s, const struct record *rec)
+{
+	uint64_t host = host_number(&rec->control_ip, &s->network.control_cidr);
+
+	return host == UINT64_MAX ? 0 : host;
 }
 
 int allocate_address(struct registry *r, struct workspace *ws, const struct spec *spec,
 		     struct record *rec, struct err *e)
 {
 	const struct settings *s = r->settings;
-	int ret = allocate_ip(ws, &s->network.control_cidr, &spec->control_ip, 0, &rec->control_ip,
-			      e);
-	uint64_t host;
+	struct want w = { ws, CONTROL, &s->network.control_cidr, spec, 0 };
+	int ret = allocate_ip(&w, &rec->control_ip, e);
 
 	if (ret)
 		return ret;
-	host = host_number(&rec->control_ip, &s->network.control_cidr);
-	return allocate_ip(ws, &s->network.control_cidr6, &spec->control_ip6,
-			   host == UINT64_MAX ? 0 : host, &rec->control_ip6, e);
+	w = (struct want){ ws, CONTROL6, &s->network.control_cidr6, spec, own_number(s, rec) };
+	return allocate_ip(&w, &rec->control_ip6, e);
+}
+
+int allocate_data_ip(struct registry *r, struct workspace *ws, struct spec *spec,
+		     struct record *rec, struct err *e)
+{
+	const struct settings *s = r->settings;
+	const struct want w = { ws, DATA, &s->network.data_cidr, spec, own_number(s, rec) };
+	bool wired = !spec->dpdk && strcmp(spec->nic, "none") != 0;
+	bool none = spec->data_ip.plen == SPEC_NO_ADDRESS || spec->data_ip6.addr.family;
+	int ret = 0;
+
+	if (!wired || (!spec->data_ip.addr.family && none))
+		memset(&rec->data_ip.addr, 0, sizeof(rec->data_ip.addr));
+	else
+		ret = allocate_ip(&w, &rec->data_ip.addr, e);
+	rec->data_ip.plen = !rec->data_ip.addr.family   ? 0
+			    : spec->data_ip.addr.family ? spec->data_ip.plen
+							: w.net->plen;
+	spec->data_ip = rec->data_ip;
+	return ret;
 }
 
 int allocate_possible(const char *name, const struct spec *spec, struct err *e)

@@ -20,5 +20,12 @@ int allocate_slot_at(struct registry *r, struct workspace *ws, uint64_t id_base,
  */
 int allocate_address(struct registry *r, struct workspace *ws, const struct spec *spec,
 		     struct record *rec, struct err *e);
+/*
+ * rec->data_ip, and spec->data_ip made the same: as configured; else one of data_cidr, like allocate_address, with the
+ * host number of the control address where that is free.  None without a NIC of the kernel's, by data_ip = none, and
+ * where data_ip6 alone is configured.
+ */
+int allocate_data_ip(struct registry *r, struct workspace *ws, struct spec *spec,
+		     struct record *rec, struct err *e);
 /* -EOPNOTSUPP, with the name of the key, when the configuration asks for what no step gives: better than to ignore it. */
 int allocate_possible(const char *name, const struct spec *spec, struct err *e);

@@ -133,6 +133,8 @@ static int allocate(struct workspace *ws, struct job *job, struct record *rec, s
 	rec->note[0] = '\0';
 	ret = allocate_address(r, ws, &job->spec, rec, e);
 	if (!ret)
+		ret = allocate_data_ip(r, ws, &job->spec, rec, e);
+	if (!ret)
 		ret = allocate_nic(r, ws, &job->spec, rec, e);
 	if (!ret)
 		ret = allocate_direct_vfio(r, ws, &job->spec, rec, e);
@@ -153,6 +155,7 @@ static bool outdated(const struct record *kept, const struct record *rec)
 	return kept->ns_net &&
 	       (memcmp(&kept->control_ip, &rec->control_ip, sizeof(rec->control_ip)) ||
 		memcmp(&kept->control_ip6, &rec->control_ip6, sizeof(rec->control_ip6)) ||
+		memcmp(&kept->data_ip, &rec->data_ip, sizeof(rec->data_ip)) ||
 		strcmp(kept->gpus, rec->gpus) || strcmp(kept->vfio, rec->vfio) ||
 		strcmp(kept->rdma, rec->rdma) || strcmp(kept->nic.id, rec->nic.id) ||
 		strcmp(kept->nic.name, rec->nic.name));
@@ -308,6 +311,7 @@ static int settle(struct workspace *ws, bool all, const char *why, struct err *e
 			    ip_text(&ws->rec.control_ip, text, sizeof(text)));
 		memset(&ws->rec.control_ip, 0, sizeof(ws->rec.control_ip));
 		memset(&ws->rec.control_ip6, 0, sizeof(ws->rec.control_ip6));
+		memset(&ws->rec.data_ip, 0, sizeof(ws->rec.data_ip));
 		ws->rec.started = 0;
 	}
 	registry_hosts_dirty(ws->registry);

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "allocate.h"
 #include "allocate_nic.h"
 #include "audit.h"
 #include "base/clk.h"
@@ -81,7 +82,9 @@ int operate_nic_begin(struct workspace *ws, struct job *job, struct worker_order
 			       ws->name);
 	strict = job->spec;
 	strict.nic_optional = false; /* here it is wanted now */
-	ret = allocate_nic(r, ws, &strict, &rec, e);
+	ret = allocate_data_ip(r, ws, &job->spec, &rec, e);
+	if (ret == 0)
+		ret = allocate_nic(r, ws, &strict, &rec, e);
 	if (ret == 0 && !rec.nic.name[0])
 		ret = err_set(e, ENODEV,
 			      "attach the NIC of workspace '%s': none is configured "

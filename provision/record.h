@@ -28,6 +28,7 @@ struct record {
 	uint64_t id_base; /* host id of the workspace's id 0 */
 	uint32_t id_count;
 	struct ip control_ip, control_ip6;
+	struct ipnet data_ip; /* of data0, configured or automatic; family 0 none */
 	char image[64];
 	uint64_t created, started; /* seconds since the epoch, 0 = never */
 	char boot_id

@@ -35,7 +35,7 @@ const char *record_state_text(enum record_state s)
 
 /* --- fields --------------------------------------------------------------------------------------------------------- */
 
-enum kind { U64, U32, I32, TEXT, STATE, ADDRESS, MAC };
+enum kind { U64, U32, I32, TEXT, STATE, ADDRESS, NETWORK, MAC };
 
 struct field {
 	const char *section, *key;
@@ -80,6 +80,7 @@ static const struct field fields[] = {
 	FIELD("nic", "mtu", U32, nic.mtu),
 	FIELD("nic", "flags", U32, nic.flags),
 	FIELD("nic", "ifindex", I32, nic.ifindex),
+	LATER("nic", "data_ip", NETWORK, data_ip),
 	LATER("nic", "id", TEXT, nic.id),
 	LATER("nic", "asked", TEXT, nic.asked),
 	LATER("nic", "speed", U32, nic.speed),
@@ -161,6 +162,10 @@ static void print_field(FILE *f, const struct field *fl, const struct record *r)
 	case ADDRESS:
 		fputs(ip_text(p, text, sizeof(text)), f);
 		break;
+	case NETWORK:
+		if (((const struct ipnet *)p)->addr.family)
+			fputs(ip_net_text(p, text, sizeof(text)), f);
+		break;
 	case MAC:
 		fprintf(f, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
 			mac[5]);
@@ -220,6 +225,8 @@ static int parse_field(const struct field *fl, const char *text, struct record *
 		return parse_state(text, p);
 	case ADDRESS:
 		return *text ? ip_parse(text, p, NULL) : 0;
+	case NETWORK:
+		return *text ? ip_parse_net(text, p, NULL) : 0;
 	case MAC:
 		return parse_mac(text, p);
 	}

@@ -86,6 +86,9 @@ static void salvage(struct workspace *ws)
 		if (!rec->control_ip6.family &&
 		    salvage_value(text, "control_ip6", value, sizeof(value)))
 			ip_parse(value, &rec->control_ip6, NULL);
+		if (!rec->data_ip.addr.family &&
+		    salvage_value(text, "data_ip", value, sizeof(value)))
+			ip_parse_net(value, &rec->data_ip, NULL);
 		if (!rec->nic.id[0] && salvage_value(text, "id", value, sizeof(value)) &&
 		    value[0] == '"')
 			str_format(rec->nic.id, sizeof(rec->nic.id), "%.*s",

@@ -202,7 +202,7 @@ const struct schema_row schema_rows[] = {
 	  "A LAN interface on which the host answers ARP and neighbour discovery for the workspaces' addresses; "
 	  "from it every port of a workspace can be reached. Empty: none.", IN(network.announce), .flags = SCHEMA_EMPTY },
 	{ "network", "data_cidr", &schema_type_pool4, 8, 30, "192.168.199.0/24",
-	  "The network from which data plane addresses are taken where none is configured. Empty: none are.",
+	  "The network from which data plane addresses are taken where none is configured. Empty: none are taken.",
 	  IN(network.data_cidr), .flags = SCHEMA_EMPTY },
 	{ "network", "dns", &schema_type_dns, 0, SETTINGS_DNS_MAX, "",
 	  "Name servers for the workspaces. Empty: those of the host that are not on its loopback.",
@@ -278,8 +278,9 @@ const struct schema_row schema_rows[] = {
 	{ "workspace", "nic", &schema_type_nic, 0, 0, "none",
 	  "The NIC that becomes data0 inside: by name, PCI address or MAC address; auto takes one of [pool] nics; with /vfN behind "
 	  "it, virtual function N of it; macvlan:NAME, an interface of its own on a shared NIC.", OF(nic) },
-	{ "workspace", "data_ip", &schema_type_addr4, 0, 0, "",
-	  "Address and prefix length of data0.", OF(data_ip), .flags = SCHEMA_EMPTY | SCHEMA_SINGLE },
+	{ "workspace", "data_ip", &schema_type_data4, 0, 0, "auto",
+	  "Address and prefix length of data0. auto: one of [network] data_cidr, with the number that control_ip has in its "
+	  "network where that is free; none where data_ip6 is set.", OF(data_ip), .flags = SCHEMA_EMPTY | SCHEMA_SINGLE },
 	{ "workspace", "data_ip6", &schema_type_addr6, 0, 0, "",
 	  "IPv6 address and prefix length of data0.", OF(data_ip6), .flags = SCHEMA_EMPTY | SCHEMA_SINGLE },
 	{ "workspace", "data_mtu", &schema_type_number, 576, 65535, "0",

@@ -226,6 +226,18 @@ static int parse_addr4(const struct schema_row *row, const char *text, void *bas
 	return parse_addr(row, text, base, AF_INET, e);
 }
 
+/* "auto" is what an absent key means. */
+static int parse_data4(const struct schema_row *row, const char *text, void *base, struct err *e)
+{
+	struct ipnet *net = FIELD(row, base);
+	bool none = strcmp(text, "none") == 0;
+
+	if (!none && strcmp(text, "auto") != 0)
+		return parse_addr4(row, text, base, e);
+	*net = (struct ipnet){ .plen = none ? SPEC_NO_ADDRESS : 0 };
+	return 0;
+}
+
 static int parse_addr6(const struct schema_row *row, const char *text, void *base, struct err *e)
 {
 	return parse_addr(row, text, base, AF_INET6, e);
@@ -274,6 +286,16 @@ static void print_net(const struct schema_row *row, const void *base, char *buf,
 	*buf = '\0';
 	if (net->addr.family)
 		ip_net_text(net, buf, size);
+}
+
+static void print_data4(const struct schema_row *row, const void *base, char *buf, size_t size)
+{
+	const struct ipnet *net = C_FIELD(row, base);
+
+	if (net->addr.family)
+		print_net(row, base, buf, size);
+	else
+		str_format(buf, size, net->plen == SPEC_NO_ADDRESS ? "none" : "auto");
 }
 
 /* --- users ---------------------------------------------------------------------------------------------------------- */
@@ -326,7 +348,8 @@ const struct schema_type schema_type_ip6 = { "IPv6 address or auto", parse_ip6, 
 const struct schema_type schema_type_dns = { "list of addresses", parse_dns, print_dns };
 const struct schema_type schema_type_pool4 = { "IPv4 network", parse_pool4, print_net };
 const struct schema_type schema_type_pool6 = { "IPv6 network", parse_pool6, print_net };
-const struct schema_type schema_type_addr4 = { "IPv4 address/length", parse_addr4, print_net };
+const struct schema_type schema_type_data4 = { "IPv4 address/length, auto or none", parse_data4,
+					       print_data4 };
 const struct schema_type schema_type_addr6 = { "IPv6 address/length", parse_addr6, print_net };
 const struct schema_type schema_type_nets = { "list of networks", parse_nets, print_nets };
 const struct schema_type schema_type_users = { "list of user names", parse_users, print_users };

@@ -35,7 +35,7 @@ extern const struct schema_type schema_type_ip4, schema_type_ip6; /* struct ip *
 extern const struct schema_type schema_type_dns;                  /* struct ip[] and count */
 extern const struct schema_type schema_type_pool4,
 	schema_type_pool6; /* struct ipnet without host bits */
-extern const struct schema_type schema_type_addr4,
+extern const struct schema_type schema_type_data4,
 	schema_type_addr6;                          /* struct ipnet, address/length */
 extern const struct schema_type schema_type_nets;   /* struct ipnet[] and count, either family */
 extern const struct schema_type schema_type_ifname; /* char[] */

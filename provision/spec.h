@@ -10,6 +10,7 @@
 #define SETTINGS_USERS_MAX  16
 #define SETTINGS_ROUTES_MAX 16
 #define SETTINGS_UNLIMITED  UINT64_MAX
+#define SPEC_NO_ADDRESS     255 /* plen of data_ip = none */
 
 struct spec_route {
 	struct ipnet to;
@@ -25,7 +26,8 @@ struct spec {
 	char image[64];
 	struct ip control_ip, control_ip6; /* family 0: automatic */
 	char nic[80]; /* "none", "auto", "NAME", "pci:..", "mac:..", one of these + "/vfN", "macvlan:NAME" */
-	struct ipnet data_ip, data_ip6;        /* family 0: none */
+	/* Family 0: none; data_ip then comes from data_cidr, unless plen is SPEC_NO_ADDRESS or data_ip6 is set. */
+	struct ipnet data_ip, data_ip6;
 	uint32_t data_mtu;                     /* 0: leave it */
 	struct ip data_gateway, data_gateway6; /* family 0: none */
 	struct spec_route routes[SETTINGS_ROUTES_MAX];

@@ -90,6 +90,8 @@ struct workspace *workspace_next(struct registry *r, struct workspace *after)
 void workspace_spec(struct registry *r, const struct workspace *ws, struct spec *out)
 {
 	settings_spec(r->settings, ws->name, out);
+	if (!out->data_ip.addr.family && ws->has_record)
+		out->data_ip = ws->rec.data_ip;
 }
 
 uint64_t workspace_leased_gpu(const struct workspace *ws)

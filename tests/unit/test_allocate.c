@@ -171,6 +171,96 @@ static void test_wide_networks(void **state)
 	assert_string_equal(address6("far"), "fd00::ff:102");
 }
 
+static const char *data_ip(const char *name)
+{
+	static char text[IP_TEXT_MAX];
+	const struct ipnet *net = &fake_record(name)->data_ip;
+
+	return net->addr.family ? ip_net_text(net, text, sizeof(text)) : "";
+}
+
+static void set_data_net(const char *net)
+{
+	assert_int_equal(ip_parse_net(net, &bench.settings.network.data_cidr, NULL), 0);
+}
+
+static void add_wired(const char *name, const char *nic, const char *data)
+{
+	struct spec *spec = &bench.specs[bench.settings.nworkspaces];
+
+	bench_add_spec(name, name, NULL);
+	(void)str_copy(spec->nic, sizeof(spec->nic), nic);
+	if (data)
+		assert_int_equal(ip_parse_net(data, &spec->data_ip, NULL), 0);
+}
+
+static void test_data_ip(void **state)
+{
+	set_data_net("192.168.199.0/24");
+	add_wired("a", "cable0", NULL);
+	add_wired("b", "cable1", NULL);
+	add_wired("c", "cable2", "192.168.199.1/28");
+	add_wired("d", "none", NULL);
+	assert_int_equal(ip_parse("172.31.199.200", &bench.specs[0].control_ip, NULL), 0);
+	bench_start();
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(login((const char *[]){ "a", "b", "c", "d" }[i]), 0);
+	/* The number of the control address; .1 is configured for c, so b gets the lowest that is left. */
+	assert_string_equal(data_ip("a"), "192.168.199.200/24");
+	assert_string_equal(address("b"), "172.31.199.1");
+	assert_string_equal(data_ip("b"), "192.168.199.2/24");
+	assert_string_equal(data_ip("c"), "192.168.199.1/28");
+	assert_string_equal(data_ip("d"), "");
+	/* A stop keeps it, and so does a provisiond that was killed; a destroy does not. */
+	assert_int_equal(operate("b", WORKSPACE_STOP, 0), 0);
+	assert_int_equal(operate("a", WORKSPACE_DESTROY, 0), 0);
+	bench_crash();
+	bench_start();
+	assert_int_equal(login("b"), 0);
+	assert_string_equal(data_ip("b"), "192.168.199.2/24");
+	assert_string_equal(data_ip("a"), "");
+}
+
+static void test_data_ip_none(void **state)
+{
+	set_data_net("192.168.199.0/24");
+	add_wired("none", "cable0", NULL);
+	add_wired("six", "cable1", NULL);
+	bench.specs[0].data_ip.plen = SPEC_NO_ADDRESS;
+	assert_int_equal(ip_parse_net("fd00::1/64", &bench.specs[1].data_ip6, NULL), 0);
+	bench_start();
+	assert_int_equal(login("none"), 0);
+	assert_string_equal(data_ip("none"), "");
+	assert_int_equal(login("six"), 0);
+	assert_string_equal(data_ip("six"), "");
+	/* Without a network to take them from there are none. */
+	memset(&bench.settings.network.data_cidr, 0, sizeof(bench.settings.network.data_cidr));
+	bench.specs[0].data_ip.plen = 0;
+	registry_set_settings(bench.reg, &bench.settings);
+	assert_int_equal(operate("none", WORKSPACE_STOP, 0), 0);
+	assert_int_equal(login("none"), 0);
+	assert_string_equal(data_ip("none"), "");
+}
+
+static void test_data_ip_taken(void **state)
+{
+	char text[ERR_TEXT_MAX];
+
+	set_data_net("192.168.199.0/30");
+	add_wired("a", "cable0", NULL);
+	add_wired("b", "cable1", NULL);
+	bench_start();
+	assert_int_equal(login("a"), 0);
+	assert_int_equal(login_text("b", text), -EADDRNOTAVAIL);
+	assert_string_equal(text, "allocate address for 'b': data_cidr 192.168.199.0/30 is full");
+	assert_null(fake_record("b"));
+	add_wired("c", "cable2", "192.168.199.1/24");
+	registry_set_settings(bench.reg, &bench.settings);
+	assert_int_equal(login_text("c", text), -EADDRINUSE);
+	assert_string_equal(
+		text, "allocate address for 'c': 192.168.199.1 is in use by 'a' (sshbay leases)");
+}
+
 static void test_nic(void **state)
 {
 	char text[ERR_TEXT_MAX];
@@ -507,6 +597,9 @@ int main(void)
 		T(test_configured_address_in_use),
 		T(test_ip6),
 		T(test_wide_networks),
+		T(test_data_ip),
+		T(test_data_ip_none),
+		T(test_data_ip_taken),
 		T(test_nic),
 		T(test_nic_under_two_names),
 		T(test_quarantine_moves),
