@@ -327,6 +327,7 @@ static void client_free(struct admin_client *c)
 	admin_operate_forget(c);
 	admin_recover_forget(c);
 	(void)c->server->daemon.look(c->server->daemon.ctx, "", NULL, c, NULL);
+	admin_sources_forget(c);
 	admin_client_close(c);
 	c->server->nclients--;
 	free(c);

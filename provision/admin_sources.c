@@ -25,15 +25,39 @@ static void send_source(struct admin_client *c, char *text)
 	admin_client_send(c, ADMIN_SOURCE, &row, sizeof(row), -1);
 }
 
+/* Asked is asked: a gate that gives no answer in time may have lifted it all the same, or does so later. */
+static void audit_lift(struct admin_client *c, const struct ctl_sources *s, const char *why)
+{
+	const struct audit_field done[] = { AUDIT_TEXT("src", c->sources_lift),
+					    AUDIT_NUM("lifted", s ? s->lifted : 0),
+					    AUDIT_NUM("sources", s ? s->refused : 0) };
+	const struct audit_field unknown[] = { AUDIT_TEXT("src", c->sources_lift),
+					       AUDIT_TEXT("result", "unknown"),
+					       AUDIT_TEXT("reason", why) };
+
+	if (c->sources_lift[0])
+		audit_write("admin.penalty_lift", s ? done : unknown, 3);
+	c->sources_lift[0] = '\0';
+}
+
+void admin_sources_forget(struct admin_client *c)
+{
+	audit_lift(c, NULL, "who asked for it has not waited for the answer");
+}
+
 static void answered(void *ctx, const struct ctl_sources *s)
 {
 	struct admin_client *c = ctx;
 	char worst[CTL_WORST_TEXT], *rest = worst, *one, text[128];
 
 	if (!s) {
-		admin_client_failed(c, c->sources_tag, ETIMEDOUT,
-				    "ask 'sshd-gate': it does not answer (systemctl status "
-				    "sshd-gate)");
+		admin_client_failed(
+			c, c->sources_tag, ETIMEDOUT,
+			c->sources_lift[0] ? "ask 'sshd-gate': it does not answer, and may lift it "
+					     "later (systemctl status sshd-gate)"
+					   : "ask 'sshd-gate': it does not answer (systemctl "
+					     "status sshd-gate)");
+		audit_lift(c, NULL, "sshd-gate has not answered");
 		return;
 	}
 	(void)str_copy(worst, sizeof(worst), s->worst);
@@ -41,13 +65,9 @@ static void answered(void *ctx, const struct ctl_sources *s)
 		if (*one)
 			send_source(c, one);
 	if (c->sources_lift[0]) {
-		const struct audit_field f[] = { AUDIT_TEXT("src", c->sources_lift),
-						 AUDIT_NUM("lifted", s->lifted),
-						 AUDIT_NUM("sources", s->refused) };
-
-		audit_write("admin.penalty_lift", f, sizeof(f) / sizeof(f[0]));
 		(void)str_format(text, sizeof(text), "%u source%s lifted, %u refused", s->lifted,
 				 s->lifted == 1 ? "" : "s", s->refused);
+		audit_lift(c, s, NULL);
 	} else {
 		(void)str_format(text, sizeof(text), "%u source%s refused", s->refused,
 				 s->refused == 1 ? "" : "s");

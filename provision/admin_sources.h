@@ -6,3 +6,5 @@
 
 void admin_sources_answer(struct admin_client *c, const struct admin_daemon *d,
 			  const struct admin_sources *req);
+/* This client goes: a lift whose answer it has not heard is in the audit log, too. */
+void admin_sources_forget(struct admin_client *c);

@@ -98,6 +98,33 @@ static void check_cgroups(struct doctor *d)
 	check_controller(d, line, "cpu", false);
 }
 
+/* Does the gate answer provisiond, and whom does it refuse? That is not the host's fault, but often why somebody calls. */
+static void check_gate(struct doctor *d, int fd)
+{
+	struct admin_sources request = { .tag = 2 };
+	union {
+		struct admin_source source;
+		struct admin_done done;
+		struct admin_failed failed;
+	} body = { .done.tag = 0 };
+	struct err e = { 0 };
+	struct msg m;
+	int r = msg_send(fd, &admin_proto, ADMIN_SOURCES, &request, &e);
+
+	if (r == 0)
+		do
+			r = msg_recv(fd, &admin_proto, &body, sizeof(body), &m, &e);
+		while (r == 1 && m.type == ADMIN_SOURCE);
+	if (r == 1 && m.type == ADMIN_DONE)
+		doctor_ok(d, "sshd-gate", "answers, %s%s", body.done.text,
+			  strncmp(body.done.text, "0 ", 2) ? " (sshbay penalties)" : "");
+	else if (r == 1 && m.type == ADMIN_FAILED)
+		doctor_fail(d, "sshd-gate", "systemctl status sshd-gate", "%s", body.failed.text);
+	else
+		doctor_fail(d, "provisiond", "journalctl -u provisiond",
+			    "no answer about the sources that the gate refuses");
+}
+
 /* Does a daemon of this configuration answer? */
 static void check_daemon(struct doctor *d)
 {
@@ -124,6 +151,7 @@ static void check_daemon(struct doctor *d)
 	}
 	done.text[strcspn(done.text, "\n")] = '\0';
 	doctor_ok(d, "provisiond", "%s", *done.text ? done.text : "answers");
+	check_gate(d, fd);
 }
 
 int cli_doctor(struct cli *c, int argc, char **argv)

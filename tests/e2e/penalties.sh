@@ -25,6 +25,7 @@ is "and no other" "127.0.0.2/32 127.0.0.4/32" "$(listed)"
 is "it is let in" in "$(from 127.0.0.3 alice)"
 t "the others are not" refused 127.0.0.4
 like "the audit log has it" '"ev":"admin.penalty_lift".*"src":"127\.0\.0\.3/32".*"lifted":1' "$(grep penalty_lift "$BED/log/audit.log")"
+like "doctor counts them" 'OK +sshd-gate: answers, 2 sources refused \(sshbay penalties\)' "$(bay doctor 2>&1)"
 is "a source that has none" "0 sources lifted, 2 refused" "$(bay penalties --lift 192.0.2.1 | tail -n 1)"
 is "a network" "2 sources lifted, 0 refused" "$(bay penalties --lift 127.0.0.0/29 | tail -n 1)"
 is "all of them" "0 sources lifted, 0 refused" "$(bay penalties --lift all | tail -n 1)"
@@ -37,9 +38,17 @@ fail 127.0.0.2
 t "refused again" await 10 refused 127.0.0.2
 "$ROOT/scripts/testbed" kill "$BED" provisiond; "$ROOT/scripts/testbed" start "$BED" provisiond >/dev/null 2>&1
 t "known after a restart of provisiond" await 10 sh -c "'$BED/sshbay' penalties | grep -q '127\.0\.0\.2/32'"
+# A gate that is busy for longer than anybody waits: whether it was lifted is not known, that it was asked for is.
+kill -STOP "$(daemon_pid gate)"
+bay penalties --lift 127.0.0.6 >"$WORK/out" 2>&1; rc=$?
+kill -CONT "$(daemon_pid gate)"
+like "without an answer, the admin is told" '^1 .*does not answer, and may lift it later' "$rc $(cat "$WORK/out")"
+like "and the audit log has it" '"src":"127\.0\.0\.6/32".*"result":"unknown".*"reason":"sshd-gate has not answered"' "$(grep penalty_lift "$BED/log/audit.log")"
+t "the next question is answered" await 10 sh -c "'$BED/sshbay' penalties | grep -q '127\.0\.0\.2/32'"
 "$ROOT/scripts/testbed" kill "$BED" gate
 bay penalties >"$WORK/out" 2>&1; rc=$?
 like "without the gate: why not" '^1 .*sshd-gate.*(not running|does not answer)' "$rc $(cat "$WORK/out")"
+like "doctor too" 'FAIL +sshd-gate: .*(not running|does not answer)' "$(bay doctor 2>&1)"
 "$ROOT/scripts/testbed" start "$BED" gate >/dev/null 2>&1
 t "and the gate goes on" await 15 on alice@gate true
 finish

@@ -261,13 +261,31 @@ static void test_sources(void **state)
 	assert_int_equal(next(fd), ADMIN_DONE);
 	assert_int_equal(body.done.tag, 6);
 	assert_string_equal(body.done.text, "1 source lifted, 3 refused");
+	assert_int_equal(fake_events("admin.penalty_lift", "192.0.2.9/32"), 1);
+	/* Without an answer, what was asked is in the audit log all the same, once; also of one who does not wait. */
+	strcpy(req.lift, "192.0.2.8");
+	assert_int_equal(msg_send(fd, &admin_proto, ADMIN_SOURCES, &req, NULL), 0);
+	look_answer = NULL;
+	while (!look_answer)
+		assert_true(sd_event_run(bench.loop, 1000000) > 0);
 	look_answer(look_asker, NULL);
 	assert_int_equal(next(fd), ADMIN_FAILED);
 	assert_int_equal(body.failed.code, ETIMEDOUT);
+	assert_int_equal(fake_events("admin.penalty_lift", "192.0.2.8/32"), 1);
 	strcpy(req.lift, "nonsense");
 	assert_int_equal(msg_send(fd, &admin_proto, ADMIN_SOURCES, &req, NULL), 0);
 	assert_int_equal(next(fd), ADMIN_FAILED);
 	assert_int_equal(body.failed.code, EINVAL);
+	strcpy(req.lift, "192.0.2.7");
+	assert_int_equal(msg_send(fd, &admin_proto, ADMIN_SOURCES, &req, NULL), 0);
+	while (strcmp(looked, "192.0.2.7/32"))
+		assert_true(sd_event_run(bench.loop, 1000000) > 0);
+	fd_close(&fd);
+	while (look_answer)
+		assert_true(sd_event_run(bench.loop, 1000000) > 0);
+	run_for(1);
+	assert_int_equal(fake_events("admin.penalty_lift", "192.0.2.7/32"), 1);
+	assert_int_equal(fake_events("admin.penalty_lift", "192.0.2.8/32"), 1);
 }
 
 static void test_operations_at_once(void **state)
