@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <linux/ethtool.h>
+#include <linux/net_tstamp.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <openssl/evp.h>
@@ -160,6 +161,42 @@ static bool same_part(const struct ethtool_state *a, const struct ethtool_state 
 	return memcmp(x, y, ETHTOOL_BYTES) == 0;
 }
 
+/* --- timestamps --- */
+
+/* An ioctl of its own. */
+static int call_stamps(int fd, const char *name, unsigned long request, struct hwtstamp_config *c)
+{
+	struct ifreq ifr = { .ifr_data = (void *)c };
+
+	if (str_copy(ifr.ifr_name, sizeof(ifr.ifr_name), name))
+		return -ENODEV;
+	return ioctl(fd, request, &ifr) < 0 ? -errno : 0;
+}
+
+static void read_stamps(int fd, const char *name, struct ethtool_state *out)
+{
+	struct hwtstamp_config c = { 0 };
+
+	out->has_stamps = call_stamps(fd, name, SIOCGHWTSTAMP, &c) == 0;
+	out->tx_stamps = c.tx_type;
+	out->rx_stamps = c.rx_filter;
+}
+
+static bool same_stamps(const struct ethtool_state *a, const struct ethtool_state *b)
+{
+	return !a->has_stamps || !b->has_stamps ||
+	       (a->tx_stamps == b->tx_stamps && a->rx_stamps == b->rx_stamps);
+}
+
+static int restore_stamps(int fd, const char *name, const struct ethtool_state *want)
+{
+	struct hwtstamp_config c = { .tx_type = want->tx_stamps, .rx_filter = want->rx_stamps };
+	struct ethtool_state now;
+
+	read_stamps(fd, name, &now);
+	return same_stamps(&now, want) ? 0 : call_stamps(fd, name, SIOCSHWTSTAMP, &c);
+}
+
 /* --- EEPROM --- */
 
 static void read_eeprom(int fd, const char *name, char hex[65])
@@ -196,6 +233,7 @@ int ethtool_read(int fd, const char *name, struct ethtool_state *out, struct err
 		ret = read_part(fd, name, i, out);
 	if (ret == -ENODEV)
 		return err_ret(e, ret, "read the driver's settings of '%s'", name);
+	read_stamps(fd, name, out);
 	read_eeprom(fd, name, out->eeprom);
 	return ethtool_steer_read(fd, name, &out->steer, e);
 }
@@ -222,6 +260,7 @@ int ethtool_restore(int fd, const char *name, const struct ethtool_state *want, 
 		memcpy(set, &parts[i].set, sizeof(uint32_t));
 		keep_first(ethtool_call(fd, name, set), name, parts[i].name, e, &first);
 	}
+	keep_first(restore_stamps(fd, name, want), name, "timestamps", e, &first);
 	/* After the queues, on which some offloads depend; before the rules, which need one. */
 	keep_first(ethtool_offload_restore(fd, name, &want->offloads), name, "offloads", e, &first);
 	if (ret && first == 0)
@@ -241,6 +280,8 @@ const char *ethtool_difference(const struct ethtool_state *a, const struct ethto
 	for (unsigned int i = 0; i < ETHTOOL_PARTS; i++)
 		if (!same_part(a, b, i))
 			return parts[i].name;
+	if (!same_stamps(a, b))
+		return "timestamps";
 	if (steer)
 		return steer;
 	return strcmp(a->eeprom, b->eeprom) ? "EEPROM" : NULL;
@@ -260,6 +301,8 @@ void ethtool_print(FILE *f, const struct ethtool_state *s)
 		fprintf(f, "%s %s\n", parts[i].name, hex);
 	}
 	ethtool_steer_print(f, &s->steer);
+	if (s->has_stamps)
+		fprintf(f, "stamps %d %d\n", s->tx_stamps, s->rx_stamps);
 	if (s->eeprom[0])
 		fprintf(f, "eeprom %s\n", s->eeprom);
 }
@@ -272,6 +315,10 @@ int ethtool_take(struct ethtool_state *s, const char *key, const char *value)
 		return ret;
 	if (strcmp(key, "offloads") == 0)
 		return ethtool_offload_take(&s->offloads, value);
+	if (strcmp(key, "stamps") == 0) {
+		s->has_stamps = sscanf(value, "%d %d", &s->tx_stamps, &s->rx_stamps) == 2;
+		return s->has_stamps ? 0 : -EINVAL;
+	}
 	if (strcmp(key, "eeprom") == 0)
 		return str_copy(s->eeprom, sizeof(s->eeprom), value) ? -EINVAL : 0;
 	for (unsigned int i = 0; i < ETHTOOL_PARTS; i++) {

@@ -15,6 +15,8 @@ struct ethtool_state {
 	struct ethtool_steer steer;
 	uint16_t size[ETHTOOL_PARTS];               /* 0: the driver has no such part */
 	uint8_t part[ETHTOOL_PARTS][ETHTOOL_BYTES]; /* as the kernel gave it */
+	bool has_stamps;                            /* hardware timestamps: of which frames */
+	int tx_stamps, rx_stamps;
 	char eeprom[65]; /* SHA-256 of its EEPROM's first 8 KiB, "" none */
 };
 

@@ -15,6 +15,9 @@
 #define NETIF_ALTNAME_MAX 128
 #define NETIF_ALTNAMES    8
 #define NETIF_ALIAS_MAX   160
+#define NETIF_TUNINGS                                                                              \
+	6 /* group, gso_max_size, gso_max_segs, gro_max_size, gso_ipv4_max_size, gro_ipv4_max_size */
+#define NETIF_NO_TUNING UINT32_MAX /* the kernel tells of none; leave */
 
 struct netif; /* a socket that stays in one network namespace, and its batch */
 
@@ -27,7 +30,7 @@ struct netif_link { /* what netif_get found */
 	struct netif_dev dev;
 	uint8_t mac[6], perm_mac[6]; /* perm_mac all zero: the driver has none */
 	uint32_t mtu, flags;         /* flags: IFF_* of <linux/if.h> */
-	uint32_t txqlen;
+	uint32_t txqlen, tuning[NETIF_TUNINGS];
 	bool xdp; /* a program is attached */
 	int master,
 		peer; /* index of the bridge or bond; IFLA_LINK, which for a veth is its peer's */
@@ -54,6 +57,7 @@ struct netif_change {
 	uint32_t flags, mask;   /* IFF_* bits, and which of them to set */
 	uint32_t mtu;           /* 0: leave */
 	const uint32_t *txqlen; /* NULL: leave */
+	const uint32_t *tuning; /* NETIF_TUNINGS of them; NULL: leave */
 	const uint8_t *mac;     /* NULL: leave */
 	const char *new_name;   /* NULL: leave */
 	const char *alias;      /* free text that `ip link` shows; NULL: leave */

@@ -20,7 +20,8 @@ void netif_end(struct netif *n, struct nl_msg *msg, bool bad, const char *fmt, .
  */
 int netif_ask(struct netif *n, struct nl_msg *msg, int (*fn)(void *ctx, struct nlmsghdr *h),
 	      void *ctx);
-int netif_fd(const struct netif *n); /* its socket, for ioctls */
+extern const int netif_link_tunings[NETIF_TUNINGS]; /* IFLA_* */
+int netif_fd(const struct netif *n);                /* its socket, for ioctls */
 /* Send the dump request `msg` (freed), call fn for each object. Nothing may be queued. `what` is for messages. */
 int netif_walk(struct netif *n, struct nl_msg *msg, void (*fn)(void *ctx, struct nlmsghdr *h),
 	       void *ctx, struct err *e);

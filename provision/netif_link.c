@@ -44,6 +44,21 @@ static bool has_xdp(struct nlattr *xdp)
 	return attr && nla_get_u8(attr) != XDP_ATTACHED_NONE;
 }
 
+/* By number: older headers lack the last two (kernel 6.3). */
+const int netif_link_tunings[NETIF_TUNINGS] = {
+	IFLA_GROUP, IFLA_GSO_MAX_SIZE, IFLA_GSO_MAX_SEGS, IFLA_GRO_MAX_SIZE, 63, 64,
+};
+
+static void take_tunings(struct netif_link *out, struct nlmsghdr *h)
+{
+	struct nlattr *attr;
+
+	for (unsigned int i = 0; i < NETIF_TUNINGS; i++) {
+		attr = nlmsg_find_attr(h, sizeof(struct ifinfomsg), netif_link_tunings[i]);
+		out->tuning[i] = attr && nla_len(attr) == 4 ? nla_get_u32(attr) : NETIF_NO_TUNING;
+	}
+}
+
 static int take_link(void *ctx, struct nlmsghdr *h)
 {
 	struct netif_link *out = ctx;
@@ -65,6 +80,7 @@ static int take_link(void *ctx, struct nlmsghdr *h)
 	nla_strlcpy(out->dev.name, tb[IFLA_IFNAME], sizeof(out->dev.name));
 	out->mtu = tb[IFLA_MTU] ? nla_get_u32(tb[IFLA_MTU]) : 0;
 	out->txqlen = tb[IFLA_TXQLEN] ? nla_get_u32(tb[IFLA_TXQLEN]) : 0;
+	take_tunings(out, h);
 	out->xdp = has_xdp(tb[IFLA_XDP]);
 	out->master = tb[IFLA_MASTER] ? (int)nla_get_u32(tb[IFLA_MASTER]) : 0;
 	out->peer = tb[IFLA_LINK] ? (int)nla_get_u32(tb[IFLA_LINK]) : 0;

@@ -113,6 +113,9 @@ void netif_set(struct netif *n, const struct netif_dev *dev, const struct netif_
 		bad |= nla_put_u32(msg, IFLA_MTU, c->mtu) < 0;
 	if (c->txqlen)
 		bad |= nla_put_u32(msg, IFLA_TXQLEN, *c->txqlen) < 0;
+	for (unsigned int i = 0; c->tuning && i < NETIF_TUNINGS; i++)
+		if (c->tuning[i] != NETIF_NO_TUNING)
+			bad |= nla_put_u32(msg, netif_link_tunings[i], c->tuning[i]) < 0;
 	if (c->alias)
 		bad |= nla_put_string(msg, IFLA_IFALIAS, c->alias) < 0;
 	if (c->mac)

@@ -6,6 +6,7 @@
 #include "netif_raw.h"
 
 #include <linux/if_addr.h>
+#include <linux/if_link.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <netlink/attr.h>
@@ -202,4 +203,45 @@ int netif_raw_tc(struct netif *n, const struct netif_dev *dev, char kind[NETIF_N
 	if (ret == -EOPNOTSUPP)
 		ret = 0;
 	return ret ? err_wrap(e, "read the traffic control of '%s'", dev->name) : 0;
+}
+
+/* ---- what is on top ---- */
+
+struct covering {
+	struct netif_dev *out;
+	int index, n, max;
+};
+
+static void take_upper(void *ctx, struct nlmsghdr *h)
+{
+	const struct ifinfomsg *ifi = nlmsg_data(h);
+	struct covering *c = ctx;
+	struct nlattr *name = nlmsg_find_attr(h, sizeof(*ifi), IFLA_IFNAME),
+		      *lower = nlmsg_find_attr(h, sizeof(*ifi), IFLA_LINK),
+		      *info = nlmsg_find_attr(h, sizeof(*ifi), IFLA_LINKINFO), *kind;
+
+	if (h->nlmsg_type != RTM_NEWLINK || !name || !lower || !info || c->n == c->max ||
+	    (int)nla_get_u32(lower) != c->index || ifi->ifi_index == c->index ||
+	    nlmsg_find_attr(h, sizeof(*ifi), IFLA_LINK_NETNSID))
+		return;
+	/* The other end of a cable is not on top of this one. */
+	kind = nla_find(nla_data(info), nla_len(info), IFLA_INFO_KIND);
+	if (!kind || nla_strcmp(kind, "veth") == 0)
+		return;
+	c->out[c->n].index = ifi->ifi_index;
+	nla_strlcpy(c->out[c->n++].name, name, NETIF_NAME_MAX);
+}
+
+int netif_raw_uppers(struct netif *n, const struct netif_dev *dev, struct netif_dev *out, int max,
+		     struct err *e)
+{
+	struct covering c = { .out = out, .index = dev->index, .max = max };
+	struct ifinfomsg ifi = { 0 };
+	struct nl_msg *msg = netif_begin(n, RTM_GETLINK, NLM_F_DUMP, &ifi, sizeof(ifi));
+	int ret;
+
+	if (!msg || nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS))
+		return err_set(e, ENOMEM, "look what is on top of '%s': out of memory", dev->name);
+	ret = netif_walk(n, msg, take_upper, &c, e);
+	return ret ? err_wrap(e, "look what is on top of '%s'", dev->name) : c.n;
 }

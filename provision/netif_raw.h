@@ -27,6 +27,12 @@ int netif_raw_read(struct netif *n, const struct netif_dev *dev, struct netif_ra
 /* Queue requests that add them, of one kind: all addresses, or all routes (which need the interface up). */
 void netif_raw_add(struct netif *n, const struct netif_dev *dev, const struct netif_raws *raws,
 		   bool routes);
+/*
+ * Links in the same namespace that were made on top of `dev` (VLANs, macvlans, ..), the first `max` of them. How many, or
+ * -errno.
+ */
+int netif_raw_uppers(struct netif *n, const struct netif_dev *dev, struct netif_dev *out, int max,
+		     struct err *e);
 /* What tc(8) was used for on `dev`: a queueing discipline's name, "" when there is only the kernel's own. */
 int netif_raw_tc(struct netif *n, const struct netif_dev *dev, char kind[NETIF_NAME_MAX],
 		 struct err *e);

@@ -290,7 +290,7 @@ static int bring_in(struct trip *t, struct err *e)
 	int ret = find_on_host(t, e);
 
 	if (ret == 0 && !t->macvlan)
-		ret = nic_home_may_leave(t->p->settings, &t->link, e);
+		ret = nic_home_may_leave(t->p->settings, t->host, &t->link, e);
 	if (ret == 0)
 		ret = take_note(t, e);
 	if (ret == 0)
@@ -390,8 +390,10 @@ static int free_name(struct trip *t, struct netif_dev *dev, struct err *e)
 static int bring_home(struct trip *t, struct err *e)
 {
 	struct netif_dev dev = { 0 };
-	int ret = nic_restore_silence(t->in, &t->link, e);
+	int ret = nic_restore_uncover(t->in, &t->link, e);
 
+	if (ret == 0)
+		ret = nic_restore_silence(t->in, &t->link, e);
 	if (ret == 0)
 		ret = free_name(t, &dev, e);
 	if (ret == 0)

@@ -22,13 +22,22 @@
 #define APPEAR_S 10    /* from the driver to the interface */
 #define UDEV_S   3     /* from the interface to its name */
 
-int nic_home_may_leave(const struct settings *s, const struct netif_link *link, struct err *e)
+int nic_home_may_leave(const struct settings *s, struct netif *host, const struct netif_link *link,
+		       struct err *e)
 {
+	struct netif_dev upper;
+	int ret;
+
 	if (link->master)
 		return err_set(e, EBUSY, "it is a port of a bridge or bond");
 	if (strcmp(link->dev.name, s->network.announce) == 0)
 		return err_set(e, EBUSY, "it is the LAN interface ([network] announce)");
-	return 0;
+	/* They would stay, and their traffic go on through another's NIC. */
+	ret = netif_raw_uppers(host, &link->dev, &upper, 1, e);
+	if (ret > 0)
+		return err_set(e, EBUSY, "the host has '%s' on top of it (ip link del %s)",
+			       upper.name, upper.name);
+	return ret;
 }
 
 int nic_home_read(struct netif *host, const struct netif_link *link, struct nic_note *note,
@@ -60,6 +69,7 @@ int nic_home_read(struct netif *host, const struct netif_link *link, struct nic_
 	note->mtu = link->mtu;
 	note->flags = link->flags;
 	note->txqlen = link->txqlen;
+	memcpy(note->tuning, link->tuning, sizeof(note->tuning));
 	memcpy(note->alias, link->alias, sizeof(note->alias));
 	note->naltnames = link->naltnames;
 	memcpy(note->altname, link->altname, sizeof(note->altname));

@@ -7,8 +7,9 @@
 #include "nic_note.h"
 #include "plan.h"
 
-/* -EBUSY when the host itself lives by it: a port of a bridge or bond, the LAN interface. */
-int nic_home_may_leave(const struct settings *s, const struct netif_link *link, struct err *e);
+/* -EBUSY when the host itself lives by it: a port of a bridge or bond, below a VLAN or macvlan, the LAN interface. */
+int nic_home_may_leave(const struct settings *s, struct netif *host, const struct netif_link *link,
+		       struct err *e);
 /* Read everything that an interface of the host is to be given back as. -EBUSY when the host uses what would be lost. */
 int nic_home_read(struct netif *host, const struct netif_link *link, struct nic_note *note,
 		  struct err *e);

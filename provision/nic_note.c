@@ -40,6 +40,9 @@ static void print_links(FILE *f, const struct nic_note *note)
 	print_mac(f, "mac", note->mac);
 	print_mac(f, "perm", note->perm_mac);
 	fprintf(f, "mtu %u\nflags %u\ntxqlen %u\n", note->mtu, note->flags, note->txqlen);
+	for (unsigned int i = 0; i < NETIF_TUNINGS; i++)
+		if (note->tuning[i] != NETIF_NO_TUNING)
+			fprintf(f, "tuning %u %u\n", i, note->tuning[i]);
 	if (note->alias[0])
 		print_hex(f, "alias", note->alias, strlen(note->alias));
 	for (unsigned int i = 0; i < note->naltnames; i++)
@@ -131,6 +134,17 @@ static int take_vf(struct nic_note *note, const char *value)
 		       : -EINVAL;
 }
 
+static int take_tuning(struct nic_note *note, const char *value)
+{
+	unsigned int i;
+	uint32_t n;
+
+	if (sscanf(value, "%u %u", &i, &n) != 2 || i >= NETIF_TUNINGS)
+		return -EINVAL;
+	note->tuning[i] = n;
+	return 0;
+}
+
 static int take_text(struct nic_note *note, const char *key, const char *value)
 {
 	const struct {
@@ -170,6 +184,8 @@ static int take_line(struct nic_note *note, const char *key, const char *value)
 				       str_unhex(value, note->alias, strlen(value) / 2)
 			       ? 0
 			       : -EINVAL;
+	if (strcmp(key, "tuning") == 0)
+		return take_tuning(note, value);
 	if (strcmp(key, "vf") == 0)
 		return take_vf(note, value);
 	if (strcmp(key, "address") == 0 || strcmp(key, "route") == 0)
@@ -189,6 +205,7 @@ int nic_note_parse(char *text, struct nic_note *note, struct err *e)
 	char *line, *value, *save = NULL;
 
 	memset(note, 0, sizeof(*note));
+	memset(note->tuning, 0xff, sizeof(note->tuning));
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		value = strchr(line, ' ');
 		if (!value)

@@ -17,7 +17,7 @@ struct nic_note {
 	char kind[NETIF_NAME_MAX]; /* as netif_link; "" for hardware */
 	char id[80], name[NETIF_NAME_MAX];
 	uint8_t mac[6], perm_mac[6]; /* perm_mac all zero: none */
-	uint32_t mtu, flags, txqlen;
+	uint32_t mtu, flags, txqlen, tuning[NETIF_TUNINGS];
 	char alias[NETIF_ALIAS_MAX];
 	unsigned int naltnames;
 	char altname[NETIF_ALTNAMES][NETIF_ALTNAME_MAX];

@@ -14,6 +14,8 @@
 #include "base/str.h"
 #include "nic_vf.h"
 
+#define UPPERS 32 /* at a time */
+
 /* What a tenant can set with `ip link set` and the next owner would inherit. */
 #define FLAGS                                                                                      \
 	(IFF_UP | IFF_PROMISC | IFF_ALLMULTI | IFF_NOARP | IFF_MULTICAST | IFF_DEBUG |             \
@@ -45,6 +47,22 @@ int nic_restore_silence(struct netif *n, struct netif_link *link, struct err *e)
 			ret = netif_get(n, &link->dev, link, e);
 	} while (ret == 0 && link->naltnames);
 	return ret;
+}
+
+int nic_restore_uncover(struct netif *n, const struct netif_link *link, struct err *e)
+{
+	struct netif_dev upper[UPPERS];
+	int found = netif_raw_uppers(n, &link->dev, upper, UPPERS, e), ret = 0;
+
+	while (found > 0 && ret == 0) {
+		for (int i = 0; i < found; i++) {
+			netif_delete(n, &upper[i]);
+			netif_tolerate(n, ENODEV); /* on top of another that went */
+		}
+		ret = netif_commit(n, e);
+		found = ret ? ret : netif_raw_uppers(n, &link->dev, upper, UPPERS, e);
+	}
+	return ret ? ret : found;
 }
 
 /* --- restore --- */
@@ -88,13 +106,17 @@ static int set_up(struct netif *host, const struct netif_link *link, bool up, st
 static int set_link(struct netif *host, const struct netif_link *link, const struct nic_note *note,
 		    const uint8_t *mac, struct err *e)
 {
+	uint32_t tuning[NETIF_TUNINGS];
 	struct netif_change c = { .flags = note->flags,
 				  .mask = FLAGS & ~IFF_UP,
 				  .mtu = note->mtu,
 				  .txqlen = note->txqlen ? &note->txqlen : NULL,
+				  .tuning = tuning,
 				  .mac = mac,
 				  .netns = -1 };
 
+	for (unsigned int i = 0; i < NETIF_TUNINGS; i++)
+		tuning[i] = note->tuning[i] == link->tuning[i] ? NETIF_NO_TUNING : note->tuning[i];
 	netif_set(host, &link->dev, &c);
 	return netif_commit(host, e);
 }
@@ -217,6 +239,9 @@ static const char *link_difference(const struct netif_link *now, const struct ni
 		return "flags";
 	if (note->txqlen && now->txqlen != note->txqlen)
 		return "length of the transmit queue";
+	for (unsigned int i = 0; i < NETIF_TUNINGS; i++)
+		if (note->tuning[i] != NETIF_NO_TUNING && now->tuning[i] != note->tuning[i])
+			return "group or largest segments";
 	if (strcmp(now->alias, note->alias) != 0)
 		return "alias";
 	if (now->naltnames != note->naltnames)

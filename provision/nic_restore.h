@@ -6,6 +6,11 @@
 #pragma once
 #include "nic_note.h"
 
+/*
+ * Delete what was made on top of it in the same namespace: VLANs, macvlans and the like stay connected to an interface
+ * that moves away.
+ */
+int nic_restore_uncover(struct netif *n, const struct netif_link *link, struct err *e);
 /* Down, flags cleared, no XDP, no traffic control, no alias, no alternative names (`link` is read again). */
 int nic_restore_silence(struct netif *n, struct netif_link *link, struct err *e);
 /*

@@ -50,7 +50,7 @@ static int take_note(const struct plan *p, struct netif *host, struct nic_note *
 	note->index = NO_INDEX;
 	(void)str_copy(note->id, sizeof(note->id), rec->nic.id);
 	if (ret == 0)
-		ret = nic_home_may_leave(p->settings, &link, e);
+		ret = nic_home_may_leave(p->settings, host, &link, e);
 	if (ret == 0)
 		ret = nic_home_read(host, &link, note, e);
 	if (ret == 0)

@@ -55,7 +55,7 @@ static void test_everything(void)
 		"numtxqueues 4 "
 		"numrxqueues 4; ip link set far up; ip link property add dev cable1 altname one;"
 		"ip link property add dev cable1 altname two; ip link set cable1 alias 'a \\ b' "
-		"mtu 1450 "
+		"mtu 1450 group 9 gso_max_size 40000 gso_max_segs 900 gro_max_size 50000 "
 		"txqueuelen 333 allmulticast on address 02:00:00:00:00:21 up; ethtool -L cable1 rx "
 		"2 tx 3; "
 		"ethtool -K cable1 tso off gro on; ip addr add 10.1.0.1/24 dev cable1 label "
@@ -73,19 +73,26 @@ static void test_everything(void)
 		   strstr(before, "cable1:x"),
 	   "is seen whole");
 	did(nic_up(&plan, &e), &e, "move it in");
-	ok(sh(plan.netns, "set -e; ip link set data0 down; ip link set data0 address "
-			  "02:66:66:66:66:66 mtu 1280 alias x txqueuelen "
-			  "7 promisc on allmulticast off arp off multicast off; ip link set data0 "
-			  "name qq; ip link set qq up;"
-			  "ethtool -L qq rx 1 tx 1; ethtool -K qq tso on gro off sg off; ip addr "
-			  "add 10.66.0.1/24 dev qq;"
-			  "ip link property add dev qq altname bad; tc qdisc add dev qq clsact;"
-			  "tc qdisc add dev qq root tbf rate 1mbit burst 10k latency 10ms") == 0,
+	ok(sh(plan.netns,
+	      "set -e; ip link set data0 down; ip link set data0 address "
+	      "02:66:66:66:66:66 mtu 1280 alias x txqueuelen "
+	      "7 group 66 gso_max_size 2000 gso_max_segs 2 gro_max_size 2000 promisc "
+	      "on allmulticast off arp off multicast off; ip link set data0 "
+	      "name qq; ip link set qq up;"
+	      "ethtool -L qq rx 1 tx 1; ethtool -K qq tso on gro off sg off; ip addr "
+	      "add 10.66.0.1/24 dev qq;"
+	      "ip link add link qq name on1 type macvlan; ip link set "
+	      "on1 promisc on up; ip link add link qq name on2 type macvlan; ip link add on3 "
+	      "type vxlan id 5 dstport 0 dev qq; "
+	      "ip link property add dev qq altname bad; tc qdisc add dev qq clsact;"
+	      "tc qdisc add dev qq root tbf rate 1mbit burst 10k latency 10ms") == 0,
 	   "a tenant changes everything");
 	did(nic_down(&plan, &e), &e, "bring it home");
 	sh(-1, "sleep 0.2");
 	snapshot(after, sizeof(after));
 	same(after, before, "it is as it was");
+	ok(sh(plan.netns, "ip link show on1 || ip link show on2 || ip link show on3") != 0,
+	   "and what was on top of it is no more");
 	ok(access(set.storage.state, F_OK) != 0, "and not in quarantine");
 }
 
@@ -107,6 +114,8 @@ static void test_used_by_host(void)
 		"the host has traffic control 'clsact' on 'cable1'");
 	refused("tc qdisc add dev cable1 root tbf rate 1mbit burst 10k latency 10ms",
 		"tc qdisc del dev cable1 root", "the host has traffic control 'tbf' on 'cable1'");
+	refused("ip link add link cable1 name top1 type macvlan", "ip link del top1",
+		"the host has 'top1' on top of it (ip link del top1)");
 }
 
 static int xdp_program(void)

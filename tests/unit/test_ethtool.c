@@ -3,6 +3,7 @@
  * What a driver can be told, against a driver that can be told everything: this file answers ioctl(SIOCETHTOOL) as the
  * kernel does (net/ethtool/ioctl.c), with queues, rings, moderation, RSS, flow rules and an EEPROM.
  */
+#include <linux/net_tstamp.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <setjmp.h>
@@ -27,6 +28,7 @@ struct driver {
 	struct ethtool_coalesce coalesce;
 	struct ethtool_pauseparam pause;
 	uint32_t features, msglevel;
+	struct hwtstamp_config stamps;
 	uint32_t table[TABLE];
 	uint8_t key[KEY], function;
 	bool configured; /* the table was written, not made by the driver */
@@ -303,6 +305,17 @@ int ioctl(int fd, unsigned long request, ...)
 	ifr = va_arg(ap, struct ifreq *);
 	va_end(ap);
 	assert_int_equal(fd, 7);
+	if (request == SIOCGHWTSTAMP || request == SIOCSHWTSTAMP) {
+		struct hwtstamp_config *c = (void *)ifr->ifr_data;
+
+		writes += request == SIOCSHWTSTAMP;
+		errno = plain ? EOPNOTSUPP : EIO;
+		if (plain || (request == SIOCSHWTSTAMP && fail == -1))
+			return -1;
+		memcpy(request == SIOCSHWTSTAMP ? &driver.stamps : c,
+		       request == SIOCSHWTSTAMP ? c : &driver.stamps, sizeof(*c));
+		return 0;
+	}
 	assert_int_equal(request, SIOCETHTOOL);
 	data = (void *)ifr->ifr_data;
 	code = strcmp(ifr->ifr_name, "nic0") != 0 ? ENODEV
@@ -339,6 +352,7 @@ static int make_driver(void **state)
 	driver.features = 2 | 1;
 	driver.msglevel = 7;
 	driver.function = 1;
+	driver.stamps.rx_filter = HWTSTAMP_FILTER_PTP_V2_EVENT;
 	default_table(&driver);
 	for (int i = 0; i < KEY; i++)
 		driver.key[i] = (uint8_t)(i * 7);
@@ -387,6 +401,8 @@ static void spoil(void)
 	driver.coalesce.rx_coalesce_usecs = 1000;
 	driver.pause.rx_pause = 0;
 	driver.msglevel = 0xffff;
+	driver.stamps.tx_type = HWTSTAMP_TX_ON;
+	driver.stamps.rx_filter = HWTSTAMP_FILTER_ALL;
 	memset(driver.table, 0, sizeof(driver.table));
 	memset(driver.key, 0x66, sizeof(driver.key));
 	driver.function = 2;
@@ -563,6 +579,8 @@ static void test_difference(void **state)
 	DIFFERS(driver.coalesce.tx_coalesce_usecs++, "coalesce");
 	DIFFERS(driver.pause.tx_pause++, "pause");
 	DIFFERS(driver.msglevel++, "msglevel");
+	DIFFERS(driver.stamps.tx_type++, "timestamps");
+	DIFFERS(driver.stamps.rx_filter = HWTSTAMP_FILTER_ALL, "timestamps");
 	DIFFERS(driver.eeprom[511]++, "EEPROM");
 }
 
@@ -611,6 +629,7 @@ static void test_failures(void **state)
 		{ ETHTOOL_SRXCLSRLDEL, "remove flow rules of 'nic0': Input/output error" },
 		{ ETHTOOL_SRINGPARAM, "restore rings of 'nic0': Input/output error" },
 		{ ETHTOOL_SCOALESCE, "restore coalesce of 'nic0': Input/output error" },
+		{ -1, "restore timestamps of 'nic0': Input/output error" },
 		{ ETHTOOL_SFEATURES, "restore offloads of 'nic0': Input/output error" },
 	};
 	struct ethtool_state before = look(), after;
@@ -653,6 +672,7 @@ static void test_text(void **state)
 	assert_int_equal(ethtool_take(&after, "rule", "00"), -EINVAL);
 	assert_int_equal(ethtool_take(&after, "hash", "14 0"), -EINVAL);
 	assert_int_equal(ethtool_take(&after, "rsskey", "0g"), -EINVAL);
+	assert_int_equal(ethtool_take(&after, "stamps", "1"), -EINVAL);
 	assert_int_equal(ethtool_take(&after, "warp", "9"), -EINVAL);
 }
 
