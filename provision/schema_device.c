@@ -84,11 +84,38 @@ static int check_nic(const char *text, struct err *e)
 	return 0;
 }
 
-/* NIC, NIC/vfN, macvlan:NAME. */
-static int parse_nic(const struct schema_row *row, const char *text, void *base, struct err *e)
+/* One word per device, so that two are the same when their words are: a PCI address has its "pci:". */
+static void with_prefix(const char *text, size_t n, char *buf, size_t size)
 {
-	const char *vf = strstr(text, "/vf");
-	char nic[SCHEMA_VALUE_MAX];
+	(void)str_format(buf, size, "%.*s", (int)n, text);
+	if (is_pci(buf))
+		(void)str_format(buf, size, "pci:%.*s", (int)n, text);
+}
+
+/* NIC:N is NIC/vfN, too. */
+static const char *plain_nic(const char *text, char *buf, size_t size)
+{
+	const char *end = strrchr(text, ':');
+	size_t digits = end ? strspn(end + 1, DIGITS) : 0;
+
+	with_prefix(text, strlen(text), buf, size);
+	if (!digits || end[1 + digits] || check_nic(buf, NULL) == 0 ||
+	    (end == text + 3 && (strncmp(text, "pci", 3) == 0 || strncmp(text, "mac", 3) == 0)) ||
+	    strncmp(text, "macvlan:", 8) == 0)
+		return buf;
+	with_prefix(text, (size_t)(end - text), buf, size);
+	if (check_nic(buf, NULL) == 0)
+		(void)str_format(buf + strlen(buf), size - strlen(buf), "/vf%s", end + 1);
+	else
+		(void)str_format(buf, size, "%s", text);
+	return buf;
+}
+
+/* NIC, NIC/vfN, NIC:N, macvlan:NAME. */
+static int parse_nic(const struct schema_row *row, const char *word, void *base, struct err *e)
+{
+	char plain[SCHEMA_VALUE_MAX], nic[SCHEMA_VALUE_MAX];
+	const char *text = plain_nic(word, plain, sizeof(plain)), *vf = strstr(text, "/vf");
 
 	if (strncmp(text, "macvlan:", 8) == 0) {
 		if (!is_ifname(text + 8))
@@ -106,12 +133,15 @@ static int parse_nic(const struct schema_row *row, const char *text, void *base,
 static int one_nic(void *ctx, const char *entry, unsigned int n, struct err *e)
 {
 	struct list *l = ctx;
-	int ret = check_nic(entry, e);
+	char nic[SCHEMA_VALUE_MAX];
+	int ret;
 
+	with_prefix(entry, strlen(entry), nic, sizeof(nic));
+	ret = check_nic(nic, e);
 	if (ret == 0 && (strcmp(entry, "auto") == 0 || strcmp(entry, "none") == 0))
 		return err_set(e, EINVAL, "'%s' names no NIC", entry);
 	if (ret == 0)
-		append_with(l->out, SCHEMA_VALUE_MAX, ",", entry);
+		append_with(l->out, SCHEMA_VALUE_MAX, ",", nic);
 	return ret;
 }
 
@@ -269,7 +299,7 @@ static int parse_cpus(const struct schema_row *row, const char *text, void *base
 const struct schema_type schema_type_ifname = { "interface name", parse_ifname,
 						schema_type_print_text };
 const struct schema_type schema_type_nic = {
-	"auto, none, pci:, mac:, interface name, NIC/vfN, macvlan:NAME", parse_nic,
+	"auto, none, pci:, mac:, interface name, NIC/vfN, NIC:N, macvlan:NAME", parse_nic,
 	schema_type_print_text
 };
 const struct schema_type schema_type_nics = { "list of NICs", parse_nics, schema_type_print_text };

@@ -293,6 +293,43 @@ static void test_workspaces(void **state)
 	settings_free(s);
 }
 
+/* The forms in which a NIC may be written, and what they are one word for. */
+static void test_nic_words(void **state)
+{
+	static const char *const words[][2] = {
+		{ "eth0", "eth0" },
+		{ "pci:0000:29:00.0", "pci:0000:29:00.0" },
+		{ "0000:29:00.0", "pci:0000:29:00.0" },
+		{ "mac:02:00:00:00:00:01", "mac:02:00:00:00:00:01" },
+		{ "eth0/vf3", "eth0/vf3" },
+		{ "eth0:3", "eth0/vf3" },
+		{ "pci:0000:29:00.0:12", "pci:0000:29:00.0/vf12" },
+		{ "0000:29:00.0:12", "pci:0000:29:00.0/vf12" },
+		{ "mac:02:00:00:00:00:01:7", "mac:02:00:00:00:00:01/vf7" },
+		{ "macvlan:0", "macvlan:0" },
+	};
+	static const char *const bad[] = { "eth0:",      "eth0:x", "eth0:1234", "pci:29", "mac:02",
+					   "0000:29:00", ":1",     "auto:1",    "none:1" };
+	char text[128];
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		struct settings *s;
+
+		snprintf(text, sizeof(text), "[workspace a]\nnic = %s\n", words[i][0]);
+		s = loaded(text);
+		assert_string_equal(s->workspaces[0].nic, words[i][1]);
+		settings_free(s);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		auto_free char *report = NULL;
+
+		snprintf(text, sizeof(text), "[workspace a]\nnic = %s\n", bad[i]);
+		put(main_file, text, strlen(text));
+		report = refused(1);
+		assert_non_null(strstr(report, ":2: [workspace a] nic: '"));
+	}
+}
+
 static void test_no_directory(void **state)
 {
 	assert_int_equal(rmdir(ws_dir), 0);
@@ -410,6 +447,7 @@ static void test_dump(void **state)
 		"[storage]\nstate = \"/srv/it's\"\n[pool]\nnics = eth1,eth2\n[network]\ndns = "
 		"1.1.1.1,::1\ncontrol_cidr6 = fd00::/64\n"
 		"[defaults]\nusers = op\nswap = unlimited\npids = unlimited\nnic = auto\n"
+		"[workspace e]\ndata_ip = none\n[workspace f]\ndata_ip = auto\n"
 		"[workspace a]\nnic = mac:02:00:00:00:00:01\ndata_ip = 10.0.0.1/8\ndata_ip6 = "
 		"fd01::1/64\ncontrol_ip6 = fd00::1\n"
 		"gpu = nvidia.com/gpu=0\ncpus = 0-7:1/2\n[workspace b]\nusers = x, y\nroot = "
@@ -428,7 +466,7 @@ static void test_dump(void **state)
 	assert_non_null(strstr(first, "\"/srv/it's/images\""));
 	forget_files(s);
 	forget_files(t);
-	assert_int_equal(s->nworkspaces, 4);
+	assert_int_equal(s->nworkspaces, 6);
 	assert_int_equal(s->nworkspaces, t->nworkspaces);
 	for (i = 0; i < s->nworkspaces; i++)
 		assert_memory_equal(&s->workspaces[i], &t->workspaces[i], sizeof(s->workspaces[i]));
@@ -569,6 +607,7 @@ int main(void)
 		T(test_standard),
 		T(test_values),
 		T(test_workspaces),
+		T(test_nic_words),
 		T(test_no_directory),
 		T(test_bad_workspace_files),
 		T(test_untrusted_workspace_file),
