@@ -23,35 +23,41 @@ struct rows {
 	void *ctx;
 };
 
-static const char *describe(const struct settings *s, const struct gpu *g, char *buf, size_t size)
+/* "STATE, MODEL, NUMA node N", and what of it there is a member for. */
+static void describe(const struct settings *s, const struct gpu *g, const char *state,
+		     struct admin_lease *row)
 {
 	char node[32] = "";
 	struct numa near;
 
-	if (g->pci[0] && numa_local(s->hardware.sysfs, g->pci, &near, NULL) == 0 && near.node >= 0)
+	if (g->pci[0] && numa_local(s->hardware.sysfs, g->pci, &near, NULL) == 0 &&
+	    near.node >= 0) {
 		(void)str_format(node, sizeof(node), ", NUMA node %d", near.node);
-	(void)str_format(buf, size, "%s%.48s%s", g->model[0] ? ", " : "", g->model, node);
-	return buf;
+		row->numa = (uint32_t)near.node + 1;
+	}
+	(void)str_format(row->detail, sizeof(row->detail), "%s%s%.48s%s", state,
+			 g->model[0] ? ", " : "", g->model, node);
 }
 
-const char *admin_gpu_place(const struct settings *s, const char *id, char *buf, size_t size)
+void admin_gpu_place(const struct settings *s, const char *state, struct admin_lease *row)
 {
 	auto_free struct gpu_list *list = calloc(1, sizeof(*list));
-	const struct gpu *g = list && gpu_scan(s, list, NULL) == 0 ? gpu_find(list, id) : NULL;
+	const struct gpu *g = list && gpu_scan(s, list, NULL) == 0 ? gpu_find(list, row->id) : NULL;
 
-	buf[0] = '\0';
+	row->numa = 0;
 	if (g)
-		return describe(s, g, buf, size);
-	if (strncmp(id, "cdi:", 4) != 0)
-		(void)str_format(buf, size, ", not on this host now");
-	return buf;
+		describe(s, g, state, row);
+	else
+		(void)str_format(row->detail, sizeof(row->detail), "%s%s", state,
+				 strncmp(row->id, "cdi:", 4) ? ", not on this host now" : "");
 }
 
 static void add_quarantined(void *ctx, const struct quarantine *q)
 {
-	struct admin_lease row = { .kind = "gpu", .since = q->since };
+	struct admin_lease row = { .kind = "gpu", .state = "quarantined", .since = q->since };
 	struct rows *r = ctx;
 
+	(void)str_copy(row.id, sizeof(row.id), q->id);
 	(void)str_format(row.object, sizeof(row.object), "%.63s", q->id);
 	(void)str_format(row.detail, sizeof(row.detail), "quarantined: %.80s, last '%s'", q->reason,
 			 q->owner);
@@ -88,20 +94,19 @@ void admin_gpu_leases(struct registry *reg, void (*fn)(void *ctx, struct admin_l
 	auto_free struct gpu_list *list = calloc(1, sizeof(*list));
 	const struct settings *s = reg->settings;
 	struct rows r = { reg, list, fn, ctx };
-	char what[100];
 
 	if (!list)
 		return;
 	if (gpu_scan(s, list, NULL) < 0)
 		list->n = 0;
 	for (unsigned int i = 0; i < list->n; i++) {
-		struct admin_lease row = { .kind = "gpu" };
+		struct admin_lease row = { .kind = "gpu", .state = "free" };
 
 		if (!is_free(&r, &list->g[i]))
 			continue;
 		(void)str_format(row.object, sizeof(row.object), "%.63s", list->g[i].id);
-		(void)str_format(row.detail, sizeof(row.detail), "free%s",
-				 describe(s, &list->g[i], what, sizeof(what)));
+		(void)str_copy(row.id, sizeof(row.id), list->g[i].id);
+		describe(s, &list->g[i], "free", &row);
 		fn(ctx, &row);
 	}
 	(void)quarantine_each(s->storage.state, "gpu", add_quarantined, &r, NULL);

@@ -9,5 +9,5 @@ void admin_gpu_recover(struct admin_client *c, struct registry *reg, const struc
 /* The rows that no workspace has: free members of the pool and what is in quarantine, as leases. */
 void admin_gpu_leases(struct registry *reg, void (*fn)(void *ctx, struct admin_lease *row),
 		      void *ctx);
-/* Model, NUMA node and why this GPU of a workspace is in no order, in words (", NVIDIA H100, NUMA node 0"); "" unknown. */
-const char *admin_gpu_place(const struct settings *s, const char *id, char *buf, size_t size);
+/* row->numa and detail for the GPU row->id of a workspace: "STATE, NVIDIA H100, NUMA node 0", or that it is not here. */
+void admin_gpu_place(const struct settings *s, const char *state, struct admin_lease *row);

@@ -123,8 +123,10 @@ static void add_leased(struct rows *r)
 		row = row_of(r, macvlan ? rec->nic.id + n : rec->nic.id);
 		if (!row)
 			return;
-		if (!row->name[0])
+		if (!row->name[0]) {
 			(void)str_copy(row->name, sizeof(row->name), rec->nic.name);
+			row->speed = rec->nic.speed;
+		}
 		set_state(row, macvlan ? "shared" : "leased",
 			  strncmp(rec->note, "its NIC ", 8) == 0
 				  ? rec->note
@@ -208,7 +210,7 @@ struct lease_rows {
 
 static void lease_of_rdma(void *ctx, const struct quarantine *q)
 {
-	struct admin_lease row = { .kind = "rdma", .since = q->since };
+	struct admin_lease row = { .kind = "rdma", .state = "quarantined", .since = q->since };
 	struct lease_rows *out = ctx;
 
 	(void)str_format(row.object, sizeof(row.object), "%.63s", q->id);
@@ -225,11 +227,15 @@ void admin_nic_leases(struct registry *reg, void (*fn)(void *ctx, struct admin_l
 	for (unsigned int i = 0; r && i < r->n; i++) {
 		const struct admin_nic *nic = &r->row[i];
 		bool held = strcmp(nic->state, "quarantined") == 0;
-		struct admin_lease row = { .kind = "nic", .since = nic->since };
+		struct admin_lease row = {
+			.kind = "nic", .numa = nic->numa, .speed = nic->speed, .since = nic->since
+		};
 		char place[32], speed[32] = "";
 
 		if (!held && (!nic->pool || strcmp(nic->state, "leased") == 0))
 			continue;
+		(void)str_copy(row.id, sizeof(row.id), nic->id);
+		(void)str_copy(row.state, sizeof(row.state), nic->state);
 		(void)str_format(row.object, sizeof(row.object), "%.63s", nic->id);
 		if (nic->speed)
 			(void)str_format(speed, sizeof(speed), ", %u Mbit/s", nic->speed);

@@ -14,6 +14,7 @@
 #include "hugepages.h"
 #include "limits.h"
 #include "net.h"
+#include "nic_find.h"
 #include "numa.h"
 
 static void join_users(const struct spec *spec, char *buf, size_t size)
@@ -158,6 +159,7 @@ static void cpu_lease(struct registry *reg, const struct record *rec, struct adm
 	int node = numa_node_of(registry_settings(reg)->hardware.sysfs, rec->cpus);
 
 	str_copy(row->kind, sizeof(row->kind), "cpus");
+	row->numa = (uint32_t)(node + 1);
 	str_format(row->object, sizeof(row->object), "%.63s", rec->cpus);
 	if (node >= 0)
 		str_format(row->detail, sizeof(row->detail), "near its device, memory node %d",
@@ -175,6 +177,9 @@ static void nic_lease(struct registry *reg, const struct workspace *ws, struct a
 
 	str_copy(row->kind, sizeof(row->kind), "nic");
 	str_copy(row->object, sizeof(row->object), rec->nic.name);
+	str_copy(row->id, sizeof(row->id), rec->nic.id);
+	row->numa = (uint32_t)(nic_find_numa(s->hardware.sysfs, rec->nic.id) + 1);
+	row->speed = rec->nic.speed;
 	if (rec->nic.speed)
 		str_format(speed, sizeof(speed), ", %u Mbit/s", rec->nic.speed);
 	str_format(row->detail, sizeof(row->detail),
@@ -191,8 +196,7 @@ void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 {
 	const struct record *rec = workspace_record(ws);
 	const struct ip *ips[] = { &rec->control_ip, &rec->control_ip6 };
-	struct admin_lease row = { .since = rec->created };
-	char what[100];
+	struct admin_lease row = { .since = rec->created, .state = "leased" };
 
 	if (!workspace_exists(ws))
 		return;
@@ -218,20 +222,25 @@ void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 	row.since = workspace_leased_gpu(ws);
 	for (const char *id = rec->gpus; *id; id += strcspn(id, ","), id += *id == ',') {
 		str_format(row.object, sizeof(row.object), "%.*s", (int)strcspn(id, ","), id);
-		str_format(row.detail, sizeof(row.detail), "%s%s", workspace_state(ws),
-			   admin_gpu_place(registry_settings(reg), row.object, what, sizeof(what)));
+		str_format(row.id, sizeof(row.id), "%.*s", (int)strcspn(id, ","), id);
+		admin_gpu_place(registry_settings(reg), workspace_state(ws), &row);
 		fn(ctx, &row);
 	}
+	row.id[0] = '\0';
+	row.numa = 0;
 	str_copy(row.detail, sizeof(row.detail), workspace_state(ws));
 	hugepage_leases(rec, &row, fn, ctx);
 	if (rec->cpus[0]) {
 		cpu_lease(reg, rec, &row);
 		fn(ctx, &row);
+		row.numa = 0;
 	}
 	if (!rec->nic.name[0])
 		return;
 	nic_lease(reg, ws, &row);
 	fn(ctx, &row);
+	row.id[0] = '\0';
+	row.numa = row.speed = 0;
 	if (!rec->rdma[0])
 		return;
 	str_copy(row.kind, sizeof(row.kind), "rdma");

@@ -227,9 +227,11 @@ static void serve_others(int fd, uint32_t type, const struct admin_name *req)
 				   .pid = 7,
 				   .channels = 2,
 				   .since = 1769853723 };
-	struct admin_lease l = {
-		.tag = req->tag, .kind = "ip", .object = "172.31.199.3", .owner = "web"
-	};
+	struct admin_lease l = { .tag = req->tag,
+				 .kind = "ip",
+				 .object = "172.31.199.3",
+				 .owner = "web",
+				 .state = "leased" };
 	struct admin_event ev = { .tag = req->tag,
 				  .line = "{\"ev\":\"x\",\"t\":\"\\u001b\",\"raw\":\"\033\"}" };
 

@@ -89,8 +89,10 @@ const struct field fields_source[] = {
 };
 
 const struct field fields_lease[] = {
-	L(kind, FIELD_TEXT),  L(object, FIELD_TEXT), L(owner, FIELD_TEXT),
-	L(since, FIELD_TIME), L(detail, FIELD_TEXT), { NULL, FIELD_TEXT, 0, NULL },
+	L(kind, FIELD_TEXT),           L(object, FIELD_TEXT),   L(id, FIELD_TEXT),
+	L(state, FIELD_TEXT),          L(owner, FIELD_TEXT),    L(since, FIELD_TIME),
+	L(numa, FIELD_NODE),           L(speed, FIELD_NUMBER0), L(detail, FIELD_TEXT),
+	{ NULL, FIELD_TEXT, 0, NULL },
 };
 
 #define N(member, kind)                                                                            \

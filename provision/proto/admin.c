@@ -86,8 +86,10 @@ static const struct msg_field kick[] = {
 	STR(admin_kick, message, 0),
 };
 static const struct msg_field lease[] = {
-	U32(admin_lease, tag, 0, 0), STR(admin_lease, kind, 1),   STR(admin_lease, object, 1),
-	STR(admin_lease, owner, 0),  STR(admin_lease, detail, 0), U64(admin_lease, since),
+	U32(admin_lease, tag, 0, 0),   STR(admin_lease, kind, 1),   STR(admin_lease, object, 1),
+	STR(admin_lease, owner, 0),    STR(admin_lease, detail, 0), U64(admin_lease, since),
+	STR(admin_lease, id, 0),       STR(admin_lease, state, 1),  U32(admin_lease, numa, 0, 0),
+	U32(admin_lease, speed, 0, 0),
 };
 static const struct msg_field event[] = { U32(admin_event, tag, 0, 0), STR(admin_event, line, 0) };
 static const struct msg_field done[] = { U32(admin_done, tag, 0, 0), STR(admin_done, text, 0) };

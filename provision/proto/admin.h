@@ -78,7 +78,9 @@ struct admin_progress {
 struct admin_lease {
 	uint32_t tag;
 	char kind[16], object[64], owner[STR_NAME_MAX],
-		detail[128]; /* kind: ip, ids, nic, rdma, gpu, cpus, hugepages */
+		detail[128];    /* kind: ip, ids, nic, rdma, gpu, cpus, hugepages */
+	char id[80], state[16]; /* id of a NIC or GPU; leased, free, missing, quarantined, .. */
+	uint32_t numa, speed;   /* node + 1, Mbit/s; 0 unknown */
 	uint64_t since;
 };
 struct admin_event {

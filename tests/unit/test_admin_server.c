@@ -204,6 +204,7 @@ static void test_list_and_show(void **state)
 	ask(fd, ADMIN_LEASES, 9, "bob");
 	assert_int_equal(next(fd), ADMIN_LEASE);
 	assert_string_equal(body.lease.object, "1000000-1262143");
+	assert_string_equal(body.lease.state, "leased");
 	assert_int_equal(next(fd), ADMIN_LEASE);
 	assert_string_equal(body.lease.kind, "ip");
 	assert_int_equal(next(fd), ADMIN_DONE);

@@ -189,6 +189,8 @@ static void test_show(void **state)
 	has(out, "ip    172.31.199.3  web    -      -\n");
 	assert_int_equal(run("leases --json"), 0);
 	has(out, "\"owner\": \"web\"");
+	has(out, "\"state\": \"leased\"");
+	has(out, "\"numa\": null");
 	assert_int_equal(run("events"), 0);
 	assert_string_equal(out, "{\"ev\":\"x\",\"t\":\"\\u001b\",\"raw\":\"\\u001b\"}\n");
 	assert_int_equal(run("events --follow"), 0);
