@@ -61,7 +61,7 @@ static void add_seen(void *ctx, const struct nic_seen *seen)
 		return;
 	(void)str_copy(row->name, sizeof(row->name), seen->name);
 	row->speed = seen->speed;
-	row->carrier = seen->carrier;
+	row->carrier = seen->carrier ? 2 : 1;
 	if (nic_find_default_route(seen->name))
 		set_state(row, "host", "the host's default route goes through it");
 	else if (strcmp(seen->name, r->reg->settings->network.announce) == 0)
@@ -70,6 +70,25 @@ static void add_seen(void *ctx, const struct nic_seen *seen)
 		set_state(row, "host", "part of a bond");
 	else
 		set_state(row, "free", "");
+}
+
+/* The row of a NIC that is away, by what a record knows of it: the word it was leased by, and its MAC address. */
+static struct admin_nic *row_of_leased(struct rows *r, const char *what)
+{
+	const struct workspace *ws = NULL;
+	char mac[18];
+
+	while ((ws = workspace_next(r->reg, (struct workspace *)(uintptr_t)ws))) {
+		const struct record *rec = workspace_record(ws);
+
+		if (!workspace_exists(ws) || !rec->nic.id[0])
+			continue;
+		if (strcmp(rec->nic.asked, what) == 0 ||
+		    (strncmp(what, "mac:", 4) == 0 &&
+		     strcasecmp(nic_find_mac_text(rec->nic.mac, mac), what + 4) == 0))
+			return row_of(r, rec->nic.id);
+	}
+	return NULL;
 }
 
 /* What the configuration names: the pool, or a workspace's nic. */
@@ -89,7 +108,7 @@ static void add_named(struct rows *r, const char *what, bool pool)
 		if (row && !row->name[0]) {
 			(void)str_copy(row->name, sizeof(row->name), seen.name);
 			row->speed = seen.speed;
-			row->carrier = seen.carrier;
+			row->carrier = seen.carrier ? 2 : 1;
 			set_state(row, "free", "");
 		}
 	} else {
@@ -99,7 +118,9 @@ static void add_named(struct rows *r, const char *what, bool pool)
 				r->row[i].pool |= pool;
 				return;
 			}
-		row = why.code == ENODEV ? row_of(r, what) : NULL;
+		row = why.code == ENODEV ? row_of_leased(r, what) : NULL;
+		if (!row && why.code == ENODEV)
+			row = row_of(r, what);
 		if (row && !row->state[0])
 			set_state(row, "missing", why.text);
 	}
@@ -240,7 +261,7 @@ void admin_nic_leases(struct registry *reg, void (*fn)(void *ctx, struct admin_l
 		if (nic->speed)
 			(void)str_format(speed, sizeof(speed), ", %u Mbit/s", nic->speed);
 		(void)str_format(row.detail, sizeof(row.detail), "%s%s%s%s%s%.80s", nic->state,
-				 nic->carrier ? ", carrier" : "", speed,
+				 nic->carrier == 2 ? ", carrier" : "", speed,
 				 admin_nic_place(reg->settings, nic->id, place, sizeof(place)),
 				 nic->detail[0] ? ": " : "", nic->detail);
 		fn(ctx, &row);

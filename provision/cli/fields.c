@@ -103,7 +103,7 @@ const struct field fields_nic[] = {
 	N(name, FIELD_TEXT),           N(id, FIELD_TEXT),
 	N(state, FIELD_TEXT),          N(owner, FIELD_TEXT),
 	N(since, FIELD_TIME),          { "numa", FIELD_NODE, offsetof(struct admin_nic, numa), "" },
-	N(speed, FIELD_NUMBER0),       N(carrier, FIELD_BOOL),
+	N(speed, FIELD_NUMBER0),       N(carrier, FIELD_MAYBE),
 	N(pool, FIELD_BOOL),           N(detail, FIELD_TEXT),
 	{ NULL, FIELD_TEXT, 0, NULL },
 };
@@ -136,6 +136,8 @@ const char *field_text(const struct field *f, const void *row, char *buf, size_t
 		(void)str_copy(buf, size, at_text(f, row));
 	else if (f->kind == FIELD_BOOL)
 		(void)str_copy(buf, size, v ? "yes" : "no");
+	else if (f->kind == FIELD_MAYBE && v)
+		(void)str_copy(buf, size, v == 2 ? "yes" : "no");
 	else if (f->kind == FIELD_TIME && v)
 		clk_text(v, buf, size);
 	else if (f->kind == FIELD_SIZE)
@@ -186,6 +188,8 @@ static struct json_object *json_value(const struct field *f, const void *row)
 		return json_object_new_uint64(v);
 	if (v == 0 || f->kind == FIELD_SIZE)
 		return NULL;
+	if (f->kind == FIELD_MAYBE)
+		return json_object_new_boolean(v == 2);
 	if (f->kind == FIELD_NODE)
 		return json_object_new_uint64(v - 1);
 	return f->kind == FIELD_TIME ? json_object_new_string(clk_text(v, stamp, sizeof(stamp)))

@@ -17,6 +17,7 @@ enum field_kind {
 	FIELD_SIZE,    /* uint64_t bytes; UINT64_MAX: unlimited, null */
 	FIELD_TIME,    /* uint64_t seconds since the epoch; 0: null */
 	FIELD_BOOL,    /* uint32_t */
+	FIELD_MAYBE,   /* uint32_t; 0: null, 1: false, 2: true */
 };
 
 struct field {

@@ -18,9 +18,10 @@ struct sink {
 
 static void add(struct grid *g, const struct admin_nic *n)
 {
+	static const char *const carrier[] = { "", "no", "yes" };
 	char numa[16] = "", speed[32] = "", owner[STR_NAME_MAX + 40], since[40] = "";
 	const char *cells[] = {
-		n->name, n->id, n->state, owner, numa, speed, n->carrier ? "yes" : "no", n->detail
+		n->name, n->id, n->state, owner, numa, speed, carrier[n->carrier % 3], n->detail
 	};
 
 	if (n->numa)

@@ -124,7 +124,7 @@ static const struct msg_field nics[] = {
 static const struct msg_field nic[] = {
 	U32(admin_nic, tag, 0, 0),   STR(admin_nic, name, 0),       STR(admin_nic, id, 1),
 	STR(admin_nic, state, 1),    STR(admin_nic, owner, 0),      U32(admin_nic, numa, 0, 0),
-	U32(admin_nic, speed, 0, 0), U32(admin_nic, carrier, 0, 1), U32(admin_nic, pool, 0, 1),
+	U32(admin_nic, speed, 0, 0), U32(admin_nic, carrier, 0, 2), U32(admin_nic, pool, 0, 1),
 	U64(admin_nic, since),       STR(admin_nic, detail, 0),
 };
 

@@ -14,9 +14,10 @@ struct admin_nic {
 	char name[64], id[80];
 	char state[16]; /* free, leased, shared, host, missing, quarantined */
 	char owner[STR_NAME_MAX];
-	uint32_t numa;          /* node + 1; 0 unknown */
-	uint32_t speed;         /* Mbit/s; 0 unknown */
-	uint32_t carrier, pool; /* pool: nic = auto may take it */
+	uint32_t numa;    /* node + 1; 0 unknown */
+	uint32_t speed;   /* Mbit/s; 0 unknown */
+	uint32_t carrier; /* 1 no, 2 yes; 0 unknown: it is not on the host */
+	uint32_t pool;    /* nic = auto may take it */
 	uint64_t since;
 	char detail[256];
 };
