@@ -16,6 +16,7 @@
 
 #define NO_CHANGE   0xffffffffU /* ETH_RXFH_INDIR_NO_CHANGE */
 #define MAX_CONTEXT 256
+#define STALE       0xffff /* in place of a table that cannot be */
 
 _Static_assert(sizeof(struct ethtool_steer_rule) == sizeof(struct ethtool_rx_flow_spec) + 8,
 	       "no holes");
@@ -32,6 +33,28 @@ struct rss {
 };
 
 /* --- the hash --- */
+
+/*
+ * A driver may go on telling a table for queues that are no more, until it uses one the next time (igb, while it is down).
+ * Nobody can set that table: what it stands for is the driver's own.
+ */
+static void mark_stale(int fd, const char *name, struct ethtool_steer *s)
+{
+	struct ethtool_rxnfc rings = { .cmd = ETHTOOL_GRXRINGS };
+
+	if (ethtool_call(fd, name, &rings))
+		return;
+	for (uint32_t i = 0; i < s->ntable; i++)
+		if (s->table[i] >= rings.data) {
+			memset(s->table, 0xff, sizeof(s->table[0]) * s->ntable);
+			return;
+		}
+}
+
+static bool is_stale(const struct ethtool_steer *s)
+{
+	return s->ntable && s->table[0] == STALE;
+}
 
 static int read_rss(int fd, const char *name, struct ethtool_steer *out)
 {
@@ -52,12 +75,14 @@ static int read_rss(int fd, const char *name, struct ethtool_steer *out)
 	for (uint32_t i = 0; i < out->ntable; i++)
 		out->table[i] = (uint16_t)rss.config[i];
 	memcpy(out->key, &rss.config[out->ntable], out->nkey);
+	mark_stale(fd, name, out);
 	return 0;
 }
 
 static bool same_table(const struct ethtool_steer *a, const struct ethtool_steer *b)
 {
-	return a->ntable == b->ntable && memcmp(a->table, b->table, 2U * a->ntable) == 0;
+	return a->ntable == b->ntable &&
+	       (is_stale(a) || is_stale(b) || memcmp(a->table, b->table, 2U * a->ntable) == 0);
 }
 
 static bool same_key(const struct ethtool_steer *a, const struct ethtool_steer *b)
@@ -281,7 +306,8 @@ static void loosen_table(int fd, const char *name, const struct ethtool_steer *w
 {
 	struct ethtool_steer now = { 0 };
 
-	if (read_rss(fd, name, &now) == 0 && now.ntable && !same_table(&now, want))
+	if (read_rss(fd, name, &now) == 0 && now.ntable &&
+	    (is_stale(want) ? !is_stale(&now) : !same_table(&now, want)))
 		(void)write_rss(fd, name, want, 0, false); /* one that cannot be is told of later */
 }
 
