@@ -37,7 +37,7 @@ DAEMON_SRC   := main daemon teardown hostnet harden helper statedir registry wor
                 motd ctl_server ctl_look admin_sources admin_server admin_client admin_rows admin_explain admin_hosts admin_nic admin_gpu admin_operate admin_recover login_name \
                 admin_sessions audit sessions allocate_gpu allocate_direct allocate_rdma gate_audit
 CLI_SRC      := main verbs talk fields grid list nic image explain ssh_config sessions penalties operate enter inside finding pair \
-                pair_facts pair_judge bench bench_result bench_print manifest proxy check doctor doctor_kernel \
+                pair_facts pair_judge bench bench_rdma bench_result bench_print manifest proxy check doctor doctor_kernel \
                 doctor_host gpu doctor_gpu doctor_direct doctor_rdma
 INIT_SRC     := main agent conn job job_helper passwd etc user home become spawn env pty modes login dial listen private_dir \
                 agent_sock display served rc resolve setup

@@ -4,8 +4,8 @@
 # What the tests of `sshbay pair` and `sshbay bench` share: a bed with workspaces a and b that a cable joins, commands in
 # them, and a detour that only the counters show. Sourced after lib.sh.
 
-cable_bed() {
-	bed_up - <<-'INI'
+cable_bed() { # [INI TEXT]: more of the configuration
+	bed_up - <<-INI
 	[workspace a]
 	users = user
 	control_ip = 172.31.199.1
@@ -16,6 +16,7 @@ cable_bed() {
 	data_mtu = 3000
 	[testbed]
 	cable = a:b
+	${1:-}
 	INI
 }
 json() { python3 -c "import json,sys; d=json.load(sys.stdin); print($1)"; }

@@ -5,6 +5,25 @@
 #include "manifest.h"
 #include "pair_judge.h"
 
+#define BENCH_PORT 52019 /* seldom anybody's */
+
+/* Scripts: what they start ends when sshbay ends, however it does, since our end of their stdin closes then. */
+#define BENCH_PATHS           "PATH=$PATH:/usr/sbin:/sbin LC_ALL=C; export PATH LC_ALL; "
+#define BENCH_SERVER(command) BENCH_PATHS command " </dev/null & p=$!; cat >/dev/null; kill $p"
+/* The same, with the exit status of the command. */
+#define BENCH_CLIENT(command)                                                                      \
+	BENCH_PATHS "exec 3<&0; " command " </dev/null 3<&- & p=$!; "                              \
+		    "{ cat <&3; kill $p; } >/dev/null 2>&1 & exec 3<&-; wait $p"
+
+/* A server in one end, a client in the other. */
+struct bench_job {
+	int server, client; /* indexes of ends */
+	char serve[1024], ask[768];
+	/* What the server prints when it can be asked; NULL: the client tries again. "@": a line "@listening" or "@ended". */
+	const char *ready;
+	unsigned int ms;
+};
+
 enum bench_kind { BENCH_TCP, BENCH_UDP, BENCH_RDMA };
 
 /* One direction. */
@@ -13,6 +32,7 @@ struct bench_leg {
 	struct bench_flow flow;
 	double host_cpu; /* percent of all processors of the host; negative: not known */
 	struct pair_counts moved[2]; /* sender, receiver */
+	bool counted;                /* all that was sent passes a counter that the kernel shows */
 	enum finding_level level;
 	char verdict[512];
 };

@@ -107,6 +107,10 @@ static struct json_object *json_nic(const struct pair_end *end, const struct man
 	whole(o, "speed_mbit", f->speed);
 	text(o, "offloads", f->offloads);
 	text(o, "rdma", f->rdma);
+	text(o, "rdma_firmware", f->rdma_firmware);
+	text(o, "rdma_link", f->rdma_link);
+	text(o, "rdma_rate", f->rdma_rate);
+	text(o, "perftest", f->perftest);
 	text(o, "iperf3", f->iperf3);
 	return o;
 }
@@ -178,8 +182,10 @@ static void print_word(const char *name, const char *value)
 	cli_print(stdout, value);
 }
 
-static void print_nic(const struct pair_end *end, const struct manifest_nic *n)
+static void print_nic(const struct bench *b, int i)
 {
+	const struct pair_end *end = &b->ends[i];
+	const struct manifest_nic *n = &b->manifest.nics[i];
 	const struct pair_facts *f = &end->facts;
 	char number[32];
 
@@ -198,7 +204,14 @@ static void print_nic(const struct pair_end *end, const struct manifest_nic *n)
 	print_word("link", f->speed < 0 ? "" : number);
 	print_word("cpus", end->ws.cpus);
 	print_word("image", end->ws.image);
-	print_word("iperf3", f->iperf3);
+	if (b->kind == BENCH_RDMA) {
+		print_word("RDMA device", f->rdma);
+		print_word("firmware", f->rdma_firmware);
+		print_word("rate", f->rdma_rate);
+		print_word("perftest", f->perftest);
+	} else {
+		print_word("iperf3", f->iperf3);
+	}
 	puts("");
 	printf("    offloads: ");
 	cli_print(stdout, *f->offloads ? f->offloads : "not known (no ethtool inside)");
@@ -225,6 +238,6 @@ int bench_print(const struct bench *b)
 	print_word("governor", b->manifest.governor);
 	puts("");
 	for (int i = 0; i < 2; i++)
-		print_nic(&b->ends[i], &b->manifest.nics[i]);
+		print_nic(b, i);
 	return status_of(b);
 }

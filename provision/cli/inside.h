@@ -30,7 +30,7 @@ struct inside {
 	int in, out, error;
 	char *text; /* stdout so far, NUL-terminated */
 	size_t len;
-	char said[256]; /* how stderr begins, NUL-terminated */
+	char said[1024]; /* how stderr begins, NUL-terminated */
 	size_t nsaid;
 	bool exited;
 	int status; /* as a shell tells it */

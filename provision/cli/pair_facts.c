@@ -40,13 +40,20 @@ const char pair_facts_script[] =
 	"$v\"; done\n"
 	"v=$(readlink $d/device) && echo \"@device ${v##*/}\"\n"
 	"v=$(readlink $d/device/driver) && echo \"@driver ${v##*/}\"\n"
-	"for r in /sys/class/infiniband/*; do [ -e $r ] && echo \"@rdma ${r##*/}\"; done\n"
+	"for r in /sys/class/infiniband/*; do [ -e $r ] || continue; echo \"@rdma ${r##*/}\"\n"
+	"	read -r i v <$r/node_type && echo \"@rdma_type $v\"\n"
+	"	read -r v i <$r/fw_ver && echo \"@rdma_firmware $v\"\n"
+	"	read -r v <$r/ports/1/link_layer && echo \"@rdma_link $v\"\n"
+	"	read -r v n i <$r/ports/1/rate && echo \"@rdma_rate $v$n\"; done\n"
+	"[ -e /dev/infiniband/rdma_cm ] && echo '@rdma_cm 1'\n"
 	"for t in ip ping iperf3 ethtool ib_write_bw ib_send_lat; do\n"
 	"	command -v $t >/dev/null && echo \"@tool $t\"; done\n"
 	"for f in 4 6; do ip -o -$f addr show dev data0 scope global | while read -r i n f a r; "
 	"do\n"
 	"	echo \"@address ${a}\"; done; done\n"
 	"iperf3 --version | { read -r i v r && echo \"@iperf3 $v\"; }\n"
+	"ib_write_bw -V | while read -r k v r; do\n"
+	"	case $k in Version:) echo \"@perftest $v\" ;; esac; done\n"
 	"ethtool -i data0 | while read -r k v r; do case $k in\n"
 	"	driver:) echo \"@driver $v\" ;; firmware-version:) echo \"@firmware $v\" ;; esac; "
 	"done\n"
@@ -147,6 +154,11 @@ static bool take(struct pair_facts *f, const struct ip *configured, const char *
 		{ "firmware", offsetof(struct pair_facts, firmware) },
 		{ "iperf3", offsetof(struct pair_facts, iperf3) },
 		{ "rdma", offsetof(struct pair_facts, rdma) },
+		{ "rdma_type", offsetof(struct pair_facts, rdma_type) },
+		{ "rdma_firmware", offsetof(struct pair_facts, rdma_firmware) },
+		{ "rdma_link", offsetof(struct pair_facts, rdma_link) },
+		{ "rdma_rate", offsetof(struct pair_facts, rdma_rate) },
+		{ "perftest", offsetof(struct pair_facts, perftest) },
 	};
 	uint64_t v = 0;
 	bool ok;
@@ -169,6 +181,8 @@ static bool take(struct pair_facts *f, const struct ip *configured, const char *
 	} else if (strcmp(key, "mtu") == 0) {
 		ok = take_number(value, 1 << 20, &v) && v >= 68;
 		f->mtu = (uint32_t)v;
+	} else if (strcmp(key, "rdma_cm") == 0) {
+		ok = f->rdma_cm = true;
 	} else {
 		ok = strcmp(key, "there") == 0;
 		f->there = ok;

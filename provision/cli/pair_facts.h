@@ -28,8 +28,11 @@ struct pair_facts {
 	int64_t speed; /* Mbit/s */
 	uint32_t mtu;
 	struct ipnet ip, ip6; /* family 0: none; of several the configured one, else the first */
-	char device[PAIR_WORD], driver[PAIR_WORD], firmware[PAIR_WORD], iperf3[PAIR_WORD],
-		rdma[PAIR_WORD];
+	char device[PAIR_WORD], driver[PAIR_WORD], firmware[PAIR_WORD], iperf3[PAIR_WORD];
+	/* The RDMA device: its name, "CA" or "RNIC" (iWARP), "Ethernet" or "InfiniBand", firmware, rate. */
+	char rdma[PAIR_WORD], rdma_type[PAIR_WORD], rdma_link[PAIR_WORD], rdma_firmware[PAIR_WORD],
+		rdma_rate[PAIR_WORD], perftest[PAIR_WORD];
+	bool rdma_cm; /* the node of the connection manager is there */
 	char offloads[256];
 	bool tools[PAIR_NTOOLS];
 };

@@ -57,7 +57,7 @@ like "without iperf3" "workspace 'b': it has no iperf3 .sshbay enter b -- apt-ge
 b 'mv /usr/bin/away /usr/bin/iperf3; mv /usr/bin/ping /usr/bin/away'
 like "without ping" "^FAIL +tools: there is no ping in workspace 'b' .*apt-get install iputils-ping" "$(rc bay pair a b)"
 b 'mv /usr/bin/away /usr/bin/ping'
-like "--rdma without perftest" "has no ib_write_bw .*apt-get install perftest" "$(rc bay bench a b --rdma)"
+like "--rdma without a device" "'a': it has no RDMA device .set rdma = auto in workspaces.d/a.ini" "$(rc bay bench a b --rdma)"
 
 # --- however sshbay ends ---
 gone() { [ -z "$(left)" ]; }

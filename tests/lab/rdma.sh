@@ -2,28 +2,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # RDMA by soft-RoCE over two e1000e that are joined back to back, in a whole bed and in the kernel's shared mode: two
-# workspaces with one device each (THREATS D34), what they see and open, and verbs' programs inside.
+# workspaces with one device each (THREATS D34), what they see and open, and ibv_devinfo inside (traffic: rdma_bench.sh).
 # Runs in the lab: started anywhere else it starts itself there.
+. "$(dirname "$0")/../roce_lib.sh"
 if [ -z "${SSHBAY_LAB:-}" ]; then
-	export LAB_QEMU="-netdev hubport,id=h0,hubid=0 -device e1000e,netdev=h0,mac=52:54:00:00:00:01,addr=0x8
-		-netdev hubport,id=h1,hubid=0 -device e1000e,netdev=h1,mac=52:54:00:00:00:02,addr=0x9 ${LAB_QEMU:-}"
+	LAB_QEMU="$(roce_qemu) ${LAB_QEMU:-}"
+	export LAB_QEMU
 	exec "$(dirname "$0")/../../scripts/lab" run "$0"
 fi
 . "$(dirname "$0")/../lib.sh"
 export ON_LIMIT=120
-modprobe -a e1000e rdma_rxe ib_uverbs rdma_ucm ib_umad
-of_mac() { grep -l "$1" /sys/class/net/*/address | cut -d/ -f5; }
-await 30 sh -c 'grep -q 52:54:00:00:00:02 /sys/class/net/*/address'
-ip link set "$(of_mac 52:54:00:00:00:01)" name left; ip link set "$(of_mac 52:54:00:00:00:02)" name right
-ip addr add 10.5.0.1/24 dev left; ip addr add 10.5.0.2/24 dev right
-ip link set left up; ip link set right up
-await 30 sh -c 'grep -q 1 /sys/class/net/left/carrier && grep -q 1 /sys/class/net/right/carrier'
-# Between these two addresses of one host, packets take the wire: soft-RoCE sends from the host's own namespace.
-for i in all left right; do sysctl -qw "net.ipv4.conf.$i.rp_filter=0" "net.ipv4.conf.$i.accept_local=1" "net.ipv4.conf.$i.arp_ignore=1"; done
-ip route add 10.5.0.2 dev left table 20 src 10.5.0.1; ip route add 10.5.0.1 dev right table 20 src 10.5.0.2
-ip rule add pref 10 iif left lookup local; ip rule add pref 11 iif right lookup local
-ip rule add pref 100 lookup local; ip rule add pref 20 lookup 20; ip rule del pref 0
-rdma link add rxe0 type rxe netdev left; rdma link add rxe1 type rxe netdev right
+roce_up
 mode() { cat /sys/module/ib_core/parameters/netns_mode; }
 like "two devices of soft-RoCE" 'rxe0.*rxe1' "$(cd /sys/class/infiniband && echo *)"
 is "the kernel is in shared mode" Y "$(mode)"
@@ -94,13 +83,7 @@ is "locked memory has no limit, but in plain" "unlimited unlimited 65536" \
 	"$(for w in a b plain; do inside $w -- sh -c 'ulimit -l'; done | xargs)"
 
 # --- verbs ---
-pack() { # the programs of the lab's own root, and what they load, for a workspace
-	for p in perftest ibverbs-utils ibverbs-providers libibverbs1 librdmacm1 libibumad3 libnl-3-200 libnl-route-3-200 libpci3; do
-		dpkg -L $p
-	done | while read -r f; do [ -d "$f" ] || [ ! -e "$f" ] || echo "$f"; done | tar -C / -cf - -T - 2>/dev/null
-}
-pack >"$WORK/perftest.tar"
-for w in a b; do inside $w -- tar -C / -xf - <"$WORK/perftest.tar" 2>/dev/null; done
+roce_programs a b
 like "ibv_devinfo in a" 'hca_id:[[:space:]]*rxe0' "$(inside a -- ibv_devinfo 2>&1)"
 unlike "shows no other" rxe1 "$(inside a -- ibv_devinfo 2>&1)"
 like "also to a plain user" 'hca_id:[[:space:]]*rxe1' "$(on bob+b@gate ibv_devinfo 2>&1)"
