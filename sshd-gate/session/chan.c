@@ -201,10 +201,11 @@ void chan_open_request(struct session *s, struct ssh_message_struct *m)
 	if (c)
 		c->ask = calloc(1, sizeof(*c->ask));
 	if (!c || !c->ask) {
-		ssh_message_reply_default(m);
+		refusal_open(s, m, REFUSAL_PROHIBITED,
+			     c ? "out of memory"
+			       : "too many sessions on this connection (max_sessions)");
 		if (c)
 			chan_drop(s, c);
-		ssh_message_free(m);
 		return;
 	}
 	ssh = ssh_message_channel_request_open_reply_accept(m);

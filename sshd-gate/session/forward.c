@@ -104,21 +104,24 @@ static const char *dial_refusal(const struct session *s, const struct target *t)
 	return remote_has_room(s) ? NULL : "too many forwarded connections (max_forwards)";
 }
 
-static struct chan *new_dial(struct session *s, ssh_message m)
+/* NULL: *why tells the client the reason. */
+static struct chan *new_dial(struct session *s, ssh_message m, const char **why)
 {
 	struct target t;
-	const char *why;
 	struct chan *c;
+
+	*why = "no such address";
 
 	if (!target_of(&t, ssh_message_channel_request_open_destination(m),
 		       ssh_message_channel_request_open_destination_port(m)) ||
 	    !*t.host || (t.kind == INIT_TCP && !t.port))
 		return NULL;
-	why = dial_refusal(s, &t);
-	if (why) {
-		denied(s, GATE_CHAN_DIAL, &t, why);
+	*why = dial_refusal(s, &t);
+	if (*why) {
+		denied(s, GATE_CHAN_DIAL, &t, *why);
 		return NULL;
 	}
+	*why = "out of memory";
 	c = chan_new(s, CHAN_DIAL);
 	if (!c)
 		return NULL;
@@ -142,14 +145,17 @@ static const char *unknown_kind(void)
 
 void forward_open_request(struct session *s, struct ssh_message_struct *m)
 {
-	struct chan *c = NULL;
+	const char *why = unknown_kind();
+	struct chan *c;
 
-	if (ssh_message_subtype(m) == SSH_CHANNEL_DIRECT_TCPIP)
-		c = new_dial(s, m);
-	else
-		refusal_tell(s, GATE_CHAN_DIAL, "(unknown)", unknown_kind());
+	if (ssh_message_subtype(m) != SSH_CHANNEL_DIRECT_TCPIP) {
+		refusal_tell(s, GATE_CHAN_DIAL, "(unknown)", why);
+		refusal_open(s, m, REFUSAL_UNKNOWN, why);
+		return;
+	}
+	c = new_dial(s, m, &why);
 	if (!c) {
-		refuse(s, m);
+		refusal_open(s, m, REFUSAL_PROHIBITED, why);
 		return;
 	}
 	c->open_msg = m;
@@ -197,12 +203,12 @@ void forward_dialed(struct session *s, struct chan *c, int fd)
 	wire_up(s, c, fd);
 }
 
-void forward_dial_failed(struct session *s, struct chan *c, const char *why)
+void forward_dial_failed(struct session *s, struct chan *c, enum refusal_code code, const char *why)
 {
 	struct target t = { (enum init_address_kind)c->dial->kind, c->dial->host, c->dial->port };
 
 	denied(s, GATE_CHAN_DIAL, &t, reason_of(why));
-	refuse(s, c->open_msg);
+	refusal_open(s, c->open_msg, code, reason_of(why));
 	c->open_msg = NULL;
 	chan_drop(s, c);
 }
@@ -307,7 +313,7 @@ void forward_fail_waiting(struct session *s, const char *why)
 	for (uint32_t i = s->nchans; i-- > 0;)
 		if (s->chans[i]->kind == CHAN_DIAL && s->chans[i]->state == CHAN_WAITING &&
 		    !s->chans[i]->jump_us)
-			forward_dial_failed(s, s->chans[i], why);
+			forward_dial_failed(s, s->chans[i], REFUSAL_CONNECT, why);
 	for (size_t i = 0; i < SESSION_LISTENS_MAX; i++)
 		if (s->listens[i].msg)
 			forward_listen_failed(s, &s->listens[i], why);

@@ -5,6 +5,7 @@
  * listen when ws-init listens.
  */
 #pragma once
+#include "refusal.h"
 #include "session.h"
 
 /* Take the message over. */
@@ -18,6 +19,7 @@ void forward_dial_inside(struct session *s, struct chan *c);
 void forward_fail_waiting(struct session *s, const char *why);
 /* ws-init's answers. They own fd. */
 void forward_dialed(struct session *s, struct chan *c, int fd);
-void forward_dial_failed(struct session *s, struct chan *c, const char *why);
+void forward_dial_failed(struct session *s, struct chan *c, enum refusal_code code,
+			 const char *why);
 void forward_listening(struct session *s, struct listen *l, int fd, uint32_t port);
 void forward_listen_failed(struct session *s, struct listen *l, const char *why);

@@ -57,7 +57,7 @@ void jump_answered(struct session *s, const struct gate_jumped *a, int fd)
 		forward_dial_inside(s, c);
 	} else {
 		log_detail("%s", a->text);
-		forward_dial_failed(s, c, a->text);
+		forward_dial_failed(s, c, REFUSAL_PROHIBITED, a->text);
 	}
 }
 
@@ -76,7 +76,7 @@ void jump_tick(struct session *s, uint64_t now)
 		if (!c->jump_us || (now < c->jump_us && s->prov >= 0))
 			continue;
 		c->jump_us = 0;
-		forward_dial_failed(s, c, "no answer from the workspace service");
+		forward_dial_failed(s, c, REFUSAL_CONNECT, "no answer from the workspace service");
 	}
 }
 

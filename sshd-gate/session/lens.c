@@ -38,6 +38,9 @@ static struct {
 	struct span checked; /* what the last MAC went over */
 	struct span longest; /* packet at the same place, since the last that was overwritten */
 	bool secret;         /* there was one in it */
+	bool hush;           /* the next refusal of an open, */
+	bool hushed;         /* and that it was one, */
+	uint32_t channel;    /* of this channel */
 	struct lens_rewrite_modes modes;
 } self;
 
@@ -109,8 +112,29 @@ static void see_in(uint8_t *p, size_t len)
 /* libssh's buffer, which it passes on as const and sends from. */
 static void see_out(const uint8_t *p, size_t len)
 {
-	if (len > 1 && p[0] < len - 1)
-		lens_rewrite_out((uint8_t *)(uintptr_t)p + 1, len - 1 - p[0]);
+	uint8_t *payload = (uint8_t *)(uintptr_t)p + 1;
+
+	if (len <= 1 || p[0] >= len - 1)
+		return;
+	if (self.hush && lens_rewrite_hush(payload, len - 1 - p[0], &self.channel)) {
+		self.hush = false;
+		self.hushed = true;
+		return;
+	}
+	lens_rewrite_out(payload, len - 1 - p[0]);
+}
+
+void lens_hush(void)
+{
+	self.hush = self.on;
+	self.hushed = false;
+}
+
+bool lens_hushed(uint32_t *channel)
+{
+	*channel = self.channel;
+	self.hush = false;
+	return self.hushed;
 }
 
 void lens_forget(void)

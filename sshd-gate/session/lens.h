@@ -33,5 +33,13 @@ void lens_digested(uint8_t *data, size_t len);
 /* A packet held a secret: when the next one takes its place in libssh's buffer, the rest of it is overwritten, too. */
 void lens_forget(void);
 
+/*
+ * What libssh tells of an open that it refuses has no words. Between the two calls such a packet goes out as nothing; the
+ * second one tells whether it did, and for which channel of the client's, whose refusal is now owed to it
+ * (LENS_REWRITE_FAILURE).
+ */
+void lens_hush(void);
+bool lens_hushed(uint32_t *channel);
+
 /* The modes of a pty request: as lens_rewrite_modes_of(); 0 when off. */
 uint32_t lens_modes(uint32_t *width, uint8_t *out);

@@ -6,16 +6,20 @@
  */
 #include "lens_rewrite.h"
 
-#include <stdbool.h>
 #include <string.h>
 
+#define MSG_IGNORE           2
+#define MSG_DEBUG            4
 #define MSG_USERAUTH_REQUEST 50
 #define MSG_GLOBAL_REQUEST   80
 #define MSG_CHANNEL_OPEN     90
+#define MSG_CHANNEL_FAILURE  92 /* of an open */
 #define MSG_CHANNEL_REQUEST  98
 
 #define MARK      1  /* first byte of every mark */
 #define OPEN_IDS  12 /* channel, window, packet size */
+#define FAIL_LEN  17 /* an open that failed, without words */
+#define FAIL_IDS  9  /* digits behind the mark of one that has them */
 #define WIDTH_MAX 65535
 #define PORT_MAX  65535
 
@@ -383,11 +387,55 @@ static void request_out(struct cut c)
 	*p = 0;
 }
 
+static uint32_t hex(const uint8_t *p, size_t n)
+{
+	uint32_t v = 0;
+
+	for (; n--; p++)
+		v = v << 4 | (uint32_t)(*p <= '9' ? *p - '0' : *p - 'a' + 10);
+	return v;
+}
+
+/* RFC 4253, 11.3 and RFC 4254, 5.1. `p`: the packet from its type. The tag of the language fills what the mark has left over. */
+static void failure_out(uint8_t *p, struct cut c)
+{
+	static const char tag[] = "i-default"; /* RFC 2277, 4.5 */
+	struct text line, lang;
+	uint32_t channel, code, n;
+
+	_Static_assert(LEN(LENS_REWRITE_FAILURE) + FAIL_IDS - LEN(tag) == 7,
+		       "both packets are as long");
+	if (!skip(&c, 1) || !take(&c, &line) || !take(&c, &lang) || c.left || lang.len ||
+	    line.len < LEN(LENS_REWRITE_FAILURE) + FAIL_IDS ||
+	    memcmp(line.p, LENS_REWRITE_FAILURE, LEN(LENS_REWRITE_FAILURE)))
+		return;
+	line.p += LEN(LENS_REWRITE_FAILURE);
+	channel = hex(line.p, FAIL_IDS - 1);
+	code = hex(line.p + FAIL_IDS - 1, 1);
+	n = line.len - (uint32_t)(LEN(LENS_REWRITE_FAILURE) + FAIL_IDS);
+	*p++ = MSG_CHANNEL_FAILURE;
+	p = put_u32(put_u32(p, channel), code);
+	memmove(p + 4, line.p + FAIL_IDS, n);
+	(void)put_text(put_u32(p, n) + n, tag, LEN(tag));
+}
+
+bool lens_rewrite_hush(uint8_t *p, size_t len, uint32_t *channel)
+{
+	if (len != FAIL_LEN || p[0] != MSG_CHANNEL_FAILURE)
+		return false;
+	*channel = u32(p + 1);
+	p[0] = MSG_IGNORE;
+	memset(put_u32(p + 1, FAIL_LEN - 5), 0, FAIL_LEN - 5);
+	return true;
+}
+
 void lens_rewrite_out(uint8_t *p, size_t len)
 {
 	struct cut c = { p + 1, len - 1 };
 
-	if (len && p[0] == MSG_CHANNEL_OPEN)
+	if (len && p[0] == MSG_DEBUG)
+		failure_out(p, c);
+	else if (len && p[0] == MSG_CHANNEL_OPEN)
 		open_out(c);
 	else if (len && p[0] == MSG_CHANNEL_REQUEST)
 		request_out(c);

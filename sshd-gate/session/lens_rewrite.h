@@ -6,6 +6,7 @@
  * marks below.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,8 @@
 #define LENS_REWRITE_UNIX_OUT "\001sb-unix\001:" /* then the path */
 /* An exit-status of this value: eow@openssh.com. */
 #define LENS_REWRITE_EOW_STATUS 0x656f7721
+/* A debug message that begins so, then 8 digits of the client's channel and 1 of the code (hexadecimal): an open that failed. */
+#define LENS_REWRITE_FAILURE "\001sbfail" /* then the reason */
 
 #define LENS_REWRITE_MODES_MAX 1024
 #define LENS_REWRITE_TICKETS   32
@@ -47,6 +50,8 @@ struct lens_rewrite_modes {
 size_t lens_rewrite_in(uint8_t *p, size_t len, size_t room, struct lens_rewrite_modes *modes);
 /* A payload for the client. */
 void lens_rewrite_out(uint8_t *p, size_t len);
+/* An open that failed, as libssh tells it, becomes one that says nothing. False: it is none; else *channel is the client's. */
+bool lens_rewrite_hush(uint8_t *p, size_t len, uint32_t *channel);
 /*
  * The modes of the pty request whose width (as rewritten) this is, into out[LENS_REWRITE_MODES_MAX]; their length, 0
  * when there are none any more. *width: as the client sent it, at most 65535.

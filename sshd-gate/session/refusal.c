@@ -6,6 +6,7 @@
 #include "refusal.h"
 
 #include <libssh/libssh.h>
+#include <libssh/server.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@
 #include "base/str.h"
 #include "chan.h"
 #include "lens.h"
+#include "lens_rewrite.h"
+#include "rekey.h"
 #include "rpc.h"
 #include "transport.h"
 
@@ -119,6 +122,26 @@ void refusal_tell(struct session *s, enum gate_channel_kind kind, const char *wh
 	/* Of these two the program itself tells, or the client. */
 	if (kind == GATE_CHAN_DIAL || kind == GATE_CHAN_LISTEN)
 		show(s, r, line);
+}
+
+void refusal_open(struct session *s, struct ssh_message_struct *m, enum refusal_code code,
+		  const char *why)
+{
+	char safe[INIT_TEXT_MAX], line[LINE_SIZE];
+	uint32_t channel;
+
+	/* During a re-exchange libssh keeps the one for later, and may let the other pass. */
+	if (!rekey_is_on())
+		lens_hush();
+	ssh_message_reply_default(m);
+	ssh_message_free(m);
+	if (lens_hushed(&channel)) {
+		(void)str_vis(why, strlen(why), safe, sizeof(safe));
+		(void)str_format(line, sizeof(line), LENS_REWRITE_FAILURE "%08x%x%.200s", channel,
+				 code, safe);
+		(void)ssh_send_debug(s->ssh, line, 0);
+	}
+	transport_note_writes(s);
 }
 
 void refusal_notice(struct session *s, const char *text)

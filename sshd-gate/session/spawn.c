@@ -256,7 +256,7 @@ static void failed(struct session *s, const struct init_failed *f)
 	else if (c && c->kind == CHAN_SESSION && c->state == CHAN_WAITING)
 		chan_fail(s, c, text);
 	else if (c && asked_to_dial(c))
-		forward_dial_failed(s, c, text);
+		forward_dial_failed(s, c, REFUSAL_CONNECT, text);
 	else if (l && l->msg)
 		forward_listen_failed(s, l, text);
 	else if (l && l->sent && l->kind != GATE_CHAN_LISTEN && l->fd < 0)

@@ -32,7 +32,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	memcpy(p, data, size);
 	lens_rewrite_out(p, size);
-	if (size && p[0] != data[0])
+	if (size && p[0] != data[0] && (data[0] != 4 || p[0] != 92))
+		abort();
+	memcpy(p, data, size);
+	if (lens_rewrite_hush(p, size, &width) && (data[0] != 92 || p[0] != 2))
 		abort();
 	free(p);
 	return 0;
@@ -53,6 +56,10 @@ void fuzz_seeds(void (*emit)(const char *name, const void *data, size_t size))
 		"forwarded-tcpip\0\0\0\1\0\0\2\0\0\0\3\0\0\0\0\x0c" LENS_REWRITE_UNIX_OUT
 		"/s\0\0\0\0\0\0\0\0\0\0\0";
 
+	static const char failure[] =
+		"\4\0\0\0\0\x17" LENS_REWRITE_FAILURE "0000000a2refused\0\0\0\0";
+	static const char wordless[] = "\\\0\0\0\1\0\0\0\1\0\0\0\0\0\0\0";
+
 	static const char alive[] = "P\0\0\0\x15keepalive@openssh.com\1";
 
 	emit("alive", alive, sizeof(alive) - 1);
@@ -61,4 +68,6 @@ void fuzz_seeds(void (*emit)(const char *name, const void *data, size_t size))
 	emit("pty", pty, sizeof(pty));
 	emit("exec", exec, sizeof(exec) - 1);
 	emit("unix-out", unix_out, sizeof(unix_out));
+	emit("failure", failure, sizeof(failure) - 1);
+	emit("wordless", wordless, sizeof(wordless));
 }

@@ -201,7 +201,7 @@ forwarding() {
 	is "-L carries 100 MB" "$SUM" "$(python3 -c 'import sys,urllib.request as u; sys.stdout.buffer.write(u.urlopen("http://127.0.0.1:8100/blob").read())' | sha256sum)"
 	python3 -c 'import urllib.request as u; u.urlopen("http://127.0.0.1:8101/")' 2>/dev/null
 	sleep 0.3
-	like "a refused destination is told to the client" 'open failed' "$(cat "$SCRATCH/fwd")"
+	like "a refused destination is told to the client" 'open failed: connect failed: .*Connection refused' "$(cat "$SCRATCH/fwd")"
 	kill $client; wait $client 2>/dev/null
 	is "-W" "HTTP/1.0 200 OK" "$(printf 'GET /id.pub HTTP/1.0\r\n\r\n' | on -W 127.0.0.1:8099 t | head -1 | tr -d '\r')"
 	ssh -F "$SCRATCH/conf" -N -R 127.0.0.1:8102:127.0.0.1:8099 t 2>/dev/null &

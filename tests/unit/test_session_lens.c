@@ -183,11 +183,38 @@ static void to_client(void **state)
 	    "b" U32("\5") U32("\x0b") "exit-status\0\0\0\0\1");
 }
 
+/* An open that failed: libssh's packet, which has no words, becomes nothing, and a debug message of ours takes its place. */
+static void failed_opens(void **state)
+{
+	static const char wordless[] = "\\\xde\xad\0\x07" U32("\1") U32("\0") U32("\0");
+	uint8_t p[sizeof(wordless)];
+	uint32_t channel = 0;
+
+	memcpy(p, wordless, sizeof(p));
+	assert_true(lens_rewrite_hush(p, sizeof(p) - 1, &channel));
+	assert_int_equal(channel, 0xdead0007);
+	assert_memory_equal(p, "\2" U32("\x0c") "\0\0\0\0\0\0\0\0\0\0\0", sizeof(p) - 1);
+	assert_false(lens_rewrite_hush(p, sizeof(p) - 1, &channel));
+	/* One that has words is not ours to touch. */
+	memcpy(p, wordless, sizeof(p));
+	assert_false(lens_rewrite_hush(p, sizeof(p) - 2, &channel));
+	OUT("\4\0" U32("\x17") LENS_REWRITE_FAILURE "dead00072refused" U32("\0"),
+	    "\\\xde\xad\0\x07" U32("\2") U32("\7") "refused" U32("\x9") "i-default");
+	OUT("\4\0" U32("\x10") LENS_REWRITE_FAILURE "000000003" U32("\0"),
+	    "\\" U32("\0") U32("\3") U32("\0") U32("\x9") "i-default");
+	/* Any other message of that kind is left alone. */
+	OUT("\4\0" U32("\xf") LENS_REWRITE_FAILURE "00000000" U32("\0"),
+	    "\4\0" U32("\xf") LENS_REWRITE_FAILURE "00000000" U32("\0"));
+	OUT("\4\1" U32("\5") "hello" U32("\0"), "\4\1" U32("\5") "hello" U32("\0"));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(forwards), cmocka_unit_test(agents),
-					    cmocka_unit_test(refusals), cmocka_unit_test(terminals),
-					    cmocka_unit_test(to_client) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(forwards),  cmocka_unit_test(agents),
+		cmocka_unit_test(refusals),  cmocka_unit_test(terminals),
+		cmocka_unit_test(to_client), cmocka_unit_test(failed_opens)
+	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("session lens", tests, NULL, NULL);
