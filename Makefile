@@ -193,7 +193,7 @@ bench: ## interleaved comparison with OpenSSH and bare namespaces; ratios with s
 .PHONY: check-static check-unit check-asan check-fuzz
 
 # --- trying and installing ---
-demo: ## two workspaces joined by a cable, iperf3 between them, counters that prove the path
+demo: ## two workspaces joined by a cable; sshbay pair and bench prove and measure it
 	@scripts/install-deps build run
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@scripts/demo up $(B)/demo
