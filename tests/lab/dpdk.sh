@@ -14,7 +14,7 @@ if [ -z "${SSHBAY_LAB:-}" ]; then
 		-netdev hubport,id=h0,hubid=0 -device e1000e,netdev=h0,mac=52:54:00:00:00:01,bus=rp0
 		-netdev hubport,id=h1,hubid=0 -device e1000e,netdev=h1,mac=52:54:00:00:00:02,bus=rp1 ${LAB_QEMU:-}"
 	export LAB_APPEND="intel_iommu=on iommu=nopt ${LAB_APPEND:-}"
-	exec "$ROOT/scripts/lab" run "$0"
+	exec "$ROOT/scripts/lab" run -c 2 "$0"
 fi
 . "$ROOT/tests/lib.sh"
 export ON_LIMIT=120

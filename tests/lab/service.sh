@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Installed on a Debian 12 that systemd runs: the units as they are shipped, restarts, and what of them reaches a tenant.
 # Runs in the lab: started anywhere else it starts itself there.
-[ -n "${SSHBAY_LAB:-}" ] || exec "$(dirname "$0")/../../scripts/lab" run -s "$0"
+[ -n "${SSHBAY_LAB:-}" ] || exec "$(dirname "$0")/../../scripts/lab" run -s -c 2 "$0"
 . "$(dirname "$0")/../lib.sh"
 
 # --- install ---

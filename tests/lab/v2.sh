@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # A whole bed on Debian 12's kernel with nothing but cgroup v2: limits, delegation, life cycle, adoption, doctor.
 # Runs in the lab: started anywhere else it starts itself there.
-[ -n "${SSHBAY_LAB:-}" ] || exec "$(dirname "$0")/../../scripts/lab" run "$0"
+[ -n "${SSHBAY_LAB:-}" ] || exec "$(dirname "$0")/../../scripts/lab" run -c 2 "$0"
 . "$(dirname "$0")/../lib.sh"
 
 # As systemd leaves it: provisiond in a service's group, and no controller enabled for what is beside it.
