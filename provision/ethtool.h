@@ -31,7 +31,7 @@ int ethtool_call(int fd, const char *name, void *data);
 int ethtool_read(int fd, const char *name, struct ethtool_state *out, struct err *e);
 /* Set back what differs from `want`. Tries everything, returns the first failure. */
 int ethtool_restore(int fd, const char *name, const struct ethtool_state *want, struct err *e);
-/* The first thing that differs, in words ("rings"), or NULL. */
+/* The first thing in which `b`, read now, differs from `a`, noted before, in words ("rings"), or NULL. */
 const char *ethtool_difference(const struct ethtool_state *a, const struct ethtool_state *b);
 /* As lines of "key value"; take one back. -EINVAL when it is none of these. */
 void ethtool_print(FILE *f, const struct ethtool_state *s);

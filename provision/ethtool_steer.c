@@ -79,10 +79,10 @@ static int read_rss(int fd, const char *name, struct ethtool_steer *out)
 	return 0;
 }
 
-static bool same_table(const struct ethtool_steer *a, const struct ethtool_steer *b)
+static bool same_table(const struct ethtool_steer *now, const struct ethtool_steer *want)
 {
-	return a->ntable == b->ntable &&
-	       (is_stale(a) || is_stale(b) || memcmp(a->table, b->table, 2U * a->ntable) == 0);
+	return now->ntable == want->ntable &&
+	       (is_stale(want) || memcmp(now->table, want->table, 2U * now->ntable) == 0);
 }
 
 static bool same_key(const struct ethtool_steer *a, const struct ethtool_steer *b)
@@ -385,7 +385,7 @@ const char *ethtool_steer_difference(const struct ethtool_steer *a, const struct
 {
 	if (!same_key(a, b))
 		return "RSS hash key";
-	if (!same_table(a, b))
+	if (!same_table(b, a))
 		return "RSS table";
 	for (uint32_t i = 0; i < ETHTOOL_STEER_FLOWS; i++)
 		if ((a->known & b->known & (1U << i)) && a->fields[i] != b->fields[i])

@@ -46,7 +46,7 @@ int ethtool_steer_restore(int fd, const char *name, const struct ethtool_steer *
 			  struct err *e);
 /* It can have rules (offers ntuple) and does not tell them now: some drivers do only while the interface is up. */
 bool ethtool_steer_hides(int fd, const char *name);
-/* The first thing that differs, in words ("flow rules"), or NULL. */
+/* The first thing in which `b`, read now, differs from `a`, noted before, in words ("flow rules"), or NULL. */
 const char *ethtool_steer_difference(const struct ethtool_steer *a, const struct ethtool_steer *b);
 /* As lines of "key value"; take one back. -ENOENT for another's key, -EINVAL for a value that is none. */
 void ethtool_steer_print(FILE *f, const struct ethtool_steer *s);

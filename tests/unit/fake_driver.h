@@ -37,6 +37,7 @@ struct driver {
 static struct driver driver, host;
 static bool plain;                  /* a driver that has nothing but rings */
 static bool no_contexts, shy, down; /* shy: has rules only while it is up */
+static bool lazy;                   /* leaves a table for queues that are gone as it is */
 static unsigned int writes;         /* since the last reset of this */
 static int fail;                    /* the command that fails with EIO; 0 none */
 
@@ -176,7 +177,8 @@ static int channels(struct ethtool_channels *c)
 		if (driver.configured && driver.table[i] >= n)
 			return EINVAL; /* ethtool_set_channels: too low for existing indirection table settings */
 	driver.channels.combined_count = n;
-	default_table(&driver);
+	if (!lazy)
+		default_table(&driver);
 	return 0;
 }
 

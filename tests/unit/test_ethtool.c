@@ -26,7 +26,7 @@ static void add_rule(uint32_t location, uint64_t ring)
 static int make_driver(void **state)
 {
 	memset(&driver, 0, sizeof(driver));
-	plain = no_contexts = shy = down = false;
+	plain = no_contexts = shy = down = lazy = false;
 	fail = 0;
 	driver.channels = (struct ethtool_channels){ .max_combined = 8, .combined_count = 8 };
 	driver.rings = (struct ethtool_ringparam){ .rx_max_pending = 4096, .rx_pending = 512 };
@@ -196,6 +196,16 @@ static void test_stale_table(void **state)
 	assert_int_equal(driver.table[TABLE - 1], 1);
 	after = look();
 	assert_null(ethtool_difference(&before, &after));
+	/* But one that could be, and has become stale by fewer queues while it was down, is made again. */
+	before = after;
+	lazy = true;
+	driver.channels.combined_count = 4;
+	default_table(&driver);
+	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
+	assert_int_equal(driver.table[TABLE - 1], 1);
+	driver.table[0] = 3;
+	after = look();
+	assert_string_equal(ethtool_difference(&before, &after), "RSS table");
 }
 
 /* A tenant's contexts go, also one that a rule of his names. */
