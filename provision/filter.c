@@ -30,6 +30,7 @@
  * tenant is, and a filter cannot look behind pointers.  What a tenant needs of ethtool goes over netlink.
  */
 #define SIOCETHTOOL_ 0x8946
+#define SIOCSMIIREG_ 0x8949 /* any register of a PHY: power, loopback, what nobody restores */
 #define NETLINK_SOCK 16 /* AF_NETLINK */
 
 struct denied {
@@ -193,6 +194,8 @@ static int deny_rest(scmp_filter_ctx c, bool nesting, bool nic_full)
 		r = deny_value(c, "ioctl", 1, ioctls[i], EPERM);
 	if (r == 0 && !nic_full)
 		r = deny_value(c, "ioctl", 1, SIOCETHTOOL_, EPERM);
+	if (r == 0 && !nic_full)
+		r = deny_value(c, "ioctl", 1, SIOCSMIIREG_, EPERM);
 	for (unsigned int i = 0; i < 2 && r == 0 && !nesting; i++)
 		r = seccomp_rule_add(
 			c, SCMP_ACT_ERRNO(EPERM), seccomp_syscall_resolve_name(makers[i]), 1,

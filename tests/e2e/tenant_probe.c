@@ -60,6 +60,7 @@ static const struct row rows[] = {
 	{ "ioctl TIOCSTI, high bits", SYS_ioctl, 0, TIOCSTI | 1L << 40, P("x"), 0, EPERM },
 	{ "ioctl TIOCLINUX", SYS_ioctl, 0, TIOCLINUX, P("\2"), 0, EPERM },
 	{ "ioctl SIOCETHTOOL", SYS_ioctl, 0, 0x8946, P(buf), 0, EPERM },
+	{ "ioctl SIOCSMIIREG", SYS_ioctl, 0, 0x8949, P(buf), 0, EPERM },
 	{ "socket AF_ALG", SYS_socket, 38, SOCK_SEQPACKET, 0, 0, EAFNOSUPPORT },
 	{ "socket AF_ALG, high bits", SYS_socket, 38 | 1L << 32, SOCK_SEQPACKET, 0, 0,
 	  EAFNOSUPPORT },

@@ -61,6 +61,7 @@ static void check_both(void)
 	want("TIOCSTI", call(SYS_ioctl, -1, TIOCSTI, 0), -EPERM);
 	want("TIOCSTI with high bits", call(SYS_ioctl, -1, (long)TIOCSTI | 1L << 40, 0), -EPERM);
 	want("SIOCETHTOOL", call(SYS_ioctl, -1, 0x8946, 0), -EPERM);
+	want("SIOCSMIIREG", call(SYS_ioctl, -1, 0x8949, 0), -EPERM);
 	want("another ioctl", call(SYS_ioctl, -1, TIOCGWINSZ, 0), -EBADF);
 	want("AF_VSOCK", call(SYS_socket, AF_VSOCK, SOCK_STREAM, 0), -EAFNOSUPPORT);
 	want("AF_ALG, high bits", call(SYS_socket, AF_ALG | 1L << 33, SOCK_SEQPACKET, 0),
@@ -116,6 +117,7 @@ static void check_nic_full(void)
 {
 	check_personality();
 	want("ethtool", call(SYS_ioctl, -1, 0x8946, 0), -EBADF);
+	want("SIOCSMIIREG", call(SYS_ioctl, -1, 0x8949, 0), -EBADF);
 	want("ioctl TIOCSTI", call(SYS_ioctl, -1, TIOCSTI, 0), -EPERM);
 	want("clone3", call(SYS_clone3, 0, 0, 0), -ENOSYS);
 }
