@@ -302,7 +302,7 @@ const struct schema_row schema_rows[] = {
 	  "What root inside may do to the NIC: standard keeps it from EEPROM, flash, registers, self-tests and resets; full "
 	  "does not.", OF(nic_full) },
 	{ "workspace", "vf_mac", &schema_type_mac, 0, 0, "",
-	  "MAC address of a virtual function. Empty: as it is.", OF(vf_mac), .flags = SCHEMA_EMPTY | SCHEMA_SINGLE },
+	  "MAC address of a virtual function. Empty: as it is. Like the other vf_ keys it is set at each start.", OF(vf_mac), .flags = SCHEMA_EMPTY | SCHEMA_SINGLE },
 	{ "workspace", "vf_vlan", &schema_type_number, 1, 4094, "0",
 	  "VLAN of a virtual function. 0: none.", OF(vf_vlan), .flags = SCHEMA_ZERO },
 	{ "workspace", "vf_spoofcheck", &schema_type_bool, 0, 0, "yes",
