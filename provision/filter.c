@@ -93,13 +93,13 @@ static const int families[] = {
 
 static const struct {
 	int protocol;
-	bool nesting;
+	unsigned int allowed; /* with this flag */
 } netlinks[] = {
-	{ 6, false },  /* NETLINK_XFRM */
-	{ 9, false },  /* NETLINK_AUDIT */
-	{ 12, true },  /* NETLINK_NETFILTER */
-	{ 18, false }, /* NETLINK_SCSITRANSPORT */
-	{ 20, false }, /* NETLINK_RDMA */
+	{ 6, 0 },               /* NETLINK_XFRM */
+	{ 9, 0 },               /* NETLINK_AUDIT */
+	{ 12, FILTER_NESTING }, /* NETLINK_NETFILTER */
+	{ 18, 0 },              /* NETLINK_SCSITRANSPORT */
+	{ 20, FILTER_RDMA },    /* NETLINK_RDMA */
 };
 
 static const unsigned long ioctls[] = { TIOCSTI, TIOCLINUX };
@@ -128,7 +128,7 @@ static int deny_calls(scmp_filter_ctx c, bool nesting)
 	return 0;
 }
 
-static int deny_sockets(scmp_filter_ctx c, bool nesting)
+static int deny_sockets(scmp_filter_ctx c, unsigned int flags)
 {
 	static const char *const makers[] = { "socket", "socketpair" };
 	int r = 0;
@@ -137,7 +137,7 @@ static int deny_sockets(scmp_filter_ctx c, bool nesting)
 		for (unsigned int i = 0; i < sizeof(families) / sizeof(families[0]) && r == 0; i++)
 			r = deny_value(c, makers[k], 0, (uint64_t)families[i], EAFNOSUPPORT);
 	for (unsigned int i = 0; i < sizeof(netlinks) / sizeof(netlinks[0]) && r == 0; i++) {
-		if (nesting && netlinks[i].nesting)
+		if (flags & netlinks[i].allowed)
 			continue;
 		r = seccomp_rule_add(
 			c, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 2,
@@ -205,8 +205,9 @@ static int deny_rest(scmp_filter_ctx c, bool nesting, bool nic_full)
 	return r < 0 ? r : deny_personality(c);
 }
 
-static int fill(scmp_filter_ctx c, bool nesting, bool nic_full)
+static int fill(scmp_filter_ctx c, unsigned int flags)
 {
+	bool nesting = flags & FILTER_NESTING;
 	int r = 0;
 
 	if (seccomp_arch_native() == SCMP_ARCH_X86_64)
@@ -220,13 +221,13 @@ static int fill(scmp_filter_ctx c, bool nesting, bool nic_full)
 	if (r == 0)
 		r = deny_calls(c, nesting);
 	if (r == 0)
-		r = deny_sockets(c, nesting);
-	return r < 0 ? r : deny_rest(c, nesting, nic_full);
+		r = deny_sockets(c, flags);
+	return r < 0 ? r : deny_rest(c, nesting, flags & FILTER_NIC_FULL);
 }
 
-/* The memfd starts with this: a program for each of nesting and nic_admin = full. */
+/* The memfd starts with this: a program for each combination of flags. */
 struct head {
-	uint32_t bytes[4]; /* of the program at FILTER_NESTING | FILTER_NIC_FULL */
+	uint32_t bytes[FILTER_PROGRAMS]; /* of the program at these flags */
 };
 _Static_assert(sizeof(struct head) % sizeof(struct sock_filter) == 0, "programs must stay aligned");
 
@@ -234,7 +235,7 @@ static int append(int fd, unsigned int flags, uint32_t *bytes)
 {
 	scmp_filter_ctx c = seccomp_init(SCMP_ACT_ALLOW);
 	off_t before = lseek(fd, 0, SEEK_END), after;
-	int r = c ? fill(c, flags & FILTER_NESTING, flags & FILTER_NIC_FULL) : -ENOMEM;
+	int r = c ? fill(c, flags) : -ENOMEM;
 
 	if (r == 0)
 		r = seccomp_export_bpf(c, fd);
@@ -256,7 +257,7 @@ int filter_build(struct err *e)
 	if (fd < 0)
 		return err_sys(e, "create memory for the system call filter");
 	r = fd_write_all(fd, &h, sizeof(h));
-	for (unsigned int i = 0; i < 4 && r == 0; i++)
+	for (unsigned int i = 0; i < FILTER_PROGRAMS && r == 0; i++)
 		r = append(fd, i, &h.bytes[i]);
 	if (r == 0 && pwrite(fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h))
 		r = -EIO;
@@ -295,14 +296,14 @@ int filter_load(int fd, unsigned int flags, struct err *e)
 	if (at == MAP_FAILED)
 		return err_sys(e, "load the system call filter");
 	h = (const void *)at;
-	for (unsigned int i = 0; i < 4; i++) {
+	for (unsigned int i = 0; i < FILTER_PROGRAMS; i++) {
 		if (i < flags)
 			from += h->bytes[i];
 		bad |= h->bytes[i] % sizeof(struct sock_filter) ||
 		       h->bytes[i] / sizeof(struct sock_filter) > BPF_MAXINSNS;
 		size += h->bytes[i];
 	}
-	if (flags > 3 || bad || (uint64_t)st.st_size != size)
+	if (flags >= FILTER_PROGRAMS || bad || (uint64_t)st.st_size != size)
 		r = err_set(e, EINVAL, "load the system call filter: bad size");
 	else
 		r = load(at + from, h->bytes[flags], e);

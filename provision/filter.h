@@ -8,8 +8,10 @@
 #include <stdbool.h>
 
 enum filter_flag {
-	FILTER_NESTING = 1, /* nesting = yes */
-	FILTER_NIC_FULL = 2 /* nic_admin = full: ethtool's ioctl, with what rewrites a NIC */
+	FILTER_NESTING = 1,  /* nesting = yes */
+	FILTER_NIC_FULL = 2, /* nic_admin = full: ethtool's ioctl, with what rewrites a NIC */
+	FILTER_RDMA = 4,     /* NETLINK_RDMA, where that shows no device but its own */
+	FILTER_PROGRAMS = 8
 };
 
 /* fd with a program for each combination of flags; or -errno. Takes milliseconds. */

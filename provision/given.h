@@ -53,6 +53,7 @@ struct given {
 		[32]; /* version of the host's driver, for which libraries of the workspace may be newer; "" none */
 	char rdma[64],
 		uverbs[32]; /* RDMA device and its node, the only ones that /sys/class shows */
+	bool rdma_alone; /* the kernel itself shows the workspace no other one (exclusive mode) */
 	unsigned int nnodes, nmounts, nlinks, nfolders, ntexts;
 	size_t nenv;
 };

@@ -28,6 +28,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "filter.h"
+#include "given.h"
 #include "limits.h"
 #include "rootfs.h"
 
@@ -152,7 +153,8 @@ static int enter(struct start *s, struct err *e)
 	return r < 0 ? r
 		     : filter_load(p->filterfd,
 				   (p->spec->nesting ? FILTER_NESTING : 0) |
-					   (p->spec->nic_full ? FILTER_NIC_FULL : 0),
+					   (p->spec->nic_full ? FILTER_NIC_FULL : 0) |
+					   (p->given && p->given->rdma_alone ? FILTER_RDMA : 0),
 				   e);
 }
 

@@ -67,6 +67,7 @@ static void check_both(void)
 	want("AF_ALG, high bits", call(SYS_socket, AF_ALG | 1L << 33, SOCK_SEQPACKET, 0),
 	     -EAFNOSUPPORT);
 	want("netlink xfrm", call(SYS_socket, AF_NETLINK, SOCK_RAW, 6), -EAFNOSUPPORT);
+	want("netlink rdma", call(SYS_socket, AF_NETLINK, SOCK_RAW, 20), -EAFNOSUPPORT);
 	want("netlink audit", call(SYS_socket, AF_NETLINK, SOCK_RAW, 9), -EAFNOSUPPORT);
 	want("netlink route", call(SYS_socket, AF_NETLINK, SOCK_RAW, 0), 0);
 	want("inet", call(SYS_socket, AF_INET, SOCK_STREAM, 0), 0);
@@ -122,6 +123,15 @@ static void check_nic_full(void)
 	want("clone3", call(SYS_clone3, 0, 0, 0), -ENOSYS);
 }
 
+/* A kernel without RDMA has no such protocol (-EPROTONOSUPPORT); what matters is who says no. */
+static void check_rdma(void)
+{
+	want_not("netlink rdma", call(SYS_socket, AF_NETLINK, SOCK_RAW, 20), -EAFNOSUPPORT);
+	want("netlink netfilter", call(SYS_socket, AF_NETLINK, SOCK_RAW, 12), -EAFNOSUPPORT);
+	want("ethtool", call(SYS_ioctl, -1, 0x8946, 0), -EPERM);
+	want("clone3", call(SYS_clone3, 0, 0, 0), -ENOSYS);
+}
+
 static void under(unsigned int flags, void (*check)(void))
 {
 	struct err e = { 0 };
@@ -160,6 +170,13 @@ static void test_nic_full(void **state)
 	under(FILTER_NIC_FULL, check_nic_full);
 }
 
+static void test_rdma(void **state)
+{
+	(void)state;
+	under(FILTER_RDMA, check_rdma);
+	under(FILTER_RDMA | FILTER_NIC_FULL, check_nic_full);
+}
+
 static void test_bad_program(void **state)
 {
 	auto_fd int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -173,9 +190,8 @@ static void test_bad_program(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_usual),
-		cmocka_unit_test(test_nesting),
-		cmocka_unit_test(test_nic_full),
+		cmocka_unit_test(test_usual),       cmocka_unit_test(test_nesting),
+		cmocka_unit_test(test_nic_full),    cmocka_unit_test(test_rdma),
 		cmocka_unit_test(test_bad_program),
 	};
 
