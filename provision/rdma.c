@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <linux/nsfs.h>
+#include <net/if.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,6 +19,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "given.h"
+#include "nic_identify.h"
+#include "nic_note.h"
 #include "quarantine.h"
 #include "rdma_find.h"
 #include "rdma_netlink.h"
@@ -46,19 +49,44 @@ static int check_nic(const struct plan *p, struct err *e)
 	return rdma_find_of(sysfs_of(p), p->rec, p->rec->rdma, &dev, e);
 }
 
-static int move_in(struct plan *p, struct err *e)
+/* Its interface's number in the workspace, where only we give it; of a macvlan's parent, on the host. 0 unknown. */
+static uint32_t nic_index(const struct plan *p, bool *macvlan)
 {
-	auto_rdma_netlink struct rdma_netlink *host = NULL, *in = NULL;
-	const char *name = p->rec->rdma;
-	int ret = rdma_netlink_open(-1, &host, e);
+	struct nic_note note;
 
-	if (ret == 0)
-		ret = rdma_netlink_open(p->netns, &in, e);
-	if (ret || is_there(in, name))
+	*macvlan = strncmp(p->rec->nic.id, NIC_IDENTIFY_MACVLAN, strlen(NIC_IDENTIFY_MACVLAN)) == 0;
+	if (*macvlan)
+		return if_nametoindex(p->rec->nic.name);
+	return nic_note_load(p->dir, &note, NULL) == 0 && note.index > 0 ? (uint32_t)note.index : 0;
+}
+
+/*
+ * Whose ports they are is the kernel's word, by number.  A port whose interface it does not tell here may be another
+ * namespace's: that is fine for the one port of a device on the NIC's own PCI function alone.
+ */
+static int check_ports(const struct plan *p, struct rdma_netlink *host, struct rdma_netlink *in,
+		       struct err *e)
+{
+	bool macvlan, single = strncmp(p->rec->nic.id, "pci:", 4) == 0;
+	uint32_t ifindex = nic_index(p, &macvlan);
+	struct rdma_netlink_ports n;
+	int ret = rdma_netlink_ports(macvlan ? host : in, p->rec->rdma, ifindex, &n, e);
+
+	if (ret || (!n.other && (!n.unknown || (single && n.unknown == 1 && !n.own))))
 		return ret;
-	ret = check_nic(p, e);
-	if (ret == 0)
-		ret = rdma_netlink_move(host, name, p->netns, e);
+	return err_set(
+		e, EXDEV,
+		"RDMA device '%s' has ports that are not of '%s', and a device is given as a "
+		"whole",
+		p->rec->rdma, p->rec->nic.name);
+}
+
+static int arrive(struct plan *p, struct rdma_netlink *host, struct rdma_netlink *in, struct err *e)
+{
+	const char *name = p->rec->rdma;
+	uint32_t index;
+	int ret = rdma_netlink_move(host, name, p->netns, &index, e);
+
 	if (ret == -EOPNOTSUPP)
 		return err_set(e, EOPNOTSUPP,
 			       "move RDMA device '%s': its driver cannot change network namespaces "
@@ -66,9 +94,47 @@ static int move_in(struct plan *p, struct err *e)
 			       name);
 	if (ret == 0)
 		ret = fault_point("rdma.moved");
-	if (ret == 0 && !is_there(in, name))
+	if (ret == 0 && !rdma_netlink_has(in, index))
 		ret = err_set(e, ENODEV, "move RDMA device '%s': it did not arrive", name);
-	return ret;
+	return ret ? ret : check_ports(p, host, in, e);
+}
+
+static int open_both(const struct plan *p, struct rdma_netlink **host, struct rdma_netlink **in,
+		     struct err *e)
+{
+	int ret;
+
+	if (p->netns < 0)
+		return err_set(e, EINVAL, "the network namespace is not open");
+	ret = rdma_netlink_open(-1, host, e);
+	return ret ? ret : rdma_netlink_open(p->netns, in, e);
+}
+
+static int move_in(struct plan *p, struct err *e)
+{
+	auto_rdma_netlink struct rdma_netlink *host = NULL, *in = NULL;
+	int ret = open_both(p, &host, &in, e);
+
+	if (ret || is_there(in, p->rec->rdma))
+		return ret;
+	ret = check_nic(p, e);
+	return ret ? ret : arrive(p, host, in, e);
+}
+
+/* In shared mode it is in every namespace, and stays. */
+static int stay(struct plan *p, struct err *e)
+{
+	auto_rdma_netlink struct rdma_netlink *host = NULL, *in = NULL;
+	struct err why = { 0 };
+	int ret = check_nic(p, e);
+
+	if (ret == 0)
+		ret = open_both(p, &host, &in, &why);
+	if (ret == -EPROTONOSUPPORT && why.code)
+		return 0; /* whatever sysfs shows, this kernel has no device */
+	if (ret && why.code)
+		return err_set(e, why.code, "%s", why.text);
+	return ret ? ret : check_ports(p, host, in, e);
 }
 
 static int give(struct plan *p, const struct rdma_find_node *found, struct err *e)
@@ -96,6 +162,7 @@ static int give_nodes(struct plan *p, struct err *e)
 	if (ret)
 		return ret;
 	(void)str_copy(p->given->rdma, sizeof(p->given->rdma), p->rec->rdma);
+	p->given->rdma_alone = rdma_find_mode(sysfs_of(p)) == RDMA_FIND_EXCLUSIVE;
 	(void)str_copy(p->given->uverbs, sizeof(p->given->uverbs), verbs.name);
 	(void)str_format(p->detail, sizeof(p->detail), "%s = %s", p->rec->rdma, verbs.name);
 	if (!p->spec->rdma_cm)
@@ -119,12 +186,11 @@ int rdma_up(struct plan *p, struct err *e)
 		ret = err_set(e, ENODEV, "this kernel has no RDMA (modprobe ib_core)");
 		break;
 	case RDMA_FIND_EXCLUSIVE:
-		ret = p->netns < 0 ? err_set(e, EINVAL, "the network namespace is not open")
-				   : move_in(p, e);
+		ret = move_in(p, e);
 		break;
 	case RDMA_FIND_SHARED:
 		ret = p->settings->hardware.rdma_netns == SETTINGS_RDMA_SHARED
-			      ? check_nic(p, e)
+			      ? stay(p, e)
 			      : err_set(e, EOPNOTSUPP,
 					"RDMA devices are in every network namespace "
 					"(sshbay doctor)");
@@ -176,13 +242,28 @@ static bool unplugged(const struct plan *p)
 	return !nic_find_pci_exists(sysfs_of(p), pci);
 }
 
+/* On the host, under whichever name: udev may have another one for what appears. */
+static bool is_home(const struct plan *p, struct rdma_netlink *host)
+{
+	struct rdma_find dev;
+
+	if (is_there(host, p->rec->rdma))
+		return true;
+	if (strncmp(p->rec->nic.id, "pci:", 4) != 0 ||
+	    rdma_find_of(sysfs_of(p), p->rec, NULL, &dev, NULL))
+		return false;
+	log_warn("RDMA device '%s' of workspace '%s' is on the host as '%s'", p->rec->rdma,
+		 p->rec->name, dev.name);
+	return true;
+}
+
 /* Not inside: the kernel gives it back to the host once its namespace is no more. */
 static int await_home(const struct plan *p, struct rdma_netlink *host, struct err *e)
 {
 	const struct timespec pause = { .tv_nsec = 20000000 };
 	uint64_t end = clk_now_us() + HOME_WAIT_US;
 
-	while (!is_there(host, p->rec->rdma)) {
+	while (!is_home(p, host)) {
 		if (unplugged(p)) {
 			log_warn("return RDMA device '%s' of workspace '%s': its NIC has been "
 				 "unplugged",
@@ -203,12 +284,14 @@ static int bring_home(const struct plan *p, struct rdma_netlink *host, struct rd
 		      struct err *e)
 {
 	auto_fd int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	uint32_t index;
 	int ret;
 
 	if (home < 0)
 		return err_sys(e, "open '/proc/thread-self/ns/net'");
-	ret = rdma_netlink_move(in, p->rec->rdma, home, e);
-	if (ret == 0 && !is_there(host, p->rec->rdma))
+	ret = rdma_netlink_move(in, p->rec->rdma, home, &index, e);
+	/* By its number: udev may have another name for what appears on the host. */
+	if (ret == 0 && !rdma_netlink_has(host, index))
 		ret = err_set(e, ENODEV, "return RDMA device '%s': it did not arrive",
 			      p->rec->rdma);
 	return ret;

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -98,6 +99,18 @@ static void look_at_ports(const char *sysfs, struct rdma_find *dev)
 	}
 }
 
+/* Two links to the same folder give the same numbers. */
+static bool numbers(const char *path, uint64_t out[2])
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return false;
+	out[0] = (uint64_t)st.st_dev;
+	out[1] = (uint64_t)st.st_ino;
+	return true;
+}
+
 int rdma_find_look(const char *sysfs, const char *name, struct rdma_find *out, struct err *e)
 {
 	char path[PATH_MAX], target[PATH_MAX], vis[4 * RDMA_FIND_NAME];
@@ -111,6 +124,7 @@ int rdma_find_look(const char *sysfs, const char *name, struct rdma_find *out, s
 			       str_vis(name, strnlen(name, RDMA_FIND_NAME), vis, sizeof(vis)));
 	(void)str_copy(out->name, sizeof(out->name), name);
 	n = readlink(path, target, sizeof(target) - 1);
+	(void)numbers(path, out->device);
 	path[strlen(path) - strlen("/device")] = '\0';
 	if (n < 0 && access(path, F_OK) != 0)
 		return err_set(e, ENODEV, "find RDMA device '%s': no such device", name);
@@ -125,6 +139,9 @@ int rdma_find_look(const char *sysfs, const char *name, struct rdma_find *out, s
 	if (!out->pci[0] && !read_line(path, out->parent, sizeof(out->parent)))
 		out->parent[0] = '\0';
 	look_at_ports(sysfs, out);
+	/* Part of nothing it is software; one that names no parent (siw) is of its port's interface. */
+	if (!out->pci[0] && !out->device[1] && !out->parent[0])
+		(void)str_copy(out->parent, sizeof(out->parent), out->netdev[0]);
 	return 0;
 }
 
@@ -148,18 +165,34 @@ int rdma_find_each(const char *sysfs, void (*fn)(void *ctx, const struct rdma_fi
 
 /* --- of a NIC --- */
 
-/* The interface as the host calls it, and its PCI function. */
+/* The interface as the host calls it, its PCI function, and the device that it is part of. */
 struct wanted {
 	char netdev[NIC_FIND_NAME], pci[NIC_FIND_PCI];
+	uint64_t device[2];
+	bool away; /* neither is known: it is not on the host */
 	struct rdma_find best;
 	unsigned int nfound,
 		nport;   /* devices of the function; those with a port that is this interface's */
 	char found[192]; /* their names, for the message */
 };
 
-static void want(struct wanted *w, const struct record *rec)
+/* Another interface may have its name while it is away, but not its number. */
+static bool is_here(const char *sysfs, const struct record *rec)
+{
+	char path[PATH_MAX], text[16];
+	uint64_t index;
+
+	return str_format(path, sizeof(path), "%s/class/net/%s/ifindex", sysfs, rec->nic.name) ==
+		       0 &&
+	       read_line(path, text, sizeof(text)) &&
+	       num_u64(text, 1, INT_MAX, &index, NULL) == 0 && index == (uint64_t)rec->nic.ifindex;
+}
+
+static void want(struct wanted *w, const char *sysfs, const struct record *rec)
 {
 	const char *id = rec->nic.id;
+	char path[PATH_MAX];
+	bool here = is_here(sysfs, rec);
 
 	memset(w, 0, sizeof(*w));
 	if (strncmp(id, NIC_IDENTIFY_MACVLAN, strlen(NIC_IDENTIFY_MACVLAN)) == 0)
@@ -167,6 +200,10 @@ static void want(struct wanted *w, const struct record *rec)
 	(void)str_copy(w->netdev, sizeof(w->netdev), rec->nic.name);
 	if (strncmp(id, "pci:", 4) == 0)
 		(void)str_format(w->pci, sizeof(w->pci), "%.*s", (int)strcspn(id + 4, "/"), id + 4);
+	if (here &&
+	    str_format(path, sizeof(path), "%s/class/net/%s/device", sysfs, rec->nic.name) == 0)
+		(void)numbers(path, w->device);
+	w->away = !here && !w->pci[0];
 }
 
 static bool has_port(const struct rdma_find *dev, const char *netdev)
@@ -177,15 +214,14 @@ static bool has_port(const struct rdma_find *dev, const char *netdev)
 	return false;
 }
 
-/* Made in software it has a parent; a part of a function (an SF) has an interface alone. */
+/* A device made in software has a parent, and is of no device. */
 static bool belongs(const struct wanted *w, const struct rdma_find *dev)
 {
 	if (dev->pci[0] && w->pci[0])
 		return strcmp(dev->pci, w->pci) == 0;
 	if (dev->parent[0])
 		return strcmp(dev->parent, w->netdev) == 0;
-	/* A port's name is its interface's in whatever namespace that is: a tenant's word, so never enough for a PCI function. */
-	return !dev->pci[0] && !w->pci[0] && has_port(dev, w->netdev);
+	return dev->device[1] && memcmp(dev->device, w->device, sizeof(w->device)) == 0;
 }
 
 static void weigh(void *ctx, const struct rdma_find *dev)
@@ -225,10 +261,10 @@ int rdma_find_of(const char *sysfs, const struct record *rec, const char *name,
 	struct wanted w;
 	int ret;
 
-	want(&w, rec);
+	want(&w, sysfs, rec);
 	if (name) {
 		ret = rdma_find_look(sysfs, name, out, e);
-		if (ret == 0 && !belongs(&w, out))
+		if (ret == 0 && !belongs(&w, out) && (!w.away || out->pci[0] || out->parent[0]))
 			return err_set(e, EXDEV,
 				       "lease RDMA device '%s': it is not of NIC '%s' but of '%s'",
 				       name, w.netdev,

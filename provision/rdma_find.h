@@ -18,10 +18,14 @@ enum rdma_find_mode { RDMA_FIND_ABSENT, RDMA_FIND_SHARED, RDMA_FIND_EXCLUSIVE };
 
 struct rdma_find {
 	char name[RDMA_FIND_NAME];
-	char pci[NIC_FIND_PCI];     /* function that it belongs to; "" for one made in software */
+	char pci[NIC_FIND_PCI]; /* function that it belongs to; "" for one made in software */
+	uint64_t device
+		[2]; /* what it is part of, as numbers of its folder in sysfs; zeros: nothing */
 	char parent[NIC_FIND_NAME]; /* interface under one made in software (rxe, siw), or "" */
 	unsigned int nports;
-	char netdev[RDMA_FIND_PORTS][NIC_FIND_NAME]; /* interface of each port, "" unknown */
+	char netdev
+		[RDMA_FIND_PORTS]
+		[NIC_FIND_NAME]; /* interface of each port, "" unknown: as it is called wherever it is */
 };
 struct rdma_find_node {
 	char name[32]; /* below /dev/infiniband */
@@ -34,7 +38,10 @@ enum rdma_find_mode rdma_find_mode(const char *sysfs);
 int rdma_find_look(const char *sysfs, const char *name, struct rdma_find *out, struct err *e);
 /*
  * The device of the NIC rec->nic: the one called `name`, or, when that is NULL, the only one. A macvlan's is that of its
- * parent.  -ENODEV none, -ENOTUNIQ several, -EXDEV when `name` is another NIC's, or has ports of another NIC.
+ * parent.  Both must be of the same PCI function or, where the NIC has no such identity (a part of a function), of the
+ * same device; a name of an interface proves nothing, since a tenant may choose it.  A NIC of that kind that is not on
+ * the host cannot be compared here: then `name` is believed if it is no function's own, and its ports have to be asked.
+ * -ENODEV none, -ENOTUNIQ several, -EXDEV when `name` is another NIC's, or has ports of another NIC.
  */
 int rdma_find_of(const char *sysfs, const struct record *rec, const char *name,
 		 struct rdma_find *out, struct err *e);

@@ -5,6 +5,7 @@
  */
 #include "rdma_netlink.h"
 
+#include <fcntl.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/socket.h>
@@ -25,6 +26,7 @@
 struct rdma_netlink {
 	struct nl_sock *sock; /* NULL: `fd` is somebody's who answers */
 	int fd;
+	int netns; /* its namespace; -1: that of the process */
 	uint32_t seq;
 };
 
@@ -63,6 +65,11 @@ int rdma_netlink_open(int netnsfd, struct rdma_netlink **out, struct err *e)
 		ret = netns_visit(netnsfd, &home, e);
 	if (ret == 0)
 		ret = open_here(n, e);
+	if (ret == 0 && netnsfd >= 0) {
+		n->netns = fcntl(netnsfd, F_DUPFD_CLOEXEC, 0);
+		if (n->netns < 0)
+			ret = err_sys(e, "keep 'network namespace'");
+	}
 	if (ret) {
 		rdma_netlink_close(n);
 		return ret;
@@ -75,8 +82,10 @@ struct rdma_netlink *rdma_netlink_over(int fd)
 {
 	struct rdma_netlink *n = calloc(1, sizeof(*n));
 
-	if (n)
+	if (n) {
 		n->fd = fd;
+		n->netns = -1;
+	}
 	return n;
 }
 
@@ -88,6 +97,7 @@ void rdma_netlink_close(struct rdma_netlink *n)
 		nl_socket_free(n->sock); /* closes the fd */
 	else
 		fd_close(&n->fd);
+	fd_close(&n->netns);
 	free(n);
 }
 
@@ -251,23 +261,93 @@ int rdma_netlink_find(struct rdma_netlink *n, const char *name, uint32_t *index,
 	return 0;
 }
 
-int rdma_netlink_move(struct rdma_netlink *n, const char *name, int netnsfd, struct err *e)
+/* Is it the one with this number? */
+static void match_index(void *ctx, struct nlmsghdr *h)
+{
+	struct nlattr *index = nlmsg_find_attr(h, 0, RDMA_NLDEV_ATTR_DEV_INDEX);
+	struct search *s = ctx;
+
+	s->found |= index && nla_len(index) == 4 && nla_get_u32(index) == s->index;
+}
+
+bool rdma_netlink_has(struct rdma_netlink *n, uint32_t index)
+{
+	struct search s = { .index = index };
+	struct answers a = { .what = "list RDMA devices",
+			     .type = NLDEV(RDMA_NLDEV_CMD_GET),
+			     .fn = match_index,
+			     .ctx = &s };
+
+	return ask(n, nlmsg_alloc_simple((int)a.type, NLM_F_REQUEST | NLM_F_DUMP), false, &a,
+		   NULL) == 0 &&
+	       s.found;
+}
+
+struct count {
+	uint32_t ifindex;
+	struct rdma_netlink_ports *ports;
+};
+
+static void count_port(void *ctx, struct nlmsghdr *h)
+{
+	struct nlattr *port = nlmsg_find_attr(h, 0, RDMA_NLDEV_ATTR_PORT_INDEX),
+		      *netdev = nlmsg_find_attr(h, 0, RDMA_NLDEV_ATTR_NDEV_INDEX);
+	struct count *c = ctx;
+
+	if (!port)
+		return;
+	if (!netdev || nla_len(netdev) != 4)
+		c->ports->unknown++;
+	else if (nla_get_u32(netdev) == c->ifindex)
+		c->ports->own++;
+	else
+		c->ports->other++;
+}
+
+int rdma_netlink_ports(struct rdma_netlink *n, const char *name, uint32_t ifindex,
+		       struct rdma_netlink_ports *out, struct err *e)
+{
+	struct count c = { ifindex, out };
+	struct answers a = { .what = "list the ports of an RDMA device",
+			     .type = NLDEV(RDMA_NLDEV_CMD_PORT_GET),
+			     .fn = count_port,
+			     .ctx = &c };
+	struct nl_msg *msg;
+	uint32_t index = 0;
+	int ret = rdma_netlink_find(n, name, &index, e);
+
+	memset(out, 0, sizeof(*out));
+	if (ret)
+		return ret;
+	msg = nlmsg_alloc_simple((int)a.type, NLM_F_REQUEST | NLM_F_DUMP);
+	return ask(n, msg, !msg || nla_put_u32(msg, RDMA_NLDEV_ATTR_DEV_INDEX, index) < 0, &a, e);
+}
+
+/*
+ * The device must be in the namespace of the process that asks, whichever the socket's is (rdma_dev_change_netns in
+ * kernel 6.1), so the thread visits that for the request.
+ */
+int rdma_netlink_move(struct rdma_netlink *n, const char *name, int netnsfd, uint32_t *index,
+		      struct err *e)
 {
 	struct nl_msg *msg;
 	char what[128];
 	struct answers a = { .what = what };
-	uint32_t index = 0;
+	auto_netns int home = -1;
 	int ret = fault_point("rdma.move");
 
+	*index = 0;
 	if (ret)
 		return err_ret(e, ret, "move RDMA device '%s'", name);
 	(void)str_format(what, sizeof(what), "move RDMA device '%.64s'", name);
-	ret = rdma_netlink_find(n, name, &index, e);
+	ret = rdma_netlink_find(n, name, index, e);
+	if (ret == 0)
+		ret = netns_visit(n->netns, &home, e);
 	if (ret)
 		return ret;
 	msg = nlmsg_alloc_simple(NLDEV(RDMA_NLDEV_CMD_SET), NLM_F_REQUEST | NLM_F_ACK);
 	return ask(n, msg,
-		   !msg || nla_put_u32(msg, RDMA_NLDEV_ATTR_DEV_INDEX, index) < 0 ||
+		   !msg || nla_put_u32(msg, RDMA_NLDEV_ATTR_DEV_INDEX, *index) < 0 ||
 			   nla_put_u32(msg, RDMA_NLDEV_NET_NS_FD, (uint32_t)netnsfd) < 0,
 		   &a, e);
 }

@@ -23,8 +23,19 @@ int rdma_netlink_mode(struct rdma_netlink *n, bool *exclusive, struct err *e);
 int rdma_netlink_set_exclusive(struct rdma_netlink *n, struct err *e);
 /* The kernel's number of the device in this socket's namespace. -ENODEV: not there. */
 int rdma_netlink_find(struct rdma_netlink *n, const char *name, uint32_t *index, struct err *e);
+/* Is the device with this number in this socket's namespace? It keeps the number when it is renamed. */
+bool rdma_netlink_has(struct rdma_netlink *n, uint32_t index);
+struct rdma_netlink_ports {
+	unsigned int own,
+		other; /* with interface number `ifindex`, with another one, both of this socket's namespace */
+	unsigned int unknown; /* with none, or with one of another namespace */
+};
+/* What the ports of a device are of. -ENODEV: not there. */
+int rdma_netlink_ports(struct rdma_netlink *n, const char *name, uint32_t ifindex,
+		       struct rdma_netlink_ports *out, struct err *e);
 /*
- * Move a device of this socket's namespace to `netnsfd`. Its users are cut off, its nodes made anew. -EOPNOTSUPP: its
- * driver cannot, or the kernel is in shared mode.
+ * Move a device of this socket's namespace to `netnsfd`, and tell its number. Its users are cut off, its nodes made anew.
+ * -EOPNOTSUPP: its driver cannot, or the kernel is in shared mode.
  */
-int rdma_netlink_move(struct rdma_netlink *n, const char *name, int netnsfd, struct err *e);
+int rdma_netlink_move(struct rdma_netlink *n, const char *name, int netnsfd, uint32_t *index,
+		      struct err *e);

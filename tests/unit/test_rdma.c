@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* RDMA: devices of NICs in fake trees of sysfs, their leases, and the netlink messages against answers of the kernel's. */
+/* RDMA: devices of NICs in fake trees of sysfs, and their leases. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,12 +8,9 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <linux/netlink.h>
-#include <rdma/rdma_netlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,7 +20,6 @@
 #include "base/str.h"
 #include "quarantine.h"
 #include "rdma_find.h"
-#include "rdma_netlink.h"
 
 #define PCI "0000:29:00.0"
 
@@ -186,16 +182,51 @@ static void test_several(void **state)
 	assert_string_equal(dev.name, "mlx5_3");
 }
 
-/* Part of a function: what it is on is no PCI address, so its interface decides. */
+/* An interface that is part of `device`, below devices/ in the fake tree. */
+static void netdev(const char *name, const char *ifindex, const char *device)
+{
+	char target[128], path[256];
+
+	put(ifindex, "class/net/%s/ifindex", name);
+	put("", "devices/%s/uevent", device);
+	(void)str_format(target, sizeof(target), "../../../devices/%s", device);
+	(void)str_format(path, sizeof(path), "%s/sys/class/net/%s/device", root, name);
+	assert_int_equal(symlink(target, path), 0);
+}
+
+/* Part of a function: what it is on is no PCI address, so both must be of one device; names of ports tell nothing. */
 static void test_subfunction(void **state)
 {
+	netdev("ens1", "2\n", "pci0000:20/" PCI);
+	netdev("ens1s88", "7\n", "pci0000:20/" PCI "/mlx5_core.sf.4");
+	netdev("ens1s89", "8\n", "pci0000:20/" PCI "/mlx5_core.sf.5");
 	device("mlx5_0", PCI, NULL, "ens1\n", NULL);
-	device("mlx5_9", NULL, NULL, "ens1s88\n", NULL);
-	point("../../../mlx5_core.sf.4", "mlx5_9");
+	device("mlx5_9", NULL, NULL, NULL, NULL);
+	point("../../../devices/pci0000:20/" PCI "/mlx5_core.sf.4", "mlx5_9");
+	/* Its tenant has given its interface the name of the other one. */
+	device("mlx5_8", NULL, NULL, "ens1s88\n", NULL);
+	point("../../../devices/pci0000:20/" PCI "/mlx5_core.sf.5", "mlx5_8");
 	(void)strcpy(rec.nic.id, "mac:02:00:00:00:00:09");
 	(void)strcpy(rec.nic.name, "ens1s88");
+	rec.nic.ifindex = 7;
 	assert_int_equal(of(NULL), 0);
 	assert_string_equal(dev.name, "mlx5_9");
+	assert_int_equal(of("mlx5_9"), 0);
+	assert_int_equal(of("mlx5_0"), -EXDEV);
+	assert_int_equal(of("mlx5_8"), -EXDEV);
+	/* The function itself has none of its parts'. */
+	(void)strcpy(rec.nic.id, "pci:" PCI);
+	(void)strcpy(rec.nic.name, "ens1");
+	rec.nic.ifindex = 2;
+	assert_int_equal(of(NULL), 0);
+	assert_string_equal(dev.name, "mlx5_0");
+	assert_int_equal(of("mlx5_9"), -EXDEV);
+	/* While it is away, another interface with its name does not speak for it. */
+	(void)strcpy(rec.nic.id, "mac:02:00:00:00:00:09");
+	(void)strcpy(rec.nic.name, "ens1s89");
+	rec.nic.ifindex = 7;
+	assert_int_equal(of(NULL), -ENODEV);
+	assert_int_equal(of("mlx5_9"), 0);
 	assert_int_equal(of("mlx5_0"), -EXDEV);
 }
 
@@ -205,6 +236,9 @@ static void test_software(void **state)
 
 	device("rxe0", NULL, "ens1\n", "ens1\n", NULL);
 	device("rxe1", NULL, "ens2\n", "ens2\n", NULL);
+	device("siw0", NULL, NULL, "ens4\n", NULL);
+	assert_int_equal(rdma_find_soft(s.hardware.sysfs, "ens4", name), 0);
+	assert_string_equal(name, "siw0");
 	(void)strcpy(rec.nic.id, "macvlan:pci:" PCI);
 	assert_int_equal(of(NULL), 0);
 	assert_string_equal(dev.name, "rxe0");
@@ -424,264 +458,17 @@ static void test_lease_software(void **state)
 	assert_string_equal(rec.rdma, "rxe0");
 }
 
-/* --- netlink --- */
-
-static struct rdma_netlink *nl;
-static int kernel;
-
-static int setup_netlink(void **state)
-{
-	int ends[2];
-
-	memset(&e, 0, sizeof(e));
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		return -1;
-	kernel = ends[1];
-	nl = rdma_netlink_over(ends[0]);
-	return nl ? 0 : -1;
-}
-
-static int teardown_netlink(void **state)
-{
-	rdma_netlink_close(nl);
-	return kernel < 0 ? 0 : close(kernel);
-}
-
-static struct {
-	_Alignas(4) char b[4096];
-	size_t n;
-} out;
-
-static struct nlmsghdr *begin(uint16_t type, uint16_t flags, uint32_t seq)
-{
-	struct nlmsghdr *h = (void *)(out.b + out.n);
-
-	*h = (struct nlmsghdr){ NLMSG_HDRLEN, type, flags, seq, 1 };
-	out.n += NLMSG_HDRLEN;
-	return h;
-}
-
-static void attr(struct nlmsghdr *h, uint16_t type, const void *data, uint16_t len)
-{
-	struct nlattr a = { (uint16_t)(NLA_HDRLEN + len), type };
-
-	memset(out.b + out.n, 0, NLA_ALIGN(a.nla_len));
-	memcpy(out.b + out.n, &a, sizeof(a));
-	memcpy(out.b + out.n + NLA_HDRLEN, data, len);
-	out.n += NLA_ALIGN(a.nla_len);
-	h->nlmsg_len += NLA_ALIGN(a.nla_len);
-}
-
-static void flush(void)
-{
-	assert_int_equal(send(kernel, out.b, out.n, 0), out.n);
-	out.n = 0;
-}
-
-static void put_device(uint32_t seq, uint32_t index, const char *name)
-{
-	struct nlmsghdr *h =
-		begin(RDMA_NL_GET_TYPE(RDMA_NL_NLDEV, RDMA_NLDEV_CMD_GET), NLM_F_MULTI, seq);
-	uint64_t caps = 0x1234;
-
-	attr(h, RDMA_NLDEV_ATTR_DEV_INDEX, &index, 4);
-	attr(h, RDMA_NLDEV_ATTR_DEV_NAME, name, (uint16_t)(strlen(name) + 1));
-	attr(h, RDMA_NLDEV_ATTR_CAP_FLAGS, &caps, 8);
-}
-
-static void put_ack(uint32_t seq, int error)
-{
-	struct nlmsghdr *h = begin(NLMSG_ERROR, NLM_F_CAPPED, seq), of = { .nlmsg_seq = seq };
-
-	memcpy(out.b + out.n, &error, 4);
-	memcpy(out.b + out.n + 4, &of, sizeof(of));
-	out.n += 4 + sizeof(of);
-	h->nlmsg_len += 4 + (uint32_t)sizeof(of);
-	flush();
-}
-
-static void put_done(uint32_t seq)
-{
-	int zero = 0;
-	struct nlmsghdr *h = begin(NLMSG_DONE, NLM_F_MULTI, seq);
-
-	memcpy(out.b + out.n, &zero, 4);
-	out.n += 4;
-	h->nlmsg_len += 4;
-	flush();
-}
-
-static void put_mode(uint32_t seq, uint8_t shared)
-{
-	attr(begin(RDMA_NL_GET_TYPE(RDMA_NL_NLDEV, RDMA_NLDEV_CMD_SYS_GET), 0, seq),
-	     RDMA_NLDEV_SYS_ATTR_NETNS_MODE, &shared, 1);
-	flush();
-}
-
-/* The request that we made: its type, and the value of a u32 attribute (~0: it has none). */
-static uint16_t asked(uint16_t *flags, uint16_t type, uint32_t *value)
-{
-	_Alignas(4) char b[512];
-	ssize_t n = recv(kernel, b, sizeof(b), MSG_DONTWAIT);
-	struct nlmsghdr *h = (void *)b;
-
-	assert_true(n >= NLMSG_HDRLEN && h->nlmsg_len == (size_t)n);
-	*flags = h->nlmsg_flags;
-	*value = ~0U;
-	for (ssize_t at = NLMSG_HDRLEN; at + NLA_HDRLEN <= n;) {
-		struct nlattr a;
-
-		memcpy(&a, b + at, sizeof(a));
-		if (a.nla_type == type)
-			memcpy(value, b + at + NLA_HDRLEN, a.nla_len - NLA_HDRLEN < 4 ? 1 : 4);
-		at += NLA_ALIGN(a.nla_len);
-	}
-	return h->nlmsg_type;
-}
-
-#define IS(cmd) RDMA_NL_GET_TYPE(RDMA_NL_NLDEV, cmd)
-
-static void test_netlink_mode(void **state)
-{
-	bool exclusive = true;
-	uint16_t flags;
-	uint32_t v;
-
-	put_mode(1, 1);
-	assert_int_equal(rdma_netlink_mode(nl, &exclusive, &e), 0);
-	assert_false(exclusive);
-	assert_int_equal(asked(&flags, 0, &v), IS(RDMA_NLDEV_CMD_SYS_GET));
-	assert_int_equal(flags, NLM_F_REQUEST);
-	put_mode(0, 0); /* some kernels answer this one without a number */
-	assert_int_equal(rdma_netlink_mode(nl, &exclusive, &e), 0);
-	assert_true(exclusive);
-	begin(IS(RDMA_NLDEV_CMD_SYS_GET), 0, 3);
-	flush();
-	assert_int_equal(rdma_netlink_mode(nl, &exclusive, &e), -EOPNOTSUPP);
-	put_ack(4, -EPERM);
-	assert_int_equal(rdma_netlink_mode(nl, &exclusive, &e), -EPERM);
-}
-
-static void test_netlink_set(void **state)
-{
-	uint16_t flags;
-	uint32_t v;
-
-	put_ack(1, 0);
-	assert_int_equal(rdma_netlink_set_exclusive(nl, &e), 0);
-	assert_int_equal(asked(&flags, RDMA_NLDEV_SYS_ATTR_NETNS_MODE, &v),
-			 IS(RDMA_NLDEV_CMD_SYS_SET));
-	assert_int_equal(flags, NLM_F_REQUEST | NLM_F_ACK);
-	assert_int_equal(v & 0xff, 0);
-	put_ack(2, -EBUSY);
-	assert_int_equal(rdma_netlink_set_exclusive(nl, &e), -EBUSY);
-}
-
-static void test_netlink_find(void **state)
-{
-	uint32_t index = 0, v;
-	uint16_t flags;
-
-	put_device(1, 3, "mlx5_10");
-	put_device(1, 4, "mlx5_");
-	flush();
-	put_device(1, 5, "mlx5_1");
-	put_device(1, 6, "rxe0");
-	flush();
-	put_done(1);
-	assert_int_equal(rdma_netlink_find(nl, "mlx5_1", &index, &e), 0);
-	assert_int_equal(index, 5);
-	assert_int_equal(asked(&flags, 0, &v), IS(RDMA_NLDEV_CMD_GET));
-	assert_int_equal(flags, NLM_F_REQUEST | NLM_F_DUMP);
-	put_done(2);
-	assert_int_equal(rdma_netlink_find(nl, "mlx5_1", &index, &e), -ENODEV);
-	assert_string_equal(e.text, "find RDMA device 'mlx5_1': not in this namespace");
-}
-
-static void test_netlink_move(void **state)
-{
-	uint16_t flags;
-	uint32_t v;
-
-	put_device(1, 7, "mlx5_0");
-	flush();
-	put_done(1);
-	put_ack(2, 0);
-	assert_int_equal(rdma_netlink_move(nl, "mlx5_0", 42, &e), 0);
-	(void)asked(&flags, 0, &v);
-	assert_int_equal(asked(&flags, RDMA_NLDEV_NET_NS_FD, &v), IS(RDMA_NLDEV_CMD_SET));
-	assert_int_equal(flags, NLM_F_REQUEST | NLM_F_ACK);
-	assert_int_equal(v, 42);
-	put_device(3, 7, "mlx5_0");
-	flush();
-	put_done(3);
-	put_ack(4, -EOPNOTSUPP);
-	assert_int_equal(rdma_netlink_move(nl, "mlx5_0", 42, &e), -EOPNOTSUPP);
-	assert_string_equal(e.text, "move RDMA device 'mlx5_0': Operation not supported");
-	(void)asked(&flags, 0, &v);
-	(void)asked(&flags, RDMA_NLDEV_ATTR_DEV_INDEX, &v);
-	assert_int_equal(v, 7);
-	put_done(5);
-	assert_int_equal(rdma_netlink_move(nl, "mlx5_0", 42, &e), -ENODEV);
-}
-
-/* Cut off, of another request, of wrong lengths, unterminated: an error or nothing, never a crash. */
-static void test_netlink_nonsense(void **state)
-{
-	struct nlmsghdr *h;
-	uint32_t index = 0;
-	int positive = 5;
-
-	put_device(9, 1, "mlx5_0"); /* of another request */
-	flush();
-	h = begin(IS(RDMA_NLDEV_CMD_GET), NLM_F_MULTI, 1);
-	attr(h, RDMA_NLDEV_ATTR_DEV_INDEX, &index, 2);
-	attr(h, RDMA_NLDEV_ATTR_DEV_NAME, "mlx5_0", 7);
-	flush();
-	h = begin(IS(RDMA_NLDEV_CMD_GET), NLM_F_MULTI, 1);
-	attr(h, RDMA_NLDEV_ATTR_DEV_INDEX, &index, 4);
-	attr(h, RDMA_NLDEV_ATTR_DEV_NAME, "mlx5_0", 6); /* no NUL */
-	flush();
-	h = begin(IS(RDMA_NLDEV_CMD_GET), NLM_F_MULTI, 1);
-	attr(h, RDMA_NLDEV_ATTR_DEV_INDEX, &index, 4);
-	((struct nlattr *)(void *)(out.b + NLMSG_HDRLEN))->nla_len = 4000;
-	flush();
-	put_done(1);
-	assert_int_equal(rdma_netlink_find(nl, "mlx5_0", &index, &e), -ENODEV);
-	begin(NLMSG_ERROR, 0, 2);
-	flush();
-	assert_int_equal(rdma_netlink_find(nl, "mlx5_0", &index, &e), -EBADMSG);
-	h = begin(NLMSG_ERROR, 0, 3);
-	memcpy(out.b + out.n, &positive, 4);
-	memset(out.b + out.n + 4, 0, 16);
-	out.n += 20;
-	h->nlmsg_len += 20;
-	flush();
-	assert_int_equal(rdma_netlink_find(nl, "mlx5_0", &index, &e), -EBADMSG);
-	assert_int_equal(shutdown(kernel, SHUT_WR), 0);
-	assert_int_equal(rdma_netlink_find(nl, "mlx5_0", &index, &e), -EBADMSG);
-	close(kernel);
-	kernel = -1;
-	assert_true(rdma_netlink_set_exclusive(nl, &e) < 0);
-}
-
 #define F(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 #define L(fn) cmocka_unit_test_setup_teardown(fn, setup_lease, teardown)
-#define N(fn) cmocka_unit_test_setup_teardown(fn, setup_netlink, teardown_netlink)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		F(test_mode),           F(test_of_pci),
-		F(test_of_vf),          F(test_of_no_netdev),
-		F(test_two_ports),      F(test_several),
-		F(test_subfunction),    F(test_software),
-		F(test_hostile_names),  F(test_nodes),
-		L(test_lease),          L(test_lease_mode),
-		L(test_lease_taken),    L(test_lease_kept),
-		L(test_lease_software), N(test_netlink_mode),
-		N(test_netlink_set),    N(test_netlink_find),
-		N(test_netlink_move),   N(test_netlink_nonsense),
+		F(test_mode),         F(test_of_pci),     F(test_of_vf),
+		F(test_of_no_netdev), F(test_two_ports),  F(test_several),
+		F(test_subfunction),  F(test_software),   F(test_hostile_names),
+		F(test_nodes),        L(test_lease),      L(test_lease_mode),
+		L(test_lease_taken),  L(test_lease_kept), L(test_lease_software),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
