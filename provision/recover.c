@@ -56,9 +56,18 @@ static bool salvage_value(const char *text, const char *key, char *value, size_t
 	return str_format(value, size, "%.*s", (int)strcspn(at, "\r\n"), at) == 0;
 }
 
+/* Text stands in quotes. What one generation has told, the other does not change. */
+static void salvage_text(const char *text, const char *key, char *out, size_t size)
+{
+	char value[512];
+
+	if (!out[0] && salvage_value(text, key, value, sizeof(value)) && value[0] == '"')
+		str_format(out, size, "%.*s", (int)strcspn(value + 1, "\""), value + 1);
+}
+
 /*
  * Neither generation is valid, so nothing in them is believed; but what they name may be the workspace's, so it is kept
- * from others: id range, addresses and NIC.
+ * from others: id range, addresses, NIC, RDMA device and GPUs.
  */
 static void salvage(struct workspace *ws)
 {
@@ -89,10 +98,9 @@ static void salvage(struct workspace *ws)
 		if (!rec->data_ip.addr.family &&
 		    salvage_value(text, "data_ip", value, sizeof(value)))
 			ip_parse_net(value, &rec->data_ip, NULL);
-		if (!rec->nic.id[0] && salvage_value(text, "id", value, sizeof(value)) &&
-		    value[0] == '"')
-			str_format(rec->nic.id, sizeof(rec->nic.id), "%.*s",
-				   (int)strcspn(value + 1, "\""), value + 1);
+		salvage_text(text, "id", rec->nic.id, sizeof(rec->nic.id));
+		salvage_text(text, "rdma", rec->rdma, sizeof(rec->rdma));
+		salvage_text(text, "gpus", rec->gpus, sizeof(rec->gpus));
 	}
 }
 

@@ -227,7 +227,10 @@ static void test_damaged(void **state)
 static void test_damaged_keeps_its_claims(void **state)
 {
 	static const char text[] =
-		"# damaged\n[workspace]\nslot = 0\ncontrol_ip = 172.31.199.1\nid_base = ?\n";
+		"# damaged\n[workspace]\nslot = 0\ncontrol_ip = 172.31.199.1\nid_base = ?\n"
+		"[nic]\nid = \"pci:0000:29:00.0\"\nrdma = \"mlx5_0\"\n[devices]\ngpus = "
+		"\"GPU-1,GPU-2\"\n";
+	const struct record *kept;
 	char path[160];
 	FILE *f;
 
@@ -244,6 +247,10 @@ static void test_damaged_keeps_its_claims(void **state)
 	assert_int_equal(login("bob"), 0);
 	assert_int_equal(fake_record("bob")->slot, 1);
 	assert_int_equal(fake_record("bob")->control_ip.b[3], 2);
+	kept = &workspace_find(bench.reg, "alice")->rec;
+	assert_string_equal(kept->nic.id, "pci:0000:29:00.0");
+	assert_string_equal(kept->rdma, "mlx5_0");
+	assert_string_equal(kept->gpus, "GPU-1,GPU-2");
 }
 
 static void test_previous_generation_costs_no_file(void **state)
