@@ -150,7 +150,10 @@ void operate_nic_end(struct workspace *ws, struct job *job, struct worker_result
 		return;
 	}
 	ws->rec.note[0] = '\0';
-	/* Device nodes are given when a workspace starts, and cannot be added to one that runs. */
+	/*
+	 * Its node cannot follow: no process of the host enters a running workspace, where it would have to be mounted, and
+	 * only whoever starts it makes the links of /sys/class and the rules of its group.
+	 */
 	if (job->spec.rdma[0] && strcmp(job->spec.rdma, "none") != 0)
 		(void)str_copy(ws->rec.note, sizeof(ws->rec.note),
 			       "its NIC came without the RDMA device (restart it to get that)");

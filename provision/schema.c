@@ -310,7 +310,8 @@ const struct schema_row schema_rows[] = {
 	{ "workspace", "vf_trust", &schema_type_bool, 0, 0, "no",
 	  "A virtual function may become promiscuous and change its MAC address.", OF(vf_trust) },
 	{ "workspace", "rdma", &schema_type_rdma, 0, 0, "none",
-	  "The RDMA device it gets: auto, that of its NIC; a device's name; or none.", OF(rdma) },
+	  "The RDMA device it gets: auto, that of its NIC; a device's name; or none. Its node is given at a start: with a NIC that "
+	  "comes late (nic_policy = optional) it waits for the next one, as show tells.", OF(rdma) },
 	{ "workspace", "rdma_cm", &schema_type_bool, 0, 0, "no",
 	  "Give it /dev/infiniband/rdma_cm, which all workspaces share.", OF(rdma_cm) },
 	{ "workspace", "dpdk", &schema_type_bool, 0, 0, "no",
