@@ -31,7 +31,7 @@
  */
 #define SIOCETHTOOL_ 0x8946
 #define SIOCSMIIREG_ 0x8949 /* any register of a PHY: power, loopback, what nobody restores */
-#define NETLINK_SOCK 16 /* AF_NETLINK */
+#define NETLINK_SOCK 16     /* AF_NETLINK */
 
 struct denied {
 	const char *call;
