@@ -4,13 +4,13 @@
 # What the lab's tests of NICs share: QEMU's arguments, NICs by MAC, all that is to be seen of one, a bed in the host's own
 # namespaces. Sourced after lib.sh, in the guest; nic_lib_qemu before it, outside.
 
-# As many e1000e on one wire, each behind a root port of its own (so that it can be pulled): MAC 52:54:00:00:00:01 and so on.
+# As many NICs (NIC_MODEL, e1000e unless set) on one wire, each behind a root port of its own (so that it can be pulled): MAC 52:54:00:00:00:01 and so on.
 # The order of the numbers is the order on the bus.
 nic_lib_qemu() { # NUMBER...
 	local n slot=8 out=
 	for n in "$@"; do
 		out+=" -device pcie-root-port,id=rp$slot,chassis=$slot,slot=$slot,addr=$(printf '0x%x' "$slot")"
-		out+=" -netdev hubport,id=h$n,hubid=0 -device e1000e,netdev=h$n,mac=52:54:00:00:00:0$n,bus=rp$slot"
+		out+=" -netdev hubport,id=h$n,hubid=0 -device ${NIC_MODEL:-e1000e},netdev=h$n,mac=52:54:00:00:00:0$n,bus=rp$slot"
 		slot=$((slot + 1))
 	done
 	echo "$out"
