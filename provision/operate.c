@@ -31,7 +31,8 @@
 #include "reconcile_gpu.h"
 #include "watch.h"
 
-#define STEP_PURGE "purge"
+#define STEP_PURGE  "purge"
+#define STEP_RETURN "return" /* of STOPPING: what it leased goes home */
 
 /* Where downs lead to. */
 enum target { TO_NOTHING, TO_ABSENT, TO_STOPPED };
@@ -71,13 +72,15 @@ static enum target target(const struct record *rec)
 	}
 }
 
-/* A stop keeps network and NIC; everything else takes all down. */
+/* A stop keeps network and NIC; everything else takes all down, also the end of a ws-init that nobody asked for. */
 static enum worker_kind down_kind(const struct record *rec)
 {
 	if (target(rec) == TO_NOTHING)
 		return WORKER_PURGE;
-	return rec->state == RECORD_CREATING || rec->state == RECORD_DESTROYING ? WORKER_DOWN_ALL
-										: WORKER_DOWN;
+	return rec->state == RECORD_CREATING || rec->state == RECORD_DESTROYING ||
+			       (rec->state == RECORD_STOPPING && !strcmp(rec->step, STEP_RETURN))
+		       ? WORKER_DOWN_ALL
+		       : WORKER_DOWN;
 }
 
 /* --- up --- */
@@ -415,6 +418,8 @@ static void begin_down(struct workspace *ws, struct job *job, struct worker_orde
 	    (job->req.kind == JOB_CLEAN && ws->rec.state == RECORD_RUNNING)) {
 		if (job->req.kind == JOB_CLEAN)
 			note(ws, watch_reason(ws, why, sizeof(why)));
+		if (job->req.kind == JOB_CLEAN && watch_crashed(ws))
+			str_copy(ws->rec.step, sizeof(ws->rec.step), STEP_RETURN);
 		ws->rec.state = RECORD_STOPPING;
 	} else if (job->req.kind == JOB_DESTROY) {
 		ws->rec.state = RECORD_DESTROYING;

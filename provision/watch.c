@@ -75,6 +75,12 @@ bool watch_rebooted(const struct workspace *ws)
 	       clk_wall_s() >= ws->rec.started + REBOOT_UPTIME_S;
 }
 
+bool watch_crashed(const struct workspace *ws)
+{
+	return ws->exit_code != CLD_KILLED ||
+	       (ws->exit_status != SIGHUP && ws->exit_status != SIGINT);
+}
+
 const char *watch_reason(const struct workspace *ws, char *buf, size_t size)
 {
 	char oom[64] = "";

@@ -10,5 +10,7 @@ void watch_stop(struct workspace *ws);
 void watch_reaped(void *ctx, const siginfo_t *si);
 /* How it ended, in words: "ws-init was killed by signal 9 (2 out-of-memory kills in the workspace)". */
 const char *watch_reason(const struct workspace *ws, char *buf, size_t size);
+/* Did it end, as far as is known, neither by a reboot(2) nor by a poweroff from inside? */
+bool watch_crashed(const struct workspace *ws);
 /* Did it end by a reboot(2) from inside, after some time of use? Then it is started again, as a machine would. */
 bool watch_rebooted(const struct workspace *ws);

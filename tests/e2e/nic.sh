@@ -85,6 +85,20 @@ t "it comes home from a namespace that others hold ($ms ms)" [ "$ms" -lt 5000 ]
 is "as it was" "$before" "$(state hw0)"
 kill $pin 2>/dev/null
 
+# --- ws-init ends without being asked ---
+for round in 1 2 3; do
+	start one >/dev/null
+	pid=$(bay show one --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["init_pid"])')
+	nsenter --target "$pid" --net -- sleep 60 & pin=$!
+	kill -KILL "$pid"
+	t "round $round: a ws-init that was killed: the workspace is stopped" await 30 sh -c "'$BED/sshbay' list | grep -q 'one *stopped'"
+	is "its NIC is home, whoever holds the namespace" "$before" "$(state hw0)"
+	is "and free" "free -" "$(row name:hw0)"
+	kill $pin 2>/dev/null
+done
+like "the next login has it again" '192\.168\.199\.11/24' "$(o ip -br addr show data0)"
+bay destroy one >/dev/null 2>&1
+
 # --- taken name, quarantine ---
 start one >/dev/null
 inbed ip link add hw0 type bridge

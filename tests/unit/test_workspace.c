@@ -437,9 +437,32 @@ static void test_init_dies(void **state)
 	kill(fake_of("alice")->init, SIGKILL);
 	run_until_state("alice", RECORD_STOPPED);
 	assert_non_null(strstr(rec("alice")->note, "signal 9"));
-	assert_int_equal(fake_of("alice")->built, 0x1c);
+	/* What it leased is home. */
+	assert_int_equal(fake_of("alice")->built, 0);
 	assert_int_equal(login("alice"), 0);
 	assert_int_equal(fake_of("alice")->ups, 2);
+	run_until_idle();
+	/* A poweroff from inside is a stop: that keeps it. */
+	kill(fake_of("alice")->init, SIGINT);
+	run_until_state("alice", RECORD_STOPPED);
+	assert_int_equal(fake_of("alice")->built, 0x1c);
+}
+
+/* What is to go home goes home, too, when the first try fails and provisiond is killed then. */
+static void test_init_dies_and_provisiond(void **state)
+{
+	bench_start();
+	assert_int_equal(login("alice"), 0);
+	run_until_idle();
+	fake->fail_downs = 1;
+	kill(fake_of("alice")->init, SIGKILL);
+	run_until_state("alice", RECORD_STOPPING);
+	run_until_idle();
+	assert_int_not_equal(fake_of("alice")->built, 0);
+	bench_crash();
+	bench_start();
+	run_until_state("alice", RECORD_STOPPED);
+	assert_int_equal(fake_of("alice")->built, 0);
 }
 
 static void test_login_while_init_is_dying(void **state)
@@ -598,6 +621,7 @@ int main(void)
 		T(test_cancel_inside_callbacks),
 		T(test_operation_from_done),
 		T(test_init_dies),
+		T(test_init_dies_and_provisiond),
 		T(test_login_while_init_is_dying),
 		T(test_reboot_from_inside),
 		T(test_reload),
