@@ -30,7 +30,8 @@ WORK_SRC     := plan image devices ns ns_child ns_init ns_talk rootfs rootfs_ent
                 limits_v2 filter net net_host net_nft net_hosts net_listen netns netif netif_link netif_msg netif_raw netif_vf \
                 ethtool ethtool_offload ethtool_steer nic nic_vf nic_setup nic_home nic_restore nic_identify nic_find nic_note quarantine given given_enter given_left rootfs_place limits_device \
                 rdma rdma_find rdma_netlink \
-                vfio nic_vfio hugepages gpu gpu_nvidia gpu_drm gpu_cdi gpu_busy gpu_give gpu_hook gpu_note gpu_lease cdi cdi_yaml cdi_load numa
+                vfio nic_vfio hugepages gpu gpu_nvidia gpu_drm gpu_cdi gpu_busy gpu_give gpu_hook gpu_note gpu_lease cdi cdi_yaml cdi_load numa \
+                disk disk_image disk_loop disk_quota disk_mark
 DAEMON_SRC   := main daemon teardown hostnet harden helper statedir registry workspace allocate allocate_nic jobs operate \
                 operate_nic reconcile reconcile_gpu watch worker worker_run recover recover_init gate_server gate_open gate_auth gate_key gate_password \
                 gate_interactive gate_job keys_command gate_attach gate_channel gate_leave gate_revoke gate_jump jump \
@@ -38,7 +39,7 @@ DAEMON_SRC   := main daemon teardown hostnet harden helper statedir registry wor
                 admin_sessions audit sessions allocate_gpu allocate_direct allocate_rdma gate_audit
 CLI_SRC      := main verbs talk fields grid list nic image explain ssh_config sessions penalties operate enter inside finding pair \
                 pair_facts pair_judge bench bench_rdma bench_result bench_print manifest proxy check doctor doctor_kernel \
-                doctor_host gpu doctor_gpu doctor_direct doctor_rdma
+                doctor_host gpu doctor_gpu doctor_direct doctor_rdma doctor_disk space
 INIT_SRC     := main agent conn job job_helper passwd etc user home become spawn env pty modes login dial listen private_dir \
                 agent_sock display served rc resolve setup
 LISTENER_SRC := main accept admission penalty judge children control zygote refuse sandbox

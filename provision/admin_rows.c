@@ -10,6 +10,7 @@
 #include "admin_gpu.h"
 #include "admin_nic.h"
 #include "base/log.h"
+#include "disk.h"
 #include "gpu_lease.h"
 #include "hugepages.h"
 #include "limits.h"
@@ -113,6 +114,21 @@ static void from_record(const struct settings *s, const struct record *rec,
 	limits_path(s, row->name, row->cgroup, sizeof(row->cgroup), NULL);
 }
 
+static void add_disk(const struct settings *s, const struct record *rec,
+		     struct admin_workspace *row)
+{
+	struct disk_use u;
+
+	disk_use(s, rec, &u);
+	str_copy(row->disk_way, sizeof(row->disk_way), u.way ? u.way : "");
+	row->disk_size = u.size;
+	row->disk_used = u.used;
+	row->inodes = u.inodes;
+	row->inodes_used = u.inodes_used;
+	row->disk_device = u.device;
+	row->disk_blocks = u.blocks;
+}
+
 void admin_rows_workspace(struct registry *reg, const struct workspace *ws,
 			  struct admin_workspace *row)
 {
@@ -127,6 +143,7 @@ void admin_rows_workspace(struct registry *reg, const struct workspace *ws,
 	from_spec(s, &spec, row);
 	if (workspace_exists(ws))
 		from_record(s, rec, row);
+	add_disk(s, rec, row);
 	row->sessions = workspace_sessions(ws);
 	str_copy(row->note, sizeof(row->note), rec->note);
 	if (!rec->note[0] && rec->gpus[0] && rec->state == RECORD_RUNNING)

@@ -10,7 +10,6 @@
 
 #include "base/clk.h"
 #include "base/fd.h"
-#include "base/num.h"
 
 static void mark(uint8_t *bits, uint64_t nbits, uint64_t bit)
 {
@@ -291,16 +290,4 @@ int allocate_data_ip(struct registry *r, struct workspace *ws, struct spec *spec
 							: w.net->plen;
 	spec->data_ip = rec->data_ip;
 	return ret;
-}
-
-int allocate_possible(const char *name, const struct spec *spec, struct err *e)
-{
-	char size[32];
-
-	if (spec->disk != SETTINGS_UNLIMITED)
-		return err_set(e, EOPNOTSUPP,
-			       "start workspace '%s': disk = %s: file space cannot be limited yet "
-			       "(set disk = unlimited)",
-			       name, num_size_text(spec->disk, size, sizeof(size)));
-	return 0;
 }

@@ -27,5 +27,3 @@ int allocate_address(struct registry *r, struct workspace *ws, const struct spec
  */
 int allocate_data_ip(struct registry *r, struct workspace *ws, struct spec *spec,
 		     struct record *rec, struct err *e);
-/* -EOPNOTSUPP, with the name of the key, when the configuration asks for what no step gives: better than to ignore it. */
-int allocate_possible(const char *name, const struct spec *spec, struct err *e);

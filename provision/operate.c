@@ -24,6 +24,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "disk.h"
 #include "hostkeys.h"
 #include "jobs.h"
 #include "net.h"
@@ -89,17 +90,15 @@ static enum worker_kind down_kind(const struct record *rec)
 static int find_files(struct workspace *ws, struct record *rec, struct err *e)
 {
 	struct registry *r = ws->registry;
-	char upper[STR_NAME_MAX + 8];
 	struct stat st;
+	uid_t owner;
 
-	str_format(upper, sizeof(upper), "%s/upper", ws->name);
 	if (fstatat(r->storefd, ws->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? allocate_slot(r, ws, rec, e)
 				       : err_sys(e, "look at files of '%s'", ws->name);
-	if (fstatat(r->storefd, upper, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? allocate_slot(r, ws, rec, e)
-				       : err_sys(e, "look at files of '%s'", ws->name);
-	if (allocate_slot_at(r, ws, st.st_uid, rec, e))
+	if (!disk_owner(r->storefd, ws->name, &owner))
+		return allocate_slot(r, ws, rec, e);
+	if (allocate_slot_at(r, ws, owner, rec, e))
 		return err_wrap(e,
 				"create workspace '%s': files without a record are in the way "
 				"(%s/workspaces/%s)",
@@ -117,9 +116,6 @@ static int allocate(struct workspace *ws, struct job *job, struct record *rec, s
 	int ret;
 
 	settings_spec(r->settings, ws->name, &job->spec);
-	ret = allocate_possible(ws->name, &job->spec, e);
-	if (ret)
-		return ret;
 	if (ws->has_record) {
 		*rec = ws->rec;
 	} else {

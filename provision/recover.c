@@ -18,6 +18,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "base/proc.h"
+#include "disk.h"
 #include "jobs.h"
 #include "recover_init.h"
 #include "watch.h"
@@ -228,12 +229,9 @@ static void check_ranges(struct registry *r)
 
 static void reserve_files(struct registry *r, const char *name)
 {
-	char upper[NAME_MAX + 16];
-	struct stat st;
+	uid_t owner;
 
-	str_format(upper, sizeof(upper), "%s/upper", name);
-	if (fstatat(r->storefd, upper, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    registry_reserve_ids(r, st.st_uid))
+	if (disk_owner(r->storefd, name, &owner) && registry_reserve_ids(r, owner))
 		log_error("reserve ids of '%s': out of memory", name);
 }
 

@@ -17,6 +17,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "disk.h"
 
 #define IMAGE_MAX   128
 #define STACKED_MAX 16
@@ -137,6 +138,7 @@ static int store_dir(const struct plan *p, int parent, const char *name, bool te
 
 struct layers {
 	int store, upper, work;
+	struct disk disk; /* where upper and work are */
 	bool fresh;
 };
 
@@ -145,9 +147,11 @@ static void layers_close(struct layers *l)
 	fd_close(&l->store);
 	fd_close(&l->upper);
 	fd_close(&l->work);
+	fd_close(&l->disk.base);
+	fd_close(&l->disk.mount);
 }
 
-static int open_layers(const struct plan *p, struct layers *l, struct err *e)
+static int open_store(const struct plan *p, struct layers *l, struct err *e)
 {
 	char parent[PATH_MAX];
 	auto_fd int fd = -1;
@@ -164,9 +168,20 @@ static int open_layers(const struct plan *p, struct layers *l, struct err *e)
 		return fd;
 	l->fresh = faccessat(fd, p->rec->name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
 	l->store = store_dir(p, fd, p->rec->name, false, e);
-	l->upper = l->store < 0 ? l->store : store_dir(p, l->store, "upper", true, e);
-	l->work = l->upper < 0 ? l->upper : store_dir(p, l->store, "work", false, e);
-	return l->work < 0 ? l->work : 0;
+	return l->store < 0 ? l->store : 0;
+}
+
+static int open_layers(struct plan *p, struct layers *l, struct err *e)
+{
+	int r = open_store(p, l, e);
+
+	if (r == 0)
+		r = disk_open(p, l->store, &l->disk, e);
+	if (r < 0)
+		return r;
+	l->upper = store_dir(p, l->disk.base, "upper", true, e);
+	l->work = l->upper < 0 ? l->upper : store_dir(p, l->disk.base, "work", false, e);
+	return l->work < 0 ? l->work : disk_limit(p, &l->disk, l->upper, l->work, e);
 }
 
 /* What this very start made goes again: nothing is left of a refusal. */
@@ -204,12 +219,56 @@ static int still_there(const struct plan *p, const char *image, struct err *e)
 
 /* --- the overlay --- */
 
-static int lower_path(const struct plan *p, char *buf, struct err *e)
+/* Below run/ws/NAME: where the layers' mounts are attached while the overlay is made. */
+static const char *const attached[] = { "lower", "files" };
+#define ATTACHED (sizeof(attached) / sizeof(attached[0]))
+
+static int attached_path(const struct plan *p, unsigned int i, char *buf, struct err *e)
 {
-	return str_format(buf, PATH_MAX, "%s/lower", p->dir) < 0
+	return str_format(buf, PATH_MAX, "%s/%s", p->dir, attached[i]) < 0
 		       ? err_set(e, ENAMETOOLONG, "mount the image of '%s': path too long",
 				 p->rec->name)
 		       : 0;
+}
+
+static int attach(const struct plan *p, unsigned int i, int mnt, struct err *e)
+{
+	char path[PATH_MAX];
+	int r = mnt < 0 ? 0 : attached_path(p, i, path, e);
+
+	if (mnt < 0 || r < 0)
+		return r;
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, "create '%s'", path);
+	return move_mount(mnt, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0
+		       ? err_sys(e, "attach the %s layer at '%s'", attached[i], path)
+		       : 0;
+}
+
+/* Each `attach`, and what one that was killed has left. */
+static int detach(const struct plan *p, unsigned int i, struct err *e)
+{
+	char path[PATH_MAX];
+	int r = attached_path(p, i, path, e);
+
+	for (int n = 0; r == 0 && n < STACKED_MAX; n++)
+		if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0) {
+			if (errno != EINVAL && errno != ENOENT)
+				return err_sys(e, "unmount '%s'", path);
+			break;
+		}
+	if (r == 0 && rmdir(path) < 0 && errno != ENOENT)
+		return err_sys(e, "remove '%s'", path);
+	return r;
+}
+
+static int detach_all(const struct plan *p, struct err *e)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < ATTACHED && r == 0; i++)
+		r = detach(p, i, e);
+	return r;
 }
 
 /* Layers are named by fd: no path of the host shows in the workspace's mountinfo, no character needs an escape. */
@@ -251,28 +310,39 @@ static int make_overlay(const struct layers *l, int lower, struct err *e)
 	return mnt < 0 ? err_sys(e, "mount the overlay") : fd_take(&mnt);
 }
 
-/* Kernels before 6.15 take no detached mount as a layer, so the clone is attached while the overlay is made. */
+/*
+ * Kernels before 6.15 take no detached mount as a layer, so they are attached while the overlay is made, and no longer:
+ * every mount namespace that is copied meanwhile would hold them.
+ */
 static int mount_overlay(struct plan *p, const struct layers *l, int lower, struct err *e)
 {
-	char path[PATH_MAX];
-	int r = lower_path(p, path, e);
+	struct err ignored;
+	int r = attach(p, 0, lower, e);
 
-	if (r < 0)
-		return r;
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return err_sys(e, "create '%s'", path);
-	if (move_mount(lower, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return err_sys(e, "attach the image at '%s'", path);
-	r = fault_point("rootfs.overlay");
-	r = r < 0 ? err_ret(e, r, "mount the overlay") : make_overlay(l, lower, e);
-	(void)umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
-	(void)rmdir(path);
+	if (r == 0)
+		r = attach(p, 1, l->disk.mount, e);
+	if (r == 0 && (r = fault_point("rootfs.overlay")) < 0)
+		err_ret(e, r, "mount the overlay");
+	if (r == 0)
+		r = make_overlay(l, lower, e);
+	(void)detach_all(p, &ignored);
 	return r;
+}
+
+static void tell(struct plan *p, const char *image)
+{
+	char size[32];
+
+	if (p->spec->disk == SETTINGS_UNLIMITED)
+		(void)str_copy(p->detail, sizeof(p->detail), image);
+	else
+		(void)str_format(p->detail, sizeof(p->detail), "%.80s, %s", image,
+				 num_size_text(p->spec->disk, size, sizeof(size)));
 }
 
 int rootfs_up(struct plan *p, struct err *e)
 {
-	struct layers l = { -1, -1, -1, false };
+	struct layers l = { .store = -1, .upper = -1, .work = -1, .disk = { -1, -1 } };
 	auto_fd int lower = -1;
 	char image[IMAGE_MAX];
 	int r;
@@ -280,7 +350,7 @@ int rootfs_up(struct plan *p, struct err *e)
 	if (p->userns < 0)
 		return err_set(e, EINVAL, "mount the root of '%s': no user namespace",
 			       p->rec->name);
-	r = rootfs_down(p, e);
+	r = detach_all(p, e);
 	if (r == 0)
 		r = hugepages_ready(p, e);
 	if (r == 0)
@@ -306,23 +376,15 @@ int rootfs_up(struct plan *p, struct err *e)
 	if (r < 0)
 		return err_wrap(e, "mount the root of '%s'", p->rec->name);
 	p->rootfd = r;
-	(void)str_copy(p->detail, sizeof(p->detail), image);
+	tell(p, image);
 	return 0;
 }
 
 int rootfs_down(struct plan *p, struct err *e)
 {
-	char path[PATH_MAX];
-	int r = lower_path(p, path, e);
+	int r;
 
 	fd_close(&p->rootfd);
-	for (int i = 0; r == 0 && i < STACKED_MAX; i++)
-		if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0) {
-			if (errno != EINVAL && errno != ENOENT)
-				return err_sys(e, "unmount '%s'", path);
-			break;
-		}
-	if (r == 0 && rmdir(path) < 0 && errno != ENOENT)
-		return err_sys(e, "remove '%s'", path);
-	return r;
+	r = detach_all(p, e);
+	return r == 0 ? disk_down(p, e) : r;
 }

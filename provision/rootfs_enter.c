@@ -23,6 +23,7 @@
 #include "rootfs_mask.h"
 #include "rootfs_place.h"
 
+#define SHM  "mode=1777,nr_inodes=65536"
 #define SAFE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
 /* A filesystem to mount: the mount point is `name` in an opened directory. Options "key=value,flag". */
@@ -273,9 +274,9 @@ static int mount_dev(struct plan *p, struct rootfs_sources *src, struct err *e)
 	fd_close(&fd);
 	/* Its pages count against the workspace's memory; half of that is what Linux gives by default. */
 	if (p->spec->memory == SETTINGS_UNLIMITED)
-		(void)str_copy(options, sizeof(options), "mode=1777");
+		(void)str_copy(options, sizeof(options), SHM);
 	else
-		(void)str_format(options, sizeof(options), "mode=1777,size=%llu",
+		(void)str_format(options, sizeof(options), SHM ",size=%llu",
 				 (unsigned long long)(p->spec->memory / 2));
 	shm.options = options;
 	fd = mount_at(dev, &shm, e);

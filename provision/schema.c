@@ -227,6 +227,10 @@ const struct schema_row schema_rows[] = {
 	{ "storage", "id_slots", &schema_type_number, 1, 65000, "4096",
 	  "Most workspaces that can exist at once. id_base + id_slots * id_count is the end of the range.",
 	  IN(storage.id_slots) },
+	{ "storage", "reserve_disk", &schema_type_bool, 0, 0, "yes",
+	  "Whether a workspace's disk, where it is an image file, takes its whole space when it is made, so that it can always "
+	  "be written. no: it grows; on a full store what is written inside is then lost with input/output errors. Project quotas "
+	  "reserve nothing.", IN(storage.reserve_disk) },
 
 	/* --- limits --- */
 	{ "limits", "cgroup", &schema_type_cgroup, 0, 0, "sshbay",
@@ -334,7 +338,9 @@ const struct schema_row schema_rows[] = {
 	{ "workspace", "swap", &schema_type_size, 1 << 20, U64MAX, "0",
 	  "Most swap, in addition to memory.", OF(swap), .flags = SCHEMA_ZERO },
 	{ "workspace", "disk", &schema_type_size, 64 << 20, U64MAX, "unlimited",
-	  "Most space for its own files.", OF(disk) },
+	  "Most space for its own files, and one inode for each 16K of it: a project quota where the file system of "
+	  "[storage] state has them, else a file system in an image. Takes effect at the next start; an image can only grow.",
+	  OF(disk) },
 	{ "workspace", "password", &schema_type_hash, 0, 0, "",
 	  "A crypt(5) hash (mkpasswd) of the password with which its users may log in, where [auth] methods allows "
 	  "passwords. Empty: none.", OF(password), .flags = SCHEMA_EMPTY | SCHEMA_SINGLE },

@@ -36,6 +36,7 @@ struct settings {
 		char state[PATH_MAX], run[PATH_MAX], images[PATH_MAX];
 		uint64_t id_base, id_count;
 		uint32_t id_slots; /* most workspaces that can exist at once */
+		bool reserve_disk;
 	} storage;
 	struct { /* [limits] */
 		char cgroup

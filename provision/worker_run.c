@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "disk.h"
 #include "gpu_lease.h"
 #include "hostnet.h"
 #include "nic_home.h"
@@ -89,8 +90,14 @@ static int open_stores(const struct settings *s, struct err *e)
 static int remove_trash(const struct settings *s, const char *name, struct err *e)
 {
 	auto_fd int fd = open_stores(s, e);
+	uid_t owner = 0;
+	int ret;
 
-	return fd < 0 ? fd : path_remove_tree(fd, name, e);
+	if (fd < 0)
+		return fd;
+	(void)disk_owner(fd, name, &owner);
+	ret = path_remove_tree(fd, name, e);
+	return ret || !owner ? ret : disk_forget(s, owner, e);
 }
 
 /* Renamed first: a half-deleted tree is never to be seen under the workspace's name. Resumable at any point. */
@@ -106,7 +113,9 @@ static int purge(struct plan *p, struct err *e)
 	ret = path_remove_tree(fd, trash, e);
 	if (!ret && renameat(fd, p->rec->name, fd, trash) == 0)
 		ret = path_remove_tree(fd, trash, e);
-	return ret ? ret : plan_purge(p, e);
+	if (!ret)
+		ret = plan_purge(p, e);
+	return ret || !p->rec->id_count ? ret : disk_forget(p->settings, p->rec->id_base, e);
 }
 
 static int down_and_purge(struct plan *p, bool files, struct err *e)

@@ -176,6 +176,7 @@ int cli_doctor(struct cli *c, int argc, char **argv)
 	doctor_gpu(&d);
 	doctor_direct(&d);
 	doctor_rdma(&d);
+	doctor_disk(&d);
 	check_daemon(&d);
 	settings_free(s);
 	return findings_end(&d.findings);

@@ -27,5 +27,7 @@ void doctor_gpu(struct doctor *d);
 void doctor_direct(struct doctor *d);
 /* doctor_rdma.c: RDMA devices, the kernel's mode. */
 void doctor_rdma(struct doctor *d);
+/* doctor_disk.c: how `disk` would be kept. */
+void doctor_disk(struct doctor *d);
 /* doctor_host.c: ids, directories, devices, versions. */
 void doctor_host(struct doctor *d);

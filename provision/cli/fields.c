@@ -51,6 +51,12 @@ const struct field fields_workspace[] = {
 	W(memory, FIELD_SIZE, "the most memory it may use (memory)"),
 	W(swap, FIELD_SIZE, "the most swap it may use (swap)"),
 	W(disk, FIELD_SIZE, "the most its files may take (disk)"),
+	W(disk_way, FIELD_TEXT,
+	  "how that is kept: by a quota of the store's file system, or by an image of its own"),
+	W(disk_size, FIELD_USED, "the most that they may take now"),
+	W(disk_used, FIELD_USED, "what they take; an image that is not mounted does not tell"),
+	W(inodes, FIELD_COUNT, "the most files and directories that it may have"),
+	W(inodes_used, FIELD_COUNT, "how many it has"),
 	W(pids, FIELD_NUMBER0, "the most processes and threads it may have; none: no limit (pids)"),
 	W(autostart, FIELD_BOOL, "whether it starts with the host (autostart)"),
 	W(root, FIELD_BOOL, "whether its users may become root inside (root)"),
@@ -118,12 +124,23 @@ static uint64_t at_number(const struct field *f, const void *row)
 	uint64_t v64;
 	uint32_t v32;
 
-	if (f->kind == FIELD_LONG || f->kind == FIELD_SIZE || f->kind == FIELD_TIME) {
+	if (f->kind == FIELD_LONG || f->kind == FIELD_SIZE || f->kind == FIELD_TIME ||
+	    f->kind == FIELD_USED || f->kind == FIELD_COUNT) {
 		memcpy(&v64, at_text(f, row), sizeof(v64));
 		return v64;
 	}
 	memcpy(&v32, at_text(f, row), sizeof(v32));
 	return v32;
+}
+
+/* Three digits at least are enough for people. */
+static uint64_t readable(uint64_t bytes)
+{
+	uint64_t unit = 1;
+
+	while (bytes / unit >= 1024 * 1024)
+		unit *= 1024;
+	return unit == 1 || bytes % unit == 0 ? bytes : bytes / unit * unit;
 }
 
 const char *field_text(const struct field *f, const void *row, char *buf, size_t size)
@@ -143,6 +160,12 @@ const char *field_text(const struct field *f, const void *row, char *buf, size_t
 	else if (f->kind == FIELD_SIZE)
 		v == UINT64_MAX ? (void)str_copy(buf, size, "unlimited")
 				: (void)num_size_text(v, buf, size);
+	else if (f->kind == FIELD_USED && v != UINT64_MAX)
+		(void)num_size_text(readable(v), buf, size);
+	else if (f->kind == FIELD_COUNT && v != UINT64_MAX)
+		(void)str_format(buf, size, "%" PRIu64, v);
+	else if (f->kind == FIELD_USED || f->kind == FIELD_COUNT)
+		return buf;
 	else if (f->kind == FIELD_NODE && v)
 		(void)str_format(buf, size, "%" PRIu64, v - 1);
 	else if (!text && (v || f->kind == FIELD_NUMBER))
@@ -173,6 +196,7 @@ static struct json_object *json_list(const char *text)
 
 static struct json_object *json_value(const struct field *f, const void *row)
 {
+	bool counts = f->kind == FIELD_SIZE || f->kind == FIELD_USED || f->kind == FIELD_COUNT;
 	const char *text = at_text(f, row);
 	char stamp[40];
 	uint64_t v;
@@ -184,9 +208,9 @@ static struct json_object *json_value(const struct field *f, const void *row)
 	v = at_number(f, row);
 	if (f->kind == FIELD_BOOL)
 		return json_object_new_boolean(v != 0);
-	if (f->kind == FIELD_NUMBER || (f->kind == FIELD_SIZE && v != UINT64_MAX))
+	if (f->kind == FIELD_NUMBER || (counts && v != UINT64_MAX))
 		return json_object_new_uint64(v);
-	if (v == 0 || f->kind == FIELD_SIZE)
+	if (v == 0 || counts)
 		return NULL;
 	if (f->kind == FIELD_MAYBE)
 		return json_object_new_boolean(v == 2);

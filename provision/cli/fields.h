@@ -15,6 +15,8 @@ enum field_kind {
 	FIELD_NODE,    /* uint32_t, one more than the number; 0: null */
 	FIELD_LONG,    /* uint64_t; 0: null */
 	FIELD_SIZE,    /* uint64_t bytes; UINT64_MAX: unlimited, null */
+	FIELD_USED,    /* uint64_t bytes; UINT64_MAX: null */
+	FIELD_COUNT,   /* uint64_t; UINT64_MAX: null */
 	FIELD_TIME,    /* uint64_t seconds since the epoch; 0: null */
 	FIELD_BOOL,    /* uint32_t */
 	FIELD_MAYBE,   /* uint32_t; 0: null, 1: false, 2: true */

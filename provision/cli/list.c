@@ -13,6 +13,7 @@
 #include "fields.h"
 #include "grid.h"
 #include "settings.h"
+#include "space.h"
 
 #define JSON_FORM                                                                                  \
 	(JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE)
@@ -34,8 +35,13 @@ static void print_json(struct json_object *object)
 static void take_row(void *ctx, const void *row)
 {
 	struct sink *s = ctx;
+	struct admin_workspace w;
 
-	if (s->array)
+	if (s->array && s->fields == fields_workspace) {
+		w = *(const struct admin_workspace *)row;
+		space_fill(&w);
+		json_object_array_add(s->array, field_json(s->fields, &w));
+	} else if (s->array)
 		json_object_array_add(s->array, field_json(s->fields, row));
 	else
 		s->add(&s->grid, row);
@@ -107,15 +113,17 @@ struct shown {
 
 static void show_workspace(void *ctx, const void *row)
 {
+	struct admin_workspace w = *(const struct admin_workspace *)row;
 	const struct shown *s = ctx;
 	char text[600];
 
+	space_fill(&w);
 	if (s->json) {
-		print_json(field_json(fields_workspace, row));
+		print_json(field_json(fields_workspace, &w));
 		return;
 	}
 	for (const struct field *f = fields_workspace; f->name; f++) {
-		field_text(f, row, text, sizeof(text));
+		field_text(f, &w, text, sizeof(text));
 		printf("%-12s ", f->name);
 		cli_print(stdout, text);
 		/* Aligned where the value leaves room for it. */

@@ -9,6 +9,7 @@
 #include "proto/admin_identity.h"
 #include "proto/admin_nic.h"
 #include "proto/admin_session.h"
+#include "proto/admin_workspace.h"
 #include "proto/msg.h"
 
 enum admin_type {
@@ -54,20 +55,6 @@ struct admin_operate {
 	char name[STR_NAME_MAX];
 	uint32_t purge;     /* DESTROY */
 	uint32_t timeout_s; /* STOP, DESTROY: grace before SIGKILL */
-};
-struct admin_workspace {
-	uint32_t tag;
-	char name[STR_NAME_MAX], state[16], users[512], image[64];
-	char control_ip[64], control_ip6[64], data_ip[64], nic[64], rdma[64], gpu[64], cpus[128];
-	uint64_t id_base, memory, swap, disk;
-	uint32_t id_count, pids, data_mtu, init_pid, sessions, autostart, root;
-	uint64_t created, started; /* seconds since the epoch, 0 = never */
-	uint64_t ns_user, ns_net, generation;
-	char interface[16];                    /* host side of the veth */
-	char nic_driver[32], nic_firmware[32]; /* of the leased NIC; inside a tenant is not told */
-	char cgroup[128], rootfs[512],
-		file[512]; /* where things are; file = configuration file or empty */
-	char note[256];    /* why it is not running, quarantine reason, ... */
 };
 struct admin_progress {
 	uint32_t tag;

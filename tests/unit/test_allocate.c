@@ -553,37 +553,6 @@ static void test_files_without_record(void **state)
 	assert_int_equal(access(path, F_OK), 0);
 }
 
-/* A key that no step acts upon yet is not ignored: what was asked for would be missing without a word. */
-static void refused_key(const char *says)
-{
-	char text[ERR_TEXT_MAX];
-
-	registry_set_settings(bench.reg, &bench.settings);
-	assert_int_equal(login_text("alice", text), -EOPNOTSUPP);
-	assert_non_null(strstr(text, says));
-	assert_null(fake_record("alice"));
-	assert_int_equal(fake_of("alice")->ups, 0);
-}
-
-static void test_keys_without_a_step(void **state)
-{
-	struct spec *spec = &bench.specs[0], plain;
-
-	bench_add_spec("alice", "alice", NULL);
-	plain = *spec;
-	bench_start();
-	spec->disk = 50ULL << 30;
-	refused_key("start workspace 'alice': disk = 50G: ");
-	spec->disk = SETTINGS_UNLIMITED;
-	*spec = plain;
-	registry_set_settings(bench.reg, &bench.settings);
-	assert_int_equal(login("alice"), 0);
-	/* One that runs goes on when the key comes later. */
-	spec->disk = 50ULL << 30;
-	registry_set_settings(bench.reg, &bench.settings);
-	assert_int_equal(login("alice"), 0);
-}
-
 #define T(fn) cmocka_unit_test_setup_teardown(fn, bench_setup, bench_teardown)
 
 int main(void)
@@ -611,7 +580,6 @@ int main(void)
 		T(test_nic_in_quarantine),
 		T(test_nic_that_does_not_come_home),
 		T(test_files_without_record),
-		T(test_keys_without_a_step),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
