@@ -223,7 +223,7 @@ static void read_eeprom(int fd, const char *name, char hex[65])
 
 /* --- all of it --- */
 
-int ethtool_read(int fd, const char *name, struct ethtool_state *out, struct err *e)
+static int read_settings(int fd, const char *name, struct ethtool_state *out, struct err *e)
 {
 	int ret;
 
@@ -234,8 +234,16 @@ int ethtool_read(int fd, const char *name, struct ethtool_state *out, struct err
 	if (ret == -ENODEV)
 		return err_ret(e, ret, "read the driver's settings of '%s'", name);
 	read_stamps(fd, name, out);
-	read_eeprom(fd, name, out->eeprom);
 	return ethtool_steer_read(fd, name, &out->steer, e);
+}
+
+int ethtool_read(int fd, const char *name, struct ethtool_state *out, struct err *e)
+{
+	int ret = read_settings(fd, name, out, e);
+
+	if (ret == 0)
+		read_eeprom(fd, name, out->eeprom);
+	return ret;
 }
 
 static void keep_first(int ret, const char *name, const char *what, struct err *e, int *first)
@@ -271,10 +279,8 @@ int ethtool_restore(int fd, const char *name, const struct ethtool_state *want, 
 	return first;
 }
 
-const char *ethtool_difference(const struct ethtool_state *a, const struct ethtool_state *b)
+static const char *settings_difference(const struct ethtool_state *a, const struct ethtool_state *b)
 {
-	const char *steer = ethtool_steer_difference(&a->steer, &b->steer);
-
 	if (!ethtool_offload_same(&a->offloads, &b->offloads))
 		return "offloads";
 	for (unsigned int i = 0; i < ETHTOOL_PARTS; i++)
@@ -282,9 +288,22 @@ const char *ethtool_difference(const struct ethtool_state *a, const struct ethto
 			return parts[i].name;
 	if (!same_stamps(a, b))
 		return "timestamps";
-	if (steer)
-		return steer;
-	return strcmp(a->eeprom, b->eeprom) ? "EEPROM" : NULL;
+	return ethtool_steer_difference(&a->steer, &b->steer);
+}
+
+bool ethtool_settled(int fd, const char *name, const struct ethtool_state *want)
+{
+	struct ethtool_state now;
+
+	return read_settings(fd, name, &now, NULL) == 0 && !settings_difference(want, &now) &&
+	       !ethtool_steer_hides(fd, name);
+}
+
+const char *ethtool_difference(const struct ethtool_state *a, const struct ethtool_state *b)
+{
+	const char *what = settings_difference(a, b);
+
+	return what ? what : strcmp(a->eeprom, b->eeprom) ? "EEPROM" : NULL;
 }
 
 /* --- as text --- */

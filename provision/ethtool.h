@@ -29,6 +29,8 @@ int ethtool_call(int fd, const char *name, void *data);
  * it has more than can be kept.
  */
 int ethtool_read(int fd, const char *name, struct ethtool_state *out, struct err *e);
+/* Nothing is to be restored: all but the EEPROM, which takes long to read, is as in `want`, and no rules are hidden. */
+bool ethtool_settled(int fd, const char *name, const struct ethtool_state *want);
 /* Set back what differs from `want`. Tries everything, returns the first failure. */
 int ethtool_restore(int fd, const char *name, const struct ethtool_state *want, struct err *e);
 /* The first thing in which `b`, read now, differs from `a`, noted before, in words ("rings"), or NULL. */

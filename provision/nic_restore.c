@@ -80,14 +80,11 @@ static int restore_driver(const char *name, const struct nic_note *note, struct 
 	return fd < 0 ? fd : ethtool_restore(fd, name, &note->driver, e);
 }
 
-/* Nothing to be done again: all is as noted, as far as the driver tells now. */
 static bool driver_is_done(const char *name, const struct nic_note *note)
 {
 	auto_fd int fd = ethtool_open(-1, NULL);
-	struct ethtool_state now;
 
-	return fd >= 0 && ethtool_read(fd, name, &now, NULL) == 0 &&
-	       !ethtool_difference(&note->driver, &now) && !ethtool_steer_hides(fd, name);
+	return fd >= 0 && ethtool_settled(fd, name, &note->driver);
 }
 
 static bool stays_down(const struct netif_link *link)

@@ -240,12 +240,16 @@ static void test_shy_driver(void **state)
 	spoil();
 	shy = down = true;
 	assert_true(ethtool_steer_hides(7, "nic0"));
+	assert_false(ethtool_settled(7, "nic0", &before));
 	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), -EOPNOTSUPP);
 	assert_string_equal(e.text, "remove flow rules of 'nic0': Operation not supported");
 	assert_int_equal(driver.rings.rx_pending, 512); /* the rest is done */
 	down = false;
 	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
 	as_before();
+	driver.eeprom[0]++;
+	assert_true(ethtool_settled(7, "nic0", &before));
+	driver.eeprom[0]--;
 	/* One that was down had no rules as far as anybody could see. */
 	down = true;
 	before = look();
