@@ -249,6 +249,7 @@ static void explain(struct gate_conn *c, uint64_t kills, char *text, size_t size
 	else
 		(void)str_format(text, size, "killed: out of memory (limit %s)",
 				 num_size_text(spec.memory, limit, sizeof(limit)));
+	gate_audit_limited(c, "ws.oom", "killed", text);
 }
 
 int gate_attach_why(void *ctx, struct msg *m, struct err *e)

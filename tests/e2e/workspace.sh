@@ -79,6 +79,7 @@ on bob+small@gate true
 like "memory: a process over the limit is killed and told why" 'out of memory.*64' \
 	"$(on bob+small@gate 'head -c 200M /dev/zero | tail' 2>&1; on bob+small@gate 'exec tail /dev/zero' 2>&1)"
 t "memory: the workspace lives" on bob+small@gate true
+like "memory: the events tell of it" '"ev":"ws.oom".*"ws":"small".*out of memory .limit 64M' "$(bay events small)"
 like "pids: a fork bomb meets the limit" 'Resource temporarily unavailable|Cannot fork|retry' \
 	"$(on bob+small@gate 'for i in $(seq 100); do sleep 3 & done; wait' 2>&1)"
 await 60 on bob+small@gate true
