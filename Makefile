@@ -21,7 +21,7 @@ Q = $(if $(V),,@)
 
 # --- sources, by library (arrows of ARCHITECTURE.md: each may use only what stands above it) ---
 BASE_SRC     := err fd log num ip str path path_remove trusted clk proc fault
-PROTO_SRC    := msg msg_io msg_doc gate asker ctl init work admin x11
+PROTO_SRC    := msg msg_io msg_doc gate asker ctl disconnect init work admin x11
 CONF_SRC     := match key_options keys krl conf conf_file schema schema_type schema_word schema_net schema_device schema_dataplane \
                 schema_doc methods host_user settings settings_check settings_auth settings_dump
 RECORD_SRC   := record record_text

@@ -84,8 +84,8 @@ static void refuse(struct listener *l, int conn, const struct ipport *peer, cons
 {
 	log_refusal(l, peer, text, now_us);
 	refuse_send(&l->refused, conn,
-		    strstr(text, "too many") ? REFUSE_TOO_MANY : REFUSE_BY_APPLICATION, text,
-		    now_us);
+		    strstr(text, "too many") ? DISCONNECT_TOO_MANY : DISCONNECT_BY_APPLICATION,
+		    text, now_us);
 }
 
 /* Why the connection cannot be served at all now; NULL when it can. */
@@ -125,9 +125,9 @@ static void turn_away(struct listener *l, int conn, const struct ipport *peer, u
 
 	log_refusal(l, peer, text, now_us);
 	if (l->refused.n < REFUSE_MAX / 2)
-		refuse_send(&l->refused, conn, REFUSE_BY_APPLICATION, text, now_us);
+		refuse_send(&l->refused, conn, DISCONNECT_BY_APPLICATION, text, now_us);
 	else
-		refuse_brief(conn, REFUSE_BY_APPLICATION, text);
+		refuse_brief(conn, DISCONNECT_BY_APPLICATION, text);
 }
 
 /* Pair to provisiond, connection and the pair's other end to the zygote. 0 or -errno. */
@@ -230,7 +230,7 @@ static void answer_with_reserve(struct listener *l, int sock)
 	fd_close(&l->reserve);
 	conn = accept4(sock, NULL, NULL, SOCK_CLOEXEC);
 	if (conn >= 0)
-		refuse_brief(conn, REFUSE_TOO_MANY,
+		refuse_brief(conn, DISCONNECT_TOO_MANY,
 			     "sshbay: too many connections for this machine, try again later");
 	l->reserve = fcntl(l->null, F_DUPFD_CLOEXEC, 3);
 }

@@ -10,53 +10,17 @@
 
 #include "base/fd.h"
 
-#define IDENTIFICATION "SSH-2.0-OpenSSH_compatible_sshbay\r\n"
-#define SSH_DISCONNECT 1
-#define TEXT_MAX       256
-#define BLOCK          8 /* of a packet before keys are exchanged, RFC 4253 section 6 */
-#define PADDING_MIN    4
-
-static uint8_t *put_u32(uint8_t *p, uint32_t v)
-{
-	*p++ = (uint8_t)(v >> 24);
-	*p++ = (uint8_t)(v >> 16);
-	*p++ = (uint8_t)(v >> 8);
-	*p++ = (uint8_t)v;
-	return p;
-}
-
-size_t refuse_packet(enum refuse_reason reason, const char *text, uint8_t out[REFUSE_BYTES_MAX])
-{
-	size_t n = strnlen(text, TEXT_MAX), ident = strlen(IDENTIFICATION);
-	size_t payload = 1 + 4 + 4 + n + 4;
-	size_t pad = BLOCK - (4 + 1 + payload) % BLOCK;
-	uint8_t *p = out;
-
-	if (pad < PADDING_MIN)
-		pad += BLOCK;
-	memcpy(p, IDENTIFICATION, ident);
-	p = put_u32(p + ident, (uint32_t)(1 + payload + pad));
-	*p++ = (uint8_t)pad;
-	*p++ = SSH_DISCONNECT;
-	p = put_u32(p, reason);
-	p = put_u32(p, (uint32_t)n);
-	memcpy(p, text, n);
-	p = put_u32(p + n, 0); /* language tag */
-	memset(p, 0, pad);
-	return (size_t)(p - out) + pad;
-}
-
 /* The send buffer of a fresh connection always has room for it; when not, the client gets nothing. */
-static void say(int fd, enum refuse_reason reason, const char *text)
+static void say(int fd, enum disconnect_reason reason, const char *text)
 {
-	uint8_t buf[REFUSE_BYTES_MAX];
-	size_t n = refuse_packet(reason, text, buf);
+	uint8_t buf[DISCONNECT_BYTES_MAX];
+	size_t n = disconnect_packet(reason, text, buf);
 
 	(void)send(fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	(void)shutdown(fd, SHUT_WR);
 }
 
-void refuse_brief(int fd, enum refuse_reason reason, const char *text)
+void refuse_brief(int fd, enum disconnect_reason reason, const char *text)
 {
 	say(fd, reason, text);
 	fd_close(&fd);
@@ -69,7 +33,7 @@ static void drop(struct refuse_list *l, unsigned int i)
 	memmove(&l->v[i], &l->v[i + 1], (l->n - i) * sizeof(l->v[0]));
 }
 
-void refuse_send(struct refuse_list *l, int fd, enum refuse_reason reason, const char *text,
+void refuse_send(struct refuse_list *l, int fd, enum disconnect_reason reason, const char *text,
 		 uint64_t now_us)
 {
 	say(fd, reason, text);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Telling a client why it is turned away: an SSH identification line and one unencrypted SSH_MSG_DISCONNECT (RFC 4253
- * sections 4.2, 6 and 11.1).  Nothing is read.  A socket that is closed with unread input sends a reset, which would
+ * Telling a client why it is turned away (proto/disconnect.h).  Nothing is read.  A socket that is closed with unread input sends a reset, which would
  * overtake the text; so it is kept half-closed until the client hangs up, at most REFUSE_LINGER_US.
  */
 #pragma once
@@ -9,11 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/disconnect.h"
+
 #define REFUSE_MAX       64 /* more than these at once: the oldest is closed */
 #define REFUSE_LINGER_US 2000000
-#define REFUSE_BYTES_MAX 512
-
-enum refuse_reason { REFUSE_BY_APPLICATION = 11, REFUSE_TOO_MANY = 12 };
 
 struct refuse_list {
 	struct {
@@ -23,13 +21,11 @@ struct refuse_list {
 	unsigned int n;
 };
 
-/* The bytes of the answer; text longer than 256 bytes is cut. Returns how many. */
-size_t refuse_packet(enum refuse_reason reason, const char *text, uint8_t out[REFUSE_BYTES_MAX]);
 /* Send it without blocking and keep the connection until its end; consumes fd. */
-void refuse_send(struct refuse_list *l, int fd, enum refuse_reason reason, const char *text,
+void refuse_send(struct refuse_list *l, int fd, enum disconnect_reason reason, const char *text,
 		 uint64_t now_us);
 /* Send it and close at once, when there is no fd to spare; consumes fd. */
-void refuse_brief(int fd, enum refuse_reason reason, const char *text);
+void refuse_brief(int fd, enum disconnect_reason reason, const char *text);
 /* Fill p (room for REFUSE_MAX) to learn who hung up; returns how many. */
 unsigned int refuse_pollfds(const struct refuse_list *l, struct pollfd *p);
 /* Close those that hung up (p as refuse_pollfds made it, or NULL) or are too old. */

@@ -295,6 +295,7 @@ int session_run(int conn, int prov, const struct ipport *peer, const struct ippo
 	(void)fd_nonblock(prov, 1);
 	if (rpc_welcome(s, &e) < 0 || transport_start(s, conn, &e) < 0) {
 		log_error("%s", e.text);
+		transport_refuse(s->linger, "sshbay: the login service does not answer, try again");
 		return 1;
 	}
 	login_methods(s, s->welcome.methods);

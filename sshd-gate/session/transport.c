@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "blob.h"
 #include "interpose.h"
+#include "proto/disconnect.h"
 #include "readahead.h"
 #include "rekey.h"
 #include "rpc.h"
@@ -316,21 +317,35 @@ void transport_disconnect(struct session *s, const char *text)
 	session_end(s, "%s", text);
 }
 
-void transport_farewell(struct session *s)
+/* Closing with unread input would reset the connection and could cost the client our words. */
+static void linger(int fd)
 {
 	char junk[4096];
-	struct pollfd p = { .fd = s->linger, .events = POLLIN };
+	struct pollfd p = { .fd = fd, .events = POLLIN };
 	uint64_t until = clk_now_us() + LINGER_MS * 1000;
 
+	(void)shutdown(fd, SHUT_WR);
+	while (clk_now_us() < until && poll(&p, 1, LINGER_MS) == 1 &&
+	       recv(fd, junk, sizeof(junk), 0) > 0)
+		;
+}
+
+void transport_refuse(int conn, const char *text)
+{
+	uint8_t buf[DISCONNECT_BYTES_MAX];
+	size_t n = disconnect_packet(DISCONNECT_BY_APPLICATION, text, buf);
+
+	(void)send(conn, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	linger(conn);
+}
+
+void transport_farewell(struct session *s)
+{
 	if (!s->farewell)
 		return;
 	(void)ssh_session_set_disconnect_message(s->ssh, s->why);
 	interpose_socket(-1);
 	readahead_socket(-1);
 	ssh_disconnect(s->ssh);
-	/* Closing with unread input would reset the connection and could cost the client our words. */
-	(void)shutdown(s->linger, SHUT_WR);
-	while (clk_now_us() < until && poll(&p, 1, LINGER_MS) == 1 &&
-	       recv(s->linger, junk, sizeof(junk), 0) > 0)
-		;
+	linger(s->linger);
 }

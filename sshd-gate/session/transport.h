@@ -37,6 +37,8 @@ void transport_note_writes(struct session *s);
 uint64_t transport_packets(const struct session *s, uint64_t *bytes);
 /* The client was silent until now: send a keepalive, or end the session after alive_count of them. */
 void transport_keepalive(struct session *s, uint64_t now);
+/* Instead of transport_start: tell the client why there will be nothing, and let it read that. */
+void transport_refuse(int conn, const char *text);
 /* The connection is over, and the client shall be told why. Safe wherever session_end is. */
 void transport_disconnect(struct session *s, const char *text);
 /*

@@ -46,7 +46,7 @@ fails gate gate.pair=EMFILE '255 .*sshbay: '
 fails gate gate.child=ENOMEM '255 .*sshbay: out of memory'
 fails gate zygote.fork=EAGAIN '255 .*sshbay: no session can be started now'
 fails gate zygote.start=EAGAIN '255 .*sshbay: '
-fails provisiond gate.conn=ENOMEM '255 .*([Cc]losed|reset)'
+fails provisiond gate.conn=ENOMEM '255 .*sshbay: the login service does not answer, try again'
 restart gate
 
 # --- provisiond and its workers ---

@@ -38,27 +38,27 @@ static void check_bytes(const uint8_t *b, size_t n, uint32_t reason, const char 
 
 static void packet_is_well_formed(void **state)
 {
-	uint8_t out[REFUSE_BYTES_MAX];
+	uint8_t out[DISCONNECT_BYTES_MAX];
 	char text[300];
 
 	for (size_t n = 0; n <= 256; n++) {
 		memset(text, 'x', n);
 		text[n] = 0;
-		check_bytes(out, refuse_packet(REFUSE_TOO_MANY, text, out), 12, text);
+		check_bytes(out, disconnect_packet(DISCONNECT_TOO_MANY, text, out), 12, text);
 	}
-	check_bytes(out, refuse_packet(REFUSE_BY_APPLICATION, "why", out), 11, "why");
+	check_bytes(out, disconnect_packet(DISCONNECT_BY_APPLICATION, "why", out), 11, "why");
 }
 
 static void long_text_is_cut(void **state)
 {
-	uint8_t out[REFUSE_BYTES_MAX];
+	uint8_t out[DISCONNECT_BYTES_MAX];
 	char text[1000], cut[257];
 
 	memset(text, 'y', sizeof(text));
 	text[sizeof(text) - 1] = 0;
 	memset(cut, 'y', 256);
 	cut[256] = 0;
-	check_bytes(out, refuse_packet(REFUSE_TOO_MANY, text, out), 12, cut);
+	check_bytes(out, disconnect_packet(DISCONNECT_TOO_MANY, text, out), 12, cut);
 }
 
 static void client_gets_text_and_end(void **state)
@@ -70,7 +70,7 @@ static void client_gets_text_and_end(void **state)
 	int sv[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
-	refuse_send(&l, sv[0], REFUSE_TOO_MANY, "no", 1000);
+	refuse_send(&l, sv[0], DISCONNECT_TOO_MANY, "no", 1000);
 	while ((got = read(sv[1], buf + n, sizeof(buf) - n)) > 0)
 		n += (size_t)got;
 	assert_int_equal(got, 0);
@@ -94,7 +94,7 @@ static void who_hangs_up_is_forgotten(void **state)
 
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv[i]), 0);
-		refuse_send(&l, sv[i][0], REFUSE_TOO_MANY, "no", 0);
+		refuse_send(&l, sv[i][0], DISCONNECT_TOO_MANY, "no", 0);
 	}
 	close(sv[1][1]);
 	assert_int_equal(refuse_pollfds(&l, p), 3);
@@ -116,7 +116,7 @@ static void the_oldest_makes_room(void **state)
 
 	for (int i = 0; i < REFUSE_MAX + 2; i++) {
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv[i]), 0);
-		refuse_send(&l, sv[i][0], REFUSE_TOO_MANY, "no", (uint64_t)i);
+		refuse_send(&l, sv[i][0], DISCONNECT_TOO_MANY, "no", (uint64_t)i);
 	}
 	assert_int_equal(l.n, REFUSE_MAX);
 	assert_int_equal(l.v[0].fd, sv[2][0]);
@@ -139,7 +139,7 @@ static void full_socket_does_not_block(void **state)
 	while (send(sv[0], junk, sizeof(junk), MSG_DONTWAIT) > 0)
 		;
 	alarm(5);
-	refuse_send(&l, sv[0], REFUSE_TOO_MANY, "no", 0);
+	refuse_send(&l, sv[0], DISCONNECT_TOO_MANY, "no", 0);
 	alarm(0);
 	refuse_expire(&l, NULL, 0, UINT64_MAX - 1);
 	close(sv[1]);
