@@ -24,16 +24,25 @@ named() { # NUMBER NAME: the NIC with that number is called so from now on
 }
 # All of it but what a carrier brings and counts.
 facts() {
-	{ ip -d -o link show "$1"; ip -o addr show dev "$1"; ip route show dev "$1" table all
+	{ ip -d -o link show "$1"; ip -o addr show dev "$1"; ip route show dev "$1" table all; tc qdisc show dev "$1"
 		for o in k g c a l x n; do ethtool -$o "$1"; done; ethtool -e "$1" raw on | sha256sum; } 2>&1 |
 		grep -vE 'inet6 fe80|fe80::|multicast ff00|local fd' |
-		sed -E 's/^[0-9]+: //; s/qdisc [a-z_]+ //; s/state [A-Z]+//; s/<NO-CARRIER,|,LOWER_UP>|>/</g; s/linkdown//; s/ *valid_lft.*//'
+		sed -E 's/^[0-9]+: //; s/ qdisc [a-z_]+//; s/state [A-Z]+//; s/<NO-CARRIER,|,LOWER_UP>|>/</g; s/linkdown//; s/ *valid_lft.*//'
 }
 same_facts() { [ "$(facts "$2")" = "$1" ]; }
 # as_it_was NAME FACTS INTERFACE: the link takes a while to negotiate, so what is to be the same is waited for.
 as_it_was() { await 60 same_facts "$2" "$3"; is "$1" "$2" "$(facts "$3")"; }
 carrier() { await 60 sh -c "ethtool '$1' | grep -q 'Link detected: yes'"; }
 quarantined() { ls "$BED/state/quarantine" 2>/dev/null; }
+
+# A worker hangs at a point (SSHBAY_FAULT): it is a child of provisiond's, and in pause(2).
+hangs() {
+	local p n _
+	for p in $(pgrep -P "$(daemon_pid provisiond)"); do
+		read -r n _ <"/proc/$p/syscall" 2>/dev/null && [ "$n" = 34 ] && return 0
+	done
+	return 1
+}
 
 # The first workspace makes the private mount that pins live on; it stays as long as the bed.
 bed_up_host() { # WORKSPACE, which may be made and destroyed; extra.ini is in $WORK
