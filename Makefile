@@ -172,11 +172,11 @@ check-fuzz:
 check-root: ## the tests that need root: namespaces and whole beds
 	@status=0; export TEST_LIMIT=1200; $(RUNTEST) -j 2 $(NETNS) || status=1; $(RUNTEST) -j 2 $(E2E) || status=1; exit $$status
 check-long: check ## check, and the suites that take long
-	@TEST_LIMIT=1800 $(RUNTEST) $(E2E_LONG) $(LAB); tests/run -t $(SUM)
+	@export TEST_LIMIT=1800; $(RUNTEST) $(E2E_LONG); $(RUNTEST) -j 2 $(LAB); tests/run -t $(SUM)
 faults: ## the programs with failure injection, under build/faults
 	@$(MAKE) --no-print-directory B=$(B)/faults EXTRA_CFLAGS="-Werror $(FAULTS)" all
 lab: all netns-bin faults ## the tests that need Debian's kernel and pure cgroup v2, in a virtual machine
-	@TEST_LIMIT=1800 tests/run $(LAB)
+	@TEST_LIMIT=1800 tests/run -j 2 $(LAB)
 asan: ## unit tests and fuzz targets under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory -j$$(nproc) B=$(B)/asan CFLAGS="-O1 -g" EXTRA_CFLAGS="-fsanitize=address,undefined -fno-omit-frame-pointer" \
 	  EXTRA_LDFLAGS="-fsanitize=address,undefined" unit fuzz-bin
