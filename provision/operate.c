@@ -32,8 +32,7 @@
 #include "reconcile_gpu.h"
 #include "watch.h"
 
-#define STEP_PURGE  "purge"
-#define STEP_RETURN "return" /* of STOPPING: what it leased goes home */
+#define STEP_PURGE "purge"
 
 /* Where downs lead to. */
 enum target { TO_NOTHING, TO_ABSENT, TO_STOPPED };
@@ -79,7 +78,8 @@ static enum worker_kind down_kind(const struct record *rec)
 	if (target(rec) == TO_NOTHING)
 		return WORKER_PURGE;
 	return rec->state == RECORD_CREATING || rec->state == RECORD_DESTROYING ||
-			       (rec->state == RECORD_STOPPING && !strcmp(rec->step, STEP_RETURN))
+			       (rec->state == RECORD_STOPPING &&
+				!strcmp(rec->step, OPERATE_STEP_RETURN))
 		       ? WORKER_DOWN_ALL
 		       : WORKER_DOWN;
 }
@@ -415,7 +415,7 @@ static void begin_down(struct workspace *ws, struct job *job, struct worker_orde
 		if (job->req.kind == JOB_CLEAN)
 			note(ws, watch_reason(ws, why, sizeof(why)));
 		if (job->req.kind == JOB_CLEAN && watch_crashed(ws))
-			str_copy(ws->rec.step, sizeof(ws->rec.step), STEP_RETURN);
+			str_copy(ws->rec.step, sizeof(ws->rec.step), OPERATE_STEP_RETURN);
 		ws->rec.state = RECORD_STOPPING;
 	} else if (job->req.kind == JOB_DESTROY) {
 		ws->rec.state = RECORD_DESTROYING;

@@ -3,5 +3,8 @@
 #pragma once
 #include "registry.h"
 
+#define OPERATE_STEP_RETURN                                                                        \
+	"return" /* step of a record that is STOPPING: what it leased goes home */
+
 /* Make *t the task that carries out the workspace's first job, and ends it with job_finish. */
 void operate_task(struct workspace *ws, struct task *t);

@@ -21,6 +21,7 @@
 #include "disk.h"
 #include "jobs.h"
 #include "recover_init.h"
+#include "recover_orphan.h"
 #include "watch.h"
 
 #define TRASH WORKER_TRASH_PREFIX
@@ -293,7 +294,10 @@ int recover_load(struct registry *r, struct err *e)
 	if (ret)
 		return ret;
 	check_ranges(r);
-	return look_at_files(r, e);
+	ret = look_at_files(r, e);
+	if (ret == 0)
+		recover_orphan_all(r);
+	return ret;
 }
 
 /* --- once the daemon is ready for work --- */

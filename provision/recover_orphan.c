@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A record from what the runtime directory and the files tell: pinned namespaces, the note of the NIC that is away, the
+ * owner of the files.  Its downs then do the rest.  Runs in provisiond's main process, at its start.
+ */
+#include "recover_orphan.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "allocate.h"
+#include "audit.h"
+#include "base/clk.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "nic_note.h"
+#include "operate.h"
+
+#define WHY "its record was lost: it was stopped, and its NIC went home"
+
+static int find_slot(struct registry *r, struct workspace *ws, struct err *e)
+{
+	char upper[STR_NAME_MAX + 8];
+	struct stat st;
+
+	(void)str_format(upper, sizeof(upper), "%s/upper", ws->name);
+	if (fstatat(r->storefd, upper, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return allocate_slot_at(r, ws, st.st_uid, &ws->rec, e);
+	return allocate_slot(r, ws, &ws->rec, e);
+}
+
+static void find_nic(const char *dir, struct record *rec)
+{
+	struct nic_note *note = calloc(1, sizeof(*note));
+
+	if (note && nic_note_load(dir, note, NULL) == 0) {
+		(void)str_copy(rec->nic.id, sizeof(rec->nic.id), note->id);
+		(void)str_copy(rec->nic.name, sizeof(rec->nic.name), note->name);
+		memcpy(rec->nic.mac, note->mac, sizeof(rec->nic.mac));
+		rec->nic.mtu = note->mtu;
+		rec->nic.flags = note->flags;
+		rec->nic.ifindex = note->index;
+		if (note->bus.driver[0] && strncmp(note->id, "pci:", 4) == 0)
+			(void)str_copy(rec->vfio, sizeof(rec->vfio), note->id + 4);
+	}
+	free(note);
+}
+
+static int make_record(struct registry *r, struct workspace *ws, const char *dir, struct err *e)
+{
+	struct record *rec = &ws->rec;
+	int ret;
+
+	memset(rec, 0, sizeof(*rec));
+	(void)str_copy(rec->name, sizeof(rec->name), ws->name);
+	ret = find_slot(r, ws, e);
+	if (ret)
+		return ret;
+	find_nic(dir, rec);
+	rec->state = RECORD_STOPPING;
+	(void)str_copy(rec->step, sizeof(rec->step), OPERATE_STEP_RETURN);
+	(void)str_copy(rec->boot_id, sizeof(rec->boot_id), r->boot_id);
+	(void)str_copy(rec->note, sizeof(rec->note), WHY);
+	rec->created = rec->started = clk_wall_s();
+	return record_save(r->recordsfd, rec, e);
+}
+
+static void look_at(struct registry *r, const char *name)
+{
+	const struct audit_field fields[] = { AUDIT_TEXT("ws", name), AUDIT_TEXT("reason", WHY) };
+	struct workspace *ws = registry_get(r, name);
+	char dir[PATH_MAX];
+	struct err e = { 0 };
+
+	if (!ws || ws->has_record || ws->damaged ||
+	    str_format(dir, sizeof(dir), "%s/ws/%s", r->settings->storage.run, name))
+		return;
+	if (make_record(r, ws, dir, &e)) {
+		log_error("workspace '%s' has no record and is left alone: %s", name, e.text);
+		memset(&ws->rec, 0, sizeof(ws->rec));
+		(void)str_copy(ws->rec.name, sizeof(ws->rec.name), name);
+		return;
+	}
+	ws->has_record = true;
+	log_error("workspace '%s': %s", name, WHY);
+	audit_write("state.corrupt", fields, 2);
+}
+
+void recover_orphan_all(struct registry *r)
+{
+	auto_dir DIR *d = NULL;
+	struct dirent *entry;
+	char path[PATH_MAX];
+
+	if (str_format(path, sizeof(path), "%s/ws", r->settings->storage.run) == 0)
+		d = opendir(path);
+	while (d && (entry = readdir(d)))
+		if (str_is_name(entry->d_name, strlen(entry->d_name)))
+			look_at(r, entry->d_name);
+}
