@@ -15,6 +15,15 @@ nic_lib_qemu() { # NUMBER...
 	done
 	echo "$out"
 }
+# Build the program that uses a device from inside (build/netns/direct_probe). Another script's guest may be taking its copy
+# of the folder right now: the file is there at once or not at all.
+nic_lib_probe() { # ROOT
+	local build
+	build=$(dirname "${SSHBAY_BIN:-$1/build/bin}")
+	mkdir -p "$build/netns"
+	${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -O1 -static -o "$build/direct_probe.$$" "$1/tests/e2e/direct_probe.c" &&
+		mv "$build/direct_probe.$$" "$build/netns/direct_probe"
+}
 of_mac() { grep -l "52:54:00:00:00:0$1" /sys/class/net/*/address | cut -d/ -f5; }
 pci_of() { basename "$(readlink "/sys/class/net/$1/device")"; }
 named() { # NUMBER NAME: the NIC with that number is called so from now on

@@ -6,9 +6,8 @@
 # Runs in the lab: started anywhere else it starts itself there.
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 if [ -z "${SSHBAY_LAB:-}" ]; then
-	mkdir -p "$(dirname "${SSHBAY_BIN:-$ROOT/build/bin}")/netns"
-	${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -O1 -static -o "$(dirname "${SSHBAY_BIN:-$ROOT/build/bin}")/netns/direct_probe" \
-		"$ROOT/tests/e2e/direct_probe.c" || exit 1
+	. "$ROOT/tests/nic_lib.sh"
+	nic_lib_probe "$ROOT" || exit 1
 	export LAB_QEMU="-device intel-iommu,intremap=on,caching-mode=on
 		-device pcie-root-port,id=rp0,chassis=1,slot=1,addr=0x8 -device pcie-root-port,id=rp1,chassis=2,slot=2,addr=0x9
 		-netdev hubport,id=h0,hubid=0 -device e1000e,netdev=h0,mac=52:54:00:00:00:01,bus=rp0

@@ -9,7 +9,7 @@
 if [ -z "${SSHBAY_LAB:-}" ]; then
 	LAB_QEMU="$(roce_qemu) ${LAB_QEMU:-}"
 	export LAB_QEMU
-	exec "$(dirname "$0")/../../scripts/lab" run "$0"
+	exec "$(dirname "$0")/../../scripts/lab" run -c 2 "$0"
 fi
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../cable_lib.sh"

@@ -8,12 +8,10 @@
 . "$(dirname "$0")/../nic_lib.sh"
 if [ -z "${SSHBAY_LAB:-}" ]; then
 	root=$(cd "$(dirname "$0")/../.." && pwd)
-	mkdir -p "$(dirname "${SSHBAY_BIN:-$root/build/bin}")/netns"
-	${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -O1 -static -o "$(dirname "${SSHBAY_BIN:-$root/build/bin}")/netns/direct_probe" \
-		"$root/tests/e2e/direct_probe.c" || exit 1
+	nic_lib_probe "$root" || exit 1
 	LAB_QEMU="-device intel-iommu,intremap=on,caching-mode=on $(NIC_MODEL=igb nic_lib_qemu 1 2) ${LAB_QEMU:-}"
 	export LAB_QEMU LAB_APPEND="intel_iommu=on iommu=nopt iomem=relaxed ${LAB_APPEND:-}"
-	exec "$root/scripts/lab" run -n "$0"
+	exec "$root/scripts/lab" run -n -c 2 "$0"
 fi
 . "$(dirname "$0")/../lib.sh"
 export ON_LIMIT=120
