@@ -14,8 +14,13 @@ cable_bed() { # [INI TEXT]: more of the configuration
 	users = user
 	control_ip = 172.31.199.2
 	data_mtu = 3000
+	[workspace c]
+	users = user
+	data_mtu = 3000
+	[workspace d]
+	users = user
 	[testbed]
-	cable = a:b
+	cable = a:b, c:d
 	${1:-}
 	INI
 }

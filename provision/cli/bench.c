@@ -25,6 +25,8 @@
 
 #define SECONDS_MAX      3600
 #define STREAMS_MAX      64
+#define CLOCK_TRIES      4
+#define CLOCK_WORDS      "Correlation coefficient"
 #define LINE_SHOWN       160
 #define READY_MS         30000
 #define SLACK_MS         20000 /* beyond the measured time */
@@ -76,8 +78,7 @@ static int start_server(struct bench *b, const struct bench_job *j, struct insid
 		       : fail_inside(w, "start the server");
 }
 
-/* Run both. 0 and the client's output in `client`, or the exit status (printed). inside_end(client) in any case. */
-static int run_job(struct bench *b, const struct bench_job *j, struct inside *client)
+static int run_once(struct bench *b, const struct bench_job *j, struct inside *client)
 {
 	struct inside server = INSIDE_NONE;
 	struct inside *both[] = { client, &server };
@@ -89,6 +90,21 @@ static int run_job(struct bench *b, const struct bench_job *j, struct inside *cl
 	if (status == 0 && inside_collect(both, 2, NULL, j->ms, &e) < 0)
 		status = cli_fail(e.text);
 	inside_end(&server);
+	return status;
+}
+
+/*
+ * Run both. 0 and the client's output in `client`, or the exit status (printed). inside_end(client) in any case.  On a
+ * busy machine perftest cannot tell how fast the processor's clock runs and makes no report: another try may.
+ */
+static int run_job(struct bench *b, const struct bench_job *j, struct inside *client)
+{
+	int status = run_once(b, j, client);
+
+	for (int i = 0; status == 0 && i < CLOCK_TRIES && strstr(client->said, CLOCK_WORDS); i++) {
+		inside_end(client);
+		status = run_once(b, j, client);
+	}
 	return status;
 }
 
@@ -404,8 +420,12 @@ int cli_bench(struct cli *c, int argc, char **argv)
 	status = check(&b, names);
 	if (status == 0)
 		status = measure_latency(&b);
-	for (int i = 0; status == 0 && i < 2; i++)
+	for (int i = 0; status == 0 && i < 2; i++) {
+		if (!c->json && isatty(STDERR_FILENO))
+			fprintf(stderr, "measuring %s -> %s for %" PRIu64 " s\n", names[!i],
+				names[i], b.seconds);
 		status = measure(&b, &b.legs[i]);
+	}
 	if (status)
 		return status;
 	manifest_fill(&b.manifest, sysfs, b.ends);

@@ -206,6 +206,7 @@ struct sender {
 	struct cli *c;
 	struct pair_end *ends;
 	struct findings *fs;
+	bool heard; /* an end has answered the other, if only ARP */
 };
 
 /* Run ping in ends[from] to the other's address. 0 and the counts, or the exit status (printed). */
@@ -302,6 +303,15 @@ static int burst(struct sender *s, int from, bool six, struct pair_claim *claim,
 	return pair_watch(claim, ordered, before, moved, &e) < 0 ? cli_fail(e.text) : 0;
 }
 
+/* Unknown counts as resolved. */
+static bool is_resolved(const struct sender *s, int from)
+{
+	struct err e = { 0 };
+	char mac[18];
+
+	return pair_resolved(&s->ends[from], &s->ends[!from].facts.ip.addr, mac, &e) != 0;
+}
+
 /* Frames from one end, with answers; the counters of both data0 must show them, the control plane's must not. */
 static int check_wire(struct sender *s, int from, bool six)
 {
@@ -311,6 +321,7 @@ static int check_wire(struct sender *s, int from, bool six)
 	struct pair_counts moved[2];
 	struct pair_claim claim;
 	char text[512];
+	bool heard;
 	int status;
 
 	for (int i = 0; i < MEASURES && level == FINDING_FAIL; i++) {
@@ -322,7 +333,13 @@ static int check_wire(struct sender *s, int from, bool six)
 		if (pair_lacks(&claim, moved))
 			break;
 	}
-	if (level == FINDING_FAIL)
+	heard = claim.back || six || is_resolved(s, from);
+	s->heard = s->heard || heard;
+	if (level == FINDING_FAIL && !heard)
+		FAIL(s->fs, subject, "do these two hold the two ends of one cable?",
+		     "nothing that '%s' sends is answered by '%s': %s", ordered[0].ws.name,
+		     ordered[1].ws.name, text);
+	else if (level == FINDING_FAIL)
 		FAIL(s->fs, subject,
 		     "look at routes and interfaces inside: ip route get, ip -br link",
 		     "what '%s' sends '%s' does not take the wire: %s", ordered[0].ws.name,
@@ -349,6 +366,9 @@ static int send_all(struct sender *s, bool six)
 
 	for (int from = 0; status == 0 && from < 2; from++)
 		status = check_wire(s, from, six);
+	/* Neither neighbours nor large packets tell more of two that hear nothing of each other. */
+	if (status || !s->heard)
+		return status;
 	for (int from = 0; !six && status == 0 && from < 2; from++)
 		check_resolved(s, from);
 	return status ? status : check_full_mtu(s, six);
@@ -366,7 +386,7 @@ int cli_pair(struct cli *c, int argc, char **argv)
 	struct findings fs = findings_new(c->json);
 	char names[2][STR_NAME_MAX];
 	struct pair_end ends[2] = { 0 };
-	struct sender s = { c, ends, &fs };
+	struct sender s = { .c = c, .ends = ends, .fs = &fs };
 	int status = cli_options(&argc, argv, none, NULL), r;
 
 	if (status == 0)

@@ -58,6 +58,13 @@ a 'ip neigh flush dev data0'
 like "an end that is not resolved" "^FAIL +(neighbour|wire): " "$(rc bay pair a b)"
 b 'ip link set data0 arp on'
 
+# Two that have each a cable to somebody else.
+bay create c d >/dev/null
+out=$(rc bay pair a c)
+is "two that no cable joins are told so, and no more" 2 "$(grep -c "^FAIL *wire: nothing that '[ac]' sends is answered by '[ac]': .* .do these two hold the two ends of one cable" <<<"$out")"
+like "as the only failures" '^2 failures' "$out"
+bay destroy --purge c d >/dev/null
+
 # --- counters that contradict ---
 detour
 out=$(rc bay pair a b)

@@ -44,6 +44,7 @@ bytes() { cat /sys/class/net/left/statistics/"$1"; }
 rx=$(bytes rx_bytes) tx=$(bytes tx_bytes)
 out=$(bay bench a b --rdma -t 3 --json 2>"$WORK/said"); status=$?
 is "bench --rdma passes" "0 " "$status $(cat "$WORK/said")"
+[ -n "$out" ] || finish
 is "both directions are proven" "[('b', 'a', True), ('a', 'b', True)]" "$(json '[(x["from"], x["to"], x["proven"]) for x in d["directions"]]' <<<"$out")"
 is "by more than a few frames" True "$(json 'all(x["bytes"] > 1e6 and x["bits_per_second"] > 1e6 and 1 < x["seconds"] < 9 for x in d["directions"])' <<<"$out")"
 is "which took the wire" True "$(json "d['directions'][0]['bytes'] < $(($(bytes rx_bytes) - rx)) and d['directions'][1]['bytes'] < $(($(bytes tx_bytes) - tx))" <<<"$out")"
@@ -56,7 +57,7 @@ left_over() { a 'pgrep -f "[i]b_(write|send)"'; b 'pgrep -f "[i]b_(write|send)"'
 gone() { [ -z "$(left_over)" ]; }
 is "nothing is left inside" "" "$(left_over)"
 env --default-signal=INT "$BED/sshbay" bench a b --rdma -t 60 >/dev/null 2>&1 & p=$!
-await 60 b 'pgrep -f "[i]b_write_bw.*-D"'
+t "a benchmark runs" await 60 b 'pgrep -f "[i]b_write_bw.*-D"'
 kill -INT $p; wait $p 2>/dev/null
 t "^C ends both" await 60 gone
 b 'mv /usr/bin/ib_write_bw /usr/bin/real; install -m 755 /dev/null /usr/bin/ib_write_bw'
