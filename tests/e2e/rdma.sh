@@ -56,6 +56,10 @@ rdma = auto
 [workspace hanna]
 nic = macvlan:hw1
 rdma = auto
+[workspace late]
+nic = hw4
+nic_policy = optional
+rdma = auto
 INI
 inbed sh -ec 'for n in 0 1 2 3; do ip link add hw$n type veth peer name far$n; ip link set far$n up; ip link set hw$n up; done'
 nic hw0 0000:29:00.0; nic hw1 0000:81:00.0; nic hw2 0000:82:00.0; nic hw3 0000:83:00.0
@@ -147,6 +151,21 @@ like "then lifts it" "RDMA device 'mlx5_0' is as it was" "$(bay nic recover mlx5
 like "and it starts" address "$(start alice)"
 bay destroy --purge alice >/dev/null 2>&1
 
+# --- a NIC that comes late ---
+device mlx5_4 0000:84:00.0 hw4 uverbs4 237
+like "without its NIC it starts" address "$(start late)"
+inbed sh -c 'ip link add hw4 type veth peer name far4; ip link set far4 up'
+nic hw4 0000:84:00.0
+t "the NIC is attached" bay nic attach late
+like "show tells that its RDMA device waits" 'its NIC came without the RDMA device \(restart it to get that\)' "$(bay show late)"
+is "there is no node" none "$(bay enter late -- sh -c 'ls /dev/infiniband 2>/dev/null || echo none')"
+unlike "and no lease" '^rdma +mlx5_4' "$(bay leases)"
+bay stop late >/dev/null 2>&1
+like "after a restart" address "$(start late)"
+is "it has it" "uverbs4" "$(bay enter late -- ls /dev/infiniband)"
+unlike "and show says no more" 'without the RDMA device' "$(bay show late)"
+bay destroy --purge late >/dev/null 2>&1
+
 # --- exclusive mode, which this kernel has only on paper ---
 mode N
 like "exclusive mode takes the kernel" "give RDMA device 'mlx5_0' to workspace 'alice': .*(this kernel has no RDMA \(modprobe ib_core\)|not in this namespace)" "$(start alice)"
@@ -169,5 +188,5 @@ like "rdma with dpdk" "and rdma exclude each other" "$(check $'nic = hw3x\nrdma 
 like "one device for two" "'mlx5_1' is given to workspace" "$(check $'nic = hw3x\nrdma = mlx5_1')"
 like "no device's name" "is not an RDMA device" "$(check $'nic = hw3x\nrdma = ../mlx5')"
 bay destroy --purge --all >/dev/null 2>&1
-inbed sh -c 'for n in 0 1 2 3; do ip link del hw$n; done'
+inbed sh -c 'for n in 0 1 2 3 4; do ip link del hw$n; done'
 finish
