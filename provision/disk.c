@@ -21,7 +21,7 @@
 #include "disk_quota.h"
 
 #define PER_INODE 16384
-#define WAIT_MS   10000
+#define WAIT_MS   5000
 #define NOTE      "disk"
 
 uint64_t disk_inodes(uint64_t bytes)
