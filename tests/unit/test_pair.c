@@ -9,9 +9,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clk.h"
+#include "base/path.h"
+#include "cli/bench_rdma.h"
 #include "cli/bench_result.h"
 #include "cli/inside.h"
 #include "cli/pair_judge.h"
@@ -305,6 +310,52 @@ static void test_perftest(void **state)
 	assert_int_equal(bench_result_send_lat("2 0 1 2 1 1 1 1 1", &l, &e), -EBADMSG);
 }
 
+static void put(int root, const char *path, const char *text)
+{
+	char part[256];
+
+	for (const char *at = strchr(path, '/'); at; at = strchr(at + 1, '/')) {
+		(void)str_format(part, sizeof(part), "%.*s", (int)(at - path), path);
+		(void)mkdirat(root, part, 0755);
+	}
+	assert_int_equal(path_write_atomic(root, path,
+					   &(struct path_content){
+						   .buf = text, .len = strlen(text), .mode = 0644 },
+					   NULL),
+			 0);
+}
+
+/* InfiniBand's own counters, in words, go before others, in bytes; half of a pair is none. */
+static void test_port(void **state)
+{
+	char name[] = "/tmp/test_pair.XXXXXX";
+	uint64_t tx = 0, rx = 0;
+	int root, tmp = path_open_dir("/tmp", NULL);
+
+	(void)state;
+	assert_non_null(mkdtemp(name));
+	root = path_open_dir(name, NULL);
+	assert_true(root >= 0);
+	assert_false(bench_rdma_port(root, "mlx5_0", &tx, &rx));
+#define PORT "class/infiniband/mlx5_0/ports/1/"
+	put(root, PORT "hw_counters/tx_bytes", "7\n");
+	assert_false(bench_rdma_port(root, "mlx5_0", &tx, &rx));
+	put(root, PORT "hw_counters/rx_bytes", "8\n");
+	assert_true(bench_rdma_port(root, "mlx5_0", &tx, &rx));
+	assert_true(tx == 7 && rx == 8);
+	put(root, PORT "counters/port_xmit_data", "100\n");
+	put(root, PORT "counters/port_rcv_data", "N/A\n");
+	assert_true(bench_rdma_port(root, "mlx5_0", &tx, &rx));
+	assert_true(tx == 7 && rx == 8);
+	put(root, PORT "counters/port_rcv_data", "200\n");
+	assert_true(bench_rdma_port(root, "mlx5_0", &tx, &rx));
+	assert_true(tx == 400 && rx == 800);
+	assert_false(bench_rdma_port(root, "mlx5_1", &tx, &rx));
+	(void)close(root);
+	assert_int_equal(path_remove_tree(tmp, strrchr(name, '/') + 1, NULL), 0);
+	(void)close(tmp);
+}
+
 /* Frames out, back; data of both ends; control of both ends. */
 static enum finding_level judge(const uint64_t v[8], char *text)
 {
@@ -419,11 +470,12 @@ static void test_inside_hostile(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_facts),    cmocka_unit_test(test_facts_hostile),
-		cmocka_unit_test(test_counts),   cmocka_unit_test(test_arp),
-		cmocka_unit_test(test_ping),     cmocka_unit_test(test_iperf3),
-		cmocka_unit_test(test_perftest), cmocka_unit_test(test_judge),
-		cmocka_unit_test(test_inside),   cmocka_unit_test(test_inside_hostile),
+		cmocka_unit_test(test_facts),          cmocka_unit_test(test_facts_hostile),
+		cmocka_unit_test(test_counts),         cmocka_unit_test(test_arp),
+		cmocka_unit_test(test_ping),           cmocka_unit_test(test_iperf3),
+		cmocka_unit_test(test_perftest),       cmocka_unit_test(test_port),
+		cmocka_unit_test(test_judge),          cmocka_unit_test(test_inside),
+		cmocka_unit_test(test_inside_hostile),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
