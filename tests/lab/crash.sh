@@ -34,30 +34,31 @@ restart_with() { "$ROOT/scripts/testbed" kill "$BED" provisiond; SSHBAY_FAULT=$1
 resting() { ! bay list | grep -qE 'one +(creating|destroying|stopping)'; }
 settled() { await 60 resting; }
 spoil() { on one 'sudo sh -c "ip link set data0 down; ip link set data0 name x address 02:66:66:66:66:66 mtu 1300 alias bad; ip link set x promisc on up; ethtool -K x tso off"' >/dev/null 2>&1; }
-# The worker dies on the way up, the one that cleans up after it on the way down; then provisiond, too.
+# The worker dies on the way up, the one that cleans up after it on the way down; then provisiond, with a worker there.
 dies() { # POINT-UP POINT-DOWN
 	restart_with "$1=kill,$2=kill"
-	bay start one >/dev/null 2>&1
+	like "killed at $1: the start says so" 'signal 9|killed' "$(bay start one 2>&1)"
 	restart_with ''
 	settled
 	like "killed at $1 and at $2: it starts" '192\.168\.199\.1/24' "$(bay start one >/dev/null 2>&1; on one 'ip -br addr show data0' 2>&1)"
 	spoil
 	restart_with "$2=hang"
 	bay destroy one >"$WORK/destroy.log" 2>&1 & p=$!
-	await 60 sh -c "'$BED/sshbay' list | grep -qE 'one +destroying'"
+	t "killed at $2: it was there" await 60 hangs
 	restart_with ''
 	wait $p
 	settled
 	t "killed at $2: it is destroyed" bay destroy one
 	as_it_was "and the NIC is home as it was" "$before" left
 }
-for step in net nic rootfs init; do
+# Every step of plan.c's table, and the points inside the one that moves the NIC.
+for step in lease gpu limits namespaces net nic rdma rootfs init devices ready; do
 	dies "step.$step.up" "step.$step.down"
 done
-dies step.nic.up.done step.nic.down.done
-dies nic.noted nic.silent
-dies nic.noted nic.moved
-dies nic.noted nic.restore
-dies nic.noted nic.home
+dies nic.up step.nic.down.done
+dies step.nic.up.done nic.home
+for point in nic.silent nic.moved nic.restore; do
+	dies nic.noted $point
+done
 is "nothing is in quarantine" "" "$(quarantined)"
 finish
