@@ -145,7 +145,8 @@ static void turn(struct listener *l)
 	if (p[P_SIGNALS].revents || p[P_ZYGOTE].revents)
 		children_reap(&l->children, ended, l);
 	keep_zygote(l, now);
-	if (accept_wanted(l, now))
+	/* Whoever came as provisiond went is told so, or waits for the next one: in the next turn, when that is known. */
+	if (accept_wanted(l, now) && !(p[P_CONTROL].revents & (POLLHUP | POLLERR)))
 		accept_turn(l, &p[P_SOCKS], now);
 	/* Last: it may exchange the listening sockets that p stands for. */
 	if (p[P_CONTROL].revents || (l->nended && l->control.sock >= 0))

@@ -25,6 +25,11 @@ good=0; for i in $(seq 100); do [ "$(cat "$WORK/o$i")" = "u$i" ] && good=$((good
 is "each in its own workspace" 100 $good
 bay list --json >"$WORK/list.json"
 unique() { python3 -c 'import json,sys; w=[x for x in json.load(open(sys.argv[1])) if x["state"]=="running"]; print(len(w), len({str(x[sys.argv[2]]) for x in w}))' "$WORK/list.json" "$1"; }
+# Which is not, and what became of it.
+python3 -c 'import json,sys
+for w in json.load(open(sys.argv[1])):
+    if w["state"] != "running": print("#", w["name"], w["state"], w["note"])' "$WORK/list.json" | tee "$WORK/others"
+[ ! -s "$WORK/others" ] || awk '{ print "\"ws\": *\"" $2 "\"" }' "$WORK/others" | grep -Ef - "$BED/log/audit.log" | tail -n 20 | cut -c1-300 | sed 's/^/# /'
 for f in control_ip id_base interface init_pid; do is "no $f twice" "101 101" "$(unique $f)"; done
 
 # --- pools run dry ---

@@ -404,6 +404,50 @@ static void test_grace(void)
 	hang_up(&b, &quick);
 }
 
+/* Does the client read this before the connection's end? */
+static int told(int fd, const char *text)
+{
+	char buf[1024];
+	size_t used = 0;
+	ssize_t n = 1;
+
+	while (n > 0 && used < sizeof(buf) && readable(fd, WAIT_MS)) {
+		n = read(fd, buf + used, sizeof(buf) - used);
+		used += n > 0 ? (size_t)n : 0;
+	}
+	return memmem(buf, used, text, strlen(text)) != NULL;
+}
+
+/* A busy listener finds both at once, that provisiond is gone and that somebody wants to be served. */
+static void test_gone_and_asked_for(void)
+{
+	struct ctl_closed closed;
+	struct conn c = { .gate = -1 };
+	int client;
+
+	kill(listener, SIGSTOP);
+	kill_provisiond();
+	client = dial();
+	kill(listener, SIGCONT);
+	ok(told(client, "provisiond is not running"),
+	   "a client that comes as provisiond goes is told so");
+	fd_close(&client);
+	open_server();
+	ok(serve_start(), "the listener comes back");
+	/* Gone and back while the listener was busy: whoever came meanwhile is served. */
+	kill(listener, SIGSTOP);
+	kill_provisiond();
+	client = dial();
+	unlink(sock_path);
+	open_server();
+	kill(listener, SIGCONT);
+	ok(serve_start() && take_conn(&c, WAIT_MS), "one who comes while it restarts is served");
+	ok(strncmp(hear(client, WAIT_MS), "session ", 8) == 0, "by a session");
+	say(&c, "exit 0");
+	ok(take_closed(&c, &closed), "which ends");
+	hang_up(&client, &c);
+}
+
 static void test_provisiond_restart(void)
 {
 	struct conn c, again, more;
@@ -656,6 +700,7 @@ int main(int argc, char **argv)
 	test_full();
 	test_grace();
 	test_provisiond_restart();
+	test_gone_and_asked_for();
 	test_crash();
 	test_own_death();
 	test_exhaustion();
