@@ -8,8 +8,12 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+#include "conf.h"
 #include "schema.h"
 #include "settings.h"
 
@@ -102,6 +106,42 @@ int cli_check(struct cli *c, int argc, char **argv)
 	return status;
 }
 
+static void no_problem(void *ctx, unsigned int line, const char *section, const char *key,
+		       const char *reason)
+{
+	(void)ctx, (void)line, (void)section, (void)key, (void)reason;
+}
+
+/* An object per section, in it each key's value as it is written in the file. */
+static int dump_json(const struct settings *s, struct err *e)
+{
+	struct json_object *o = json_object_new_object();
+	auto_fd int fd = memfd_create("dump", MFD_CLOEXEC);
+	auto_free char *text = NULL;
+	struct conf *conf = NULL;
+	struct stat st;
+	int ret = fd < 0 ? err_sys(e, "dump configuration '%s'", s->file) : settings_dump(s, fd, e);
+
+	if (ret == 0 && (fstat(fd, &st) < 0 || lseek(fd, 0, SEEK_SET) < 0))
+		ret = err_sys(e, "dump configuration '%s'", s->file);
+	text = ret ? NULL : malloc((size_t)st.st_size + 1);
+	if (ret == 0 && (!text || fd_read_all(fd, text, (size_t)st.st_size) < 0 ||
+			 conf_parse(text, (size_t)st.st_size, &conf, no_problem, NULL) < 0))
+		ret = err_set(e, EIO, "dump configuration '%s': it cannot be read again", s->file);
+	for (unsigned int i = 0; ret == 0 && i < conf->nsections; i++)
+		json_object_object_add(o, conf->sections[i].name, json_object_new_object());
+	for (unsigned int i = 0; ret == 0 && i < conf->nentries; i++)
+		json_object_object_add(json_object_object_get(o, conf->entries[i].section),
+				       conf->entries[i].key,
+				       json_object_new_string(conf->entries[i].value));
+	if (ret == 0)
+		puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
+							       JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+	conf_free(conf);
+	return ret;
+}
+
 int cli_dump(struct cli *c, int argc, char **argv)
 {
 	bool sample = false, man = false;
@@ -114,6 +154,8 @@ int cli_dump(struct cli *c, int argc, char **argv)
 
 	if (status)
 		return status;
+	if (c->json && (sample || man))
+		return cli_usage(argv[0], "--json is for what is in effect");
 	if (argc > 1 || (sample && man))
 		return cli_usage(argv[0],
 				 argc > 1 ? "takes no operand" : "--sample or --man, not both");
@@ -124,7 +166,7 @@ int cli_dump(struct cli *c, int argc, char **argv)
 	status = load(c, &s);
 	if (status)
 		return status;
-	if (settings_dump(s, STDOUT_FILENO, &e) < 0)
+	if ((c->json ? dump_json(s, &e) : settings_dump(s, STDOUT_FILENO, &e)) < 0)
 		status = cli_fail(e.text);
 	settings_free(s);
 	return status;

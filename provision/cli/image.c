@@ -25,14 +25,17 @@
 
 static void add_json(struct json_object *array, const struct image *i)
 {
-	struct json_object *o = json_object_new_object();
+	struct json_object *o = json_object_new_object(), *created = NULL;
+	char text[40];
 
+	if (i->created)
+		created = json_object_new_string(clk_text(i->created, text, sizeof(text)));
 	json_object_object_add(o, "name", json_object_new_string(i->name));
 	json_object_object_add(o, "version", json_object_new_string(i->version));
 	json_object_object_add(o, "current", json_object_new_boolean(i->current));
 	json_object_object_add(o, "origin", json_object_new_string(i->origin));
 	json_object_object_add(o, "bytes", json_object_new_int64((int64_t)i->bytes));
-	json_object_object_add(o, "created", json_object_new_int64((int64_t)i->created));
+	json_object_object_add(o, "created", created);
 	json_object_object_add(o, "users", json_object_new_int64(i->users));
 	json_object_array_add(array, o);
 }

@@ -67,7 +67,7 @@ static const struct verb verbs[] = {
 	{ "status", "", "what provisiond is doing", cli_status, 0 },
 	{ "reload", "", "load the configuration again", cli_reload, 0 },
 	{ "check", "[-q]", "verify the configuration", cli_check, JSON },
-	{ "dump", "[--sample | --man]", "print the effective configuration", cli_dump, 0 },
+	{ "dump", "[--sample | --man]", "print the effective configuration", cli_dump, JSON },
 	{ "doctor", "", "verify this host: OK, WARN or FAIL with the remedy", cli_doctor, JSON },
 	{ "messages", "", "print MESSAGES.md", verb_messages, HIDDEN },
 };

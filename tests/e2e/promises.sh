@@ -50,6 +50,11 @@ like "commands run in the caller's folder" "^$WORK\$" "$(bed/run pwd)"
 like "the bed is used by a relative name" '^one$' "$(bed/run ssh -F bed/ssh_config -o BatchMode=yes alice+one@gate hostname)"
 cd / || exit
 
+# --- the configuration as an object ---
+is "dump --json: what is written, and what is not" "pool0 auto 172.31.199.77 200:30:400" "$(bay dump --json | python3 -c 'import json,sys
+d = json.load(sys.stdin)
+print(d["pool"]["nics"], d["workspace one"]["nic"], d["workspace one"]["control_ip"], d["gate"]["max_startups"])')"
+
 # --- a record that is lost ---
 on alice+one@gate 'echo kept >file'
 ids=$(bay show one --json | grep '"id_base"')
