@@ -319,7 +319,7 @@ static int check_wire(struct sender *s, int from, bool six)
 	const char *subject = six ? "wire 6" : "wire";
 	enum finding_level level = FINDING_FAIL;
 	struct pair_counts moved[2];
-	struct pair_claim claim;
+	struct pair_claim claim = { 0 };
 	char text[512];
 	bool heard;
 	int status;
