@@ -128,6 +128,13 @@ static void add_named(struct rows *r, const char *what, bool pool)
 		row->pool = 1;
 }
 
+/* The record's note says so after the next reconciliation; who looks at once is told as well. */
+static bool unplugged(const struct rows *r, const char *id)
+{
+	return strncmp(id, "pci:", 4) == 0 &&
+	       !nic_find_pci_exists(r->reg->settings->hardware.sysfs, id + 4);
+}
+
 static void add_leased(struct rows *r)
 {
 	const struct workspace *ws = NULL;
@@ -138,6 +145,7 @@ static void add_leased(struct rows *r)
 		bool macvlan = strncmp(rec->nic.id, NIC_IDENTIFY_MACVLAN, n) == 0;
 		struct admin_nic *row;
 		char vfio[48];
+		bool gone;
 
 		if (!workspace_exists(ws) || !rec->nic.id[0])
 			continue;
@@ -148,10 +156,14 @@ static void add_leased(struct rows *r)
 			(void)str_copy(row->name, sizeof(row->name), rec->nic.name);
 			row->speed = rec->nic.speed;
 		}
-		set_state(row, macvlan ? "shared" : "leased",
-			  strncmp(rec->note, "its NIC ", 8) == 0
-				  ? rec->note
-				  : admin_nic_vfio(r->reg->settings, rec, vfio, sizeof(vfio)));
+		gone = unplugged(r, row->id);
+		set_state(row,
+			  gone      ? "missing"
+			  : macvlan ? "shared"
+				    : "leased",
+			  strncmp(rec->note, "its NIC ", 8) == 0 ? rec->note
+			  : gone                                 ? "it has been unplugged"
+				 : admin_nic_vfio(r->reg->settings, rec, vfio, sizeof(vfio)));
 		(void)str_copy(row->owner, sizeof(row->owner), workspace_name(ws));
 		row->since = workspace_leased(ws);
 	}
@@ -253,7 +265,8 @@ void admin_nic_leases(struct registry *reg, void (*fn)(void *ctx, struct admin_l
 		};
 		char place[32], speed[32] = "";
 
-		if (!held && (!nic->pool || strcmp(nic->state, "leased") == 0))
+		if (!held && (!nic->pool || strcmp(nic->state, "leased") == 0 ||
+			      (nic->owner[0] && strcmp(nic->state, "missing") == 0)))
 			continue;
 		(void)str_copy(row.id, sizeof(row.id), nic->id);
 		(void)str_copy(row.state, sizeof(row.state), nic->state);

@@ -84,8 +84,10 @@ like "an admin may take it as it is" 'is taken as it is' "$(bay nic recover --fo
 
 # --- home again ---
 abuse='ip link set data0 down; ip link set data0 name zz address 02:66:66:66:66:66 mtu 1280 alias mine txqueuelen 7; ip link set zz promisc on allmulticast on up
-	ip addr add 10.9.9.9/24 dev zz; ip link property add dev zz altname right; ip link property add dev zz altname left; tc qdisc add dev zz root tbf rate 1mbit burst 10k latency 10ms'
+	ip addr add 10.9.9.9/24 dev zz; ip link property add dev zz altname right; ip link property add dev zz altname left; tc qdisc add dev zz root tbf rate 1mbit burst 10k latency 10ms
+	ethtool -K zz tso on rx off tx off; ethtool -G zz rx 256 tx 256; ethtool -C zz rx-usecs 77; ethtool -A zz autoneg off rx off tx off'
 c "sudo sh -c '$abuse'" >/dev/null 2>&1
+like "a tenant sets what is its own" 'mtu 1280 qdisc tbf .*TX: +256 .*rx-usecs: +77 ' "$(c 'ip link show zz; sudo ethtool -g zz | tail -n 6; sudo ethtool -c zz' 2>&1 | tr '\n\t' '  ')"
 pid=$(bay show client --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["init_pid"])')
 nsenter --target "$pid" --net -- sleep 300 & pin=$!
 bay destroy client 2>&1
@@ -127,7 +129,7 @@ is "by MAC, inside" 52:54:00:00:00:01 "$(c cat /sys/class/net/data0/address)"
 # --- pulled out and put back ---
 t "the optional one" bay start server
 echo 1 >"/sys/bus/pci/devices/$PB/remove"
-like "pulled out, it is missing" missing "$(row mac:52:54:00:00:00:02) $(row "pci:$PB")"
+is "pulled out, it is missing, and still leased" "missing server" "$(row mac:52:54:00:00:00:02)$(row "pci:$PB")"
 "$ROOT/scripts/testbed" kill "$BED" provisiond; "$ROOT/scripts/testbed" start "$BED" provisiond
 like "show tells" "its NIC pci:$PB has been unplugged" "$(await 5 sh -c "'$BED/sshbay' show server | grep unplugged"; bay show server)"
 like "the one that is required" "no such interface" "$(bay destroy client 2>&1; echo 1 >"/sys/bus/pci/devices/$PA/remove"; bay start client 2>&1)"
