@@ -169,7 +169,7 @@ int rdma_find_each(const char *sysfs, void (*fn)(void *ctx, const struct rdma_fi
 struct wanted {
 	char netdev[NIC_FIND_NAME], pci[NIC_FIND_PCI];
 	uint64_t device[2];
-	bool away; /* neither is known: it is not on the host */
+	bool here; /* it is on the host, where its name is its own */
 	struct rdma_find best;
 	unsigned int nfound,
 		nport;   /* devices of the function; those with a port that is this interface's */
@@ -192,18 +192,17 @@ static void want(struct wanted *w, const char *sysfs, const struct record *rec)
 {
 	const char *id = rec->nic.id;
 	char path[PATH_MAX];
-	bool here = is_here(sysfs, rec);
 
 	memset(w, 0, sizeof(*w));
+	w->here = is_here(sysfs, rec);
 	if (strncmp(id, NIC_IDENTIFY_MACVLAN, strlen(NIC_IDENTIFY_MACVLAN)) == 0)
 		id += strlen(NIC_IDENTIFY_MACVLAN);
 	(void)str_copy(w->netdev, sizeof(w->netdev), rec->nic.name);
 	if (strncmp(id, "pci:", 4) == 0)
 		(void)str_format(w->pci, sizeof(w->pci), "%.*s", (int)strcspn(id + 4, "/"), id + 4);
-	if (here &&
+	if (w->here &&
 	    str_format(path, sizeof(path), "%s/class/net/%s/device", sysfs, rec->nic.name) == 0)
 		(void)numbers(path, w->device);
-	w->away = !here && !w->pci[0];
 }
 
 static bool has_port(const struct rdma_find *dev, const char *netdev)
@@ -232,7 +231,7 @@ static void weigh(void *ctx, const struct rdma_find *dev)
 
 	if (!belongs(w, dev))
 		return;
-	port = has_port(dev, w->netdev);
+	port = w->here && has_port(dev, w->netdev);
 	w->nfound++;
 	(void)str_format(w->found + used, sizeof(w->found) - used, "%s%s", used ? ", " : "",
 			 dev->name);
@@ -244,8 +243,8 @@ static void weigh(void *ctx, const struct rdma_find *dev)
 /* A device moves as a whole: a port that is another interface's would go, too. */
 static int check_ports(const struct wanted *w, const struct rdma_find *dev, struct err *e)
 {
-	if (!has_port(dev, w->netdev) && dev->nports <= 1)
-		return 0; /* its interface is away, or has no address yet */
+	if (!w->here || (!has_port(dev, w->netdev) && dev->nports <= 1))
+		return 0; /* its interface is away, and called otherwise there, or has no address yet */
 	for (unsigned int i = 0; i < dev->nports; i++)
 		if (dev->netdev[i][0] && strcmp(dev->netdev[i], w->netdev) != 0)
 			return err_set(e, EXDEV,
@@ -264,7 +263,8 @@ int rdma_find_of(const char *sysfs, const struct record *rec, const char *name,
 	want(&w, sysfs, rec);
 	if (name) {
 		ret = rdma_find_look(sysfs, name, out, e);
-		if (ret == 0 && !belongs(&w, out) && (!w.away || out->pci[0] || out->parent[0]))
+		if (ret == 0 && !belongs(&w, out) &&
+		    (w.here || w.pci[0] || out->pci[0] || out->parent[0]))
 			return err_set(e, EXDEV,
 				       "lease RDMA device '%s': it is not of NIC '%s' but of '%s'",
 				       name, w.netdev,

@@ -106,6 +106,18 @@ static int of(const char *name)
 
 /* --- finding --- */
 
+/* An interface that is part of `device`, below devices/ in the fake tree. */
+static void netdev(const char *name, const char *ifindex, const char *device)
+{
+	char target[128], path[256];
+
+	put(ifindex, "class/net/%s/ifindex", name);
+	put("", "devices/%s/uevent", device);
+	(void)str_format(target, sizeof(target), "../../../devices/%s", device);
+	(void)str_format(path, sizeof(path), "%s/sys/class/net/%s/device", root, name);
+	assert_int_equal(symlink(target, path), 0);
+}
+
 static void test_mode(void **state)
 {
 	assert_int_equal(rdma_find_mode(s.hardware.sysfs), RDMA_FIND_ABSENT);
@@ -160,6 +172,11 @@ static void test_two_ports(void **state)
 {
 	device("mlx4_0", PCI, NULL, "ens1\n", "ens1d1\n");
 	(void)strcpy(rec.nic.id, "pci:" PCI "/port0");
+	/* While it is away it has no name that counts; the kernel is asked then. */
+	assert_int_equal(of("mlx4_0"), 0);
+	netdev("ens1", "2\n", "pci0000:20/" PCI);
+	netdev("ens1d1", "2\n", "pci0000:20/" PCI);
+	rec.nic.ifindex = 2;
 	assert_int_equal(of(NULL), -EXDEV);
 	assert_string_equal(e.text, "lease RDMA device 'mlx4_0': its port 2 is of 'ens1d1', and a "
 				    "device moves as a whole");
@@ -178,20 +195,11 @@ static void test_several(void **state)
 	assert_non_null(strstr(e.text, "(rdma = NAME)"));
 	assert_int_equal(of("mlx5_1"), 0);
 	device("mlx5_3", PCI, NULL, "ens1\n", NULL);
+	assert_int_equal(of(NULL), -ENOTUNIQ);
+	netdev("ens1", "2\n", "pci0000:20/" PCI);
+	rec.nic.ifindex = 2;
 	assert_int_equal(of(NULL), 0);
 	assert_string_equal(dev.name, "mlx5_3");
-}
-
-/* An interface that is part of `device`, below devices/ in the fake tree. */
-static void netdev(const char *name, const char *ifindex, const char *device)
-{
-	char target[128], path[256];
-
-	put(ifindex, "class/net/%s/ifindex", name);
-	put("", "devices/%s/uevent", device);
-	(void)str_format(target, sizeof(target), "../../../devices/%s", device);
-	(void)str_format(path, sizeof(path), "%s/sys/class/net/%s/device", root, name);
-	assert_int_equal(symlink(target, path), 0);
 }
 
 /* Part of a function: what it is on is no PCI address, so both must be of one device; names of ports tell nothing. */
