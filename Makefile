@@ -23,22 +23,22 @@ Q = $(if $(V),,@)
 BASE_SRC     := err fd log num ip str path path_remove trusted clk proc fault
 PROTO_SRC    := msg msg_io msg_doc gate asker ctl disconnect init work admin x11
 CONF_SRC     := match key_options keys krl conf conf_file schema schema_type schema_word schema_net schema_device schema_dataplane \
-                schema_doc methods host_user settings settings_check settings_auth settings_dump
+                schema_doc methods host_user settings settings_check settings_attach settings_auth settings_dump
 RECORD_SRC   := record record_text
 AUTH_SRC     := auth hostkey hostkeys verify verify_webauthn auth_permit cert
 WORK_SRC     := plan image devices ns ns_child ns_init ns_talk rootfs rootfs_enter rootfs_mask limits limits_cpu limits_group \
-                limits_v2 filter net net_host net_nft net_hosts net_listen netns netif netif_link netif_msg netif_raw netif_vf \
+                limits_v2 filter net net_bridge net_guard net_host net_nft net_hosts net_listen netns netif netif_bridge netif_link netif_msg netif_raw netif_vf \
                 ethtool ethtool_offload ethtool_steer nic nic_vf nic_setup nic_home nic_restore nic_identify nic_find nic_note quarantine given given_enter given_left rootfs_place limits_device \
                 rdma rdma_find rdma_netlink \
                 vfio nic_vfio hugepages gpu gpu_nvidia gpu_drm gpu_cdi gpu_busy gpu_give gpu_hook gpu_note gpu_lease cdi cdi_yaml cdi_load numa \
                 disk disk_image disk_loop disk_quota disk_mark
 DAEMON_SRC   := main daemon teardown hostnet harden helper statedir registry workspace allocate allocate_nic jobs operate \
-                operate_nic reconcile reconcile_gpu watch worker worker_run recover recover_init recover_orphan gate_server gate_open gate_auth gate_key gate_password \
+                operate_nic reconcile reconcile_bridge reconcile_gpu watch worker worker_run recover recover_init recover_orphan gate_server gate_open gate_auth gate_key gate_password \
                 gate_interactive gate_job keys_command gate_attach gate_channel gate_leave gate_revoke gate_jump jump \
                 motd ctl_server ctl_look admin_sources admin_server admin_client admin_rows admin_explain admin_hosts admin_nic admin_gpu admin_operate admin_recover login_name \
                 admin_sessions audit sessions allocate_gpu allocate_direct allocate_rdma gate_audit
 CLI_SRC      := main verbs talk fields grid list nic image explain ssh_config sessions penalties operate enter inside finding pair \
-                pair_facts pair_judge bench bench_rdma bench_result bench_print manifest proxy check doctor doctor_kernel \
+                pair_facts pair_judge bench bench_rdma bench_result bench_print manifest proxy check doctor doctor_bridge doctor_kernel \
                 doctor_host gpu doctor_gpu doctor_direct doctor_rdma doctor_disk space
 INIT_SRC     := main agent conn job job_helper passwd etc user home become spawn env pty modes login dial listen private_dir \
                 agent_sock display served rc resolve setup

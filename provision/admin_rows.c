@@ -36,6 +36,7 @@ static void from_spec(const struct settings *s, const struct spec *spec,
 	str_copy(row->image, sizeof(row->image), spec->image);
 	ip_text(&spec->control_ip, row->control_ip, sizeof(row->control_ip));
 	ip_text(&spec->control_ip6, row->control_ip6, sizeof(row->control_ip6));
+	str_copy(row->attach, sizeof(row->attach), spec->attach);
 	if (spec->data_ip.addr.family)
 		ip_net_text(&spec->data_ip, row->data_ip, sizeof(row->data_ip));
 	str_copy(row->nic, sizeof(row->nic), spec->nic[0] ? spec->nic : "none");
@@ -109,8 +110,10 @@ static void from_record(const struct settings *s, const struct record *rec,
 	row->generation = rec->generation;
 	memcpy(row->nic_driver, rec->nic.driver, sizeof(row->nic_driver));
 	memcpy(row->nic_firmware, rec->nic.firmware, sizeof(row->nic_firmware));
-	if (rec->state != RECORD_ABSENT)
+	if (rec->state != RECORD_ABSENT) {
 		net_ifname(rec->slot, row->interface);
+		str_copy(row->attach, sizeof(row->attach), rec->attach);
+	}
 	limits_path(s, row->name, row->cgroup, sizeof(row->cgroup), NULL);
 }
 

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "net.h"
+#include "net_bridge.h"
 #include "rdma.h"
 #include "record.h"
 
@@ -48,11 +49,11 @@ static int announce(const struct settings *s, struct leased *l, struct err *e)
 		return ret;
 	l->refs = calloc(l->n + 1, sizeof(const struct record *));
 	if (!l->refs)
-		return err_set(e, ENOMEM, "announce addresses on '%s': out of memory",
-			       s->network.announce);
+		return err_set(e, ENOMEM, "announce addresses: out of memory");
 	for (unsigned int i = 0; i < l->n; i++)
 		l->refs[i] = &l->list[i];
-	return net_announce(s, l->refs, l->n, true, e);
+	ret = net_announce(s, l->refs, l->n, true, e);
+	return ret ? ret : net_bridge_refresh(s, l->refs, l->n, e);
 }
 
 int hostnet_up(const struct settings *s, struct err *e)
@@ -64,7 +65,7 @@ int hostnet_up(const struct settings *s, struct err *e)
 
 	rdma_host_up(s);
 	ret = net_host_up(s, e);
-	if (ret || !s->network.announce[0])
+	if (ret || (!s->network.announce[0] && !net_bridge_name(s, 0)))
 		return ret;
 	if (str_format(path, sizeof(path), "%s/records", s->storage.state))
 		return err_set(e, ENAMETOOLONG, "open '%s/records': name too long",

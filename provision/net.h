@@ -24,6 +24,8 @@ int net_announce(const struct settings *s, const struct record *const *records, 
 int net_up(struct plan *p,
 	   struct err *e); /* sb-<slot>, eth0 with control_ip/32, routes, static neighbours */
 int net_down(struct plan *p, struct err *e);
+/* MAC of eth0. */
+void net_mac(const struct record *rec, uint8_t mac[6]);
 /* Name of the host side: "sb-<slot in hex>". */
 void net_ifname(uint32_t slot, char out[16]);
 /*

@@ -16,6 +16,8 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "net.h"
+#include "net_bridge.h"
+#include "net_guard.h"
 #include "net_nft.h"
 
 #define ROUTE_PROTOCOL 122      /* ours: removing routes removes only these */
@@ -165,11 +167,28 @@ static int keep_router_advertisements(const struct settings *s, struct err *e)
 	return 0;
 }
 
+/* Answers for announced addresses are delayed by up to 0.8 s otherwise, for every new client. */
+static int lan_sysctls(const struct settings *s, const char *lan, struct err *e)
+{
+	bool v6 = s->network.control_cidr6.addr.family;
+	char key[96];
+	int ret = str_format(key, sizeof(key), "net/ipv4/neigh/%s/proxy_delay", lan);
+
+	if (ret == 0)
+		ret = set_sys(s, key, "0", e);
+	if (ret == 0 && v6 &&
+	    str_format(key, sizeof(key), "net/ipv6/neigh/%s/proxy_delay", lan) == 0)
+		ret = set_sys(s, key, "0", e);
+	if (ret == 0 && v6 && str_format(key, sizeof(key), "net/ipv6/conf/%s/proxy_ndp", lan) == 0)
+		ret = set_sys(s, key, "1", e);
+	return ret;
+}
+
 static int sysctls(const struct settings *s, struct err *e)
 {
-	const char *lan = s->network.announce;
+	const char *lan;
 	bool v6 = s->network.control_cidr6.addr.family;
-	char key[96], value[64];
+	char value[64];
 	int ret = set_sys(s, "net/ipv4/ip_forward", "1", e);
 
 	if (ret == 0 && v6 && read_sys("net/ipv6/conf/all/forwarding", value, e) == 0 &&
@@ -177,19 +196,18 @@ static int sysctls(const struct settings *s, struct err *e)
 		ret = keep_router_advertisements(s, e);
 	if (ret == 0 && v6)
 		ret = set_sys(s, "net/ipv6/conf/all/forwarding", "1", e);
-	/* Answers for announced addresses are delayed by up to 0.8 s otherwise, for every new client. */
-	if (ret == 0 && lan[0] &&
-	    str_format(key, sizeof(key), "net/ipv4/neigh/%s/proxy_delay", lan) == 0)
-		ret = set_sys(s, key, "0", e);
-	if (ret == 0 && lan[0] && v6 &&
-	    str_format(key, sizeof(key), "net/ipv6/neigh/%s/proxy_delay", lan) == 0)
-		ret = set_sys(s, key, "0", e);
-	if (ret == 0 && lan[0] && v6 &&
-	    str_format(key, sizeof(key), "net/ipv6/conf/%s/proxy_ndp", lan) == 0)
-		ret = set_sys(s, key, "1", e);
-	if (ret == -ENOENT && lan[0])
+	for (unsigned int i = 0; ret == 0 && (lan = net_bridge_name(s, i)); i++) {
+		ret = lan_sysctls(s, lan, e);
+		if (ret == -ENOENT)
+			ret = 0; /* not there yet */
+	}
+	if (ret || !s->network.announce[0])
+		return ret;
+	ret = lan_sysctls(s, s->network.announce, e);
+	if (ret == -ENOENT)
 		return err_set(e, ENODEV,
-			       "announce on '%s': no such interface ([network] announce)", lan);
+			       "announce on '%s': no such interface ([network] announce)",
+			       s->network.announce);
 	return ret;
 }
 
@@ -265,7 +283,7 @@ static int add_family(struct netif *n, const struct settings *s, const struct ip
 
 /* ---- announcements ---- */
 
-void net_host_announce(struct netif *n, const struct netif_dev *lan, const struct ip *ip, bool add)
+static void answer(struct netif *n, const struct netif_dev *lan, const struct ip *ip, bool add)
 {
 	if (!ip->family)
 		return;
@@ -274,52 +292,66 @@ void net_host_announce(struct netif *n, const struct netif_dev *lan, const struc
 		netif_tolerate(n, ENOENT);
 }
 
-static int find_lan(struct netif *n, const struct settings *s, struct netif_dev *lan, struct err *e)
+/*
+ * For an IPv4 address that is routed to the very interface the kernel does not answer, so that a station on a bridge and the
+ * host never both do, and the host does while there is no such station. For IPv6 it would.
+ */
+void net_host_announce(struct netif *n, const struct netif_dev *lan, const struct record *rec,
+		       bool add)
 {
-	(void)str_copy(lan->name, sizeof(lan->name), s->network.announce);
-	if (netif_index(n, lan, e))
+	answer(n, lan, &rec->control_ip, add);
+	answer(n, lan, &rec->control_ip6, add && strcmp(rec->attach, lan->name) != 0);
+}
+
+int net_host_lan(struct netif *n, const struct settings *s, unsigned int i, struct netif_dev *lan,
+		 struct err *e)
+{
+	unsigned int first = s->network.announce[0] ? 1 : 0;
+	const char *name = i < first ? s->network.announce : net_bridge_name(s, i - first);
+
+	if (!name)
+		return 0;
+	*lan = (struct netif_dev){ 0 };
+	(void)str_copy(lan->name, sizeof(lan->name), name);
+	if (netif_index(n, lan, NULL) && i < first)
 		return err_set(e, ENODEV,
 			       "announce on '%s': no such interface ([network] announce)",
 			       lan->name);
-	return 0;
+	return 1;
 }
 
+/* What is configured is answered for before it exists; a station that runs is set right by the records (hostnet.c). */
 static int announce_configured(struct netif *n, const struct settings *s, bool add, struct err *e)
 {
-	struct netif_dev lan = { 0 };
-	int ret;
+	struct netif_dev lan;
+	int ret = 1;
 
-	if (!s->network.announce[0])
-		return 0;
-	ret = find_lan(n, s, &lan, e);
-	if (ret)
-		return ret;
-	for (uint32_t i = 0; i < s->nworkspaces; i++) {
-		net_host_announce(n, &lan, &s->workspaces[i].control_ip, add);
-		net_host_announce(n, &lan, &s->workspaces[i].control_ip6, add);
+	for (unsigned int i = 0; ret > 0; i++) {
+		ret = net_host_lan(n, s, i, &lan, e);
+		for (uint32_t w = 0; ret > 0 && lan.index && w < s->nworkspaces; w++) {
+			answer(n, &lan, &s->workspaces[w].control_ip, add);
+			answer(n, &lan, &s->workspaces[w].control_ip6, add);
+		}
 	}
-	return netif_commit(n, e);
+	return ret ? ret : netif_commit(n, e);
 }
 
 int net_announce(const struct settings *s, const struct record *const *records, unsigned int count,
 		 bool add, struct err *e)
 {
 	auto_netif struct netif *n = NULL;
-	struct netif_dev lan = { 0 };
+	struct netif_dev lan;
 	int ret;
 
-	if (!s->network.announce[0] || !count)
+	if (!count)
 		return 0;
-	ret = netif_open(-1, &n, e);
-	if (ret == 0)
-		ret = find_lan(n, s, &lan, e);
-	if (ret)
-		return ret;
-	for (unsigned int i = 0; i < count; i++) {
-		net_host_announce(n, &lan, &records[i]->control_ip, add);
-		net_host_announce(n, &lan, &records[i]->control_ip6, add);
+	ret = netif_open(-1, &n, e) ?: 1;
+	for (unsigned int i = 0; ret > 0; i++) {
+		ret = net_host_lan(n, s, i, &lan, e);
+		for (unsigned int w = 0; ret > 0 && lan.index && w < count; w++)
+			net_host_announce(n, &lan, records[w], add);
 	}
-	return netif_commit(n, e);
+	return ret ? ret : netif_commit(n, e);
 }
 
 /* ---- all of it ---- */
@@ -332,7 +364,11 @@ int net_host_up(const struct settings *s, struct err *e)
 	int ret;
 
 	/* Rules before routes and forwarding: nothing is reachable that is not judged. */
-	ret = net_nft_load(s, e);
+	ret = net_nft_owned(s, e);
+	if (ret >= 0)
+		ret = net_bridge_name(s, 0) ? net_guard_load(s, NULL, e) : 0;
+	if (ret == 0)
+		ret = net_nft_load(s, e);
 	if (ret == 0)
 		ret = sysctls(s, e);
 	if (ret == 0)
@@ -372,6 +408,7 @@ int net_host_down(const struct settings *s, struct err *e)
 		remove_family(n, s, &s->network.control_cidr6, &own6);
 	keep_first(&ret, netif_commit(n, &mine), e, &mine);
 	keep_first(&ret, restore_sys(s, &mine), e, &mine);
+	keep_first(&ret, net_guard_unload(s, &mine), e, &mine);
 	keep_first(&ret, net_nft_unload(s, &mine), e, &mine);
 	return ret;
 }

@@ -2,6 +2,7 @@
 /* Addresses of the host's side of the control plane, shared by net.c and net_host.c. */
 #pragma once
 #include "netif.h"
+#include "record.h"
 #include "settings.h"
 
 /* Every workspace's gateway, and the source of what the host itself says to an IPv4 workspace. On `lo`. */
@@ -13,5 +14,12 @@
 struct ip net_host_ip6(const struct settings *s);
 /* The network of `n`, with the host bits cleared. */
 struct ipnet net_host_base(const struct ipnet *n);
-/* Queue: `announce` answers (or no longer answers) for this address. */
-void net_host_announce(struct netif *n, const struct netif_dev *lan, const struct ip *ip, bool add);
+/*
+ * The i-th interface on which the host answers for the pool: `announce` (-ENODEV when it is not there), then the bridges of
+ * attach (index 0 when it is not there). 1, or 0 behind the last.
+ */
+int net_host_lan(struct netif *n, const struct settings *s, unsigned int i, struct netif_dev *lan,
+		 struct err *e);
+/* Queue: `lan` answers (or no longer answers) for the addresses of this record, but for what a station there answers itself. */
+void net_host_announce(struct netif *n, const struct netif_dev *lan, const struct record *rec,
+		       bool add);

@@ -13,10 +13,13 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "net_bridge.h"
 #include "net_host.h"
 
 #define TEXT_MAX     16384
 #define INSTANCE_MAX 32
+#define STATIONS_MAX 4096
+#define NOT_VETH     "iifname != { \"sb-*\", \"lo\" }"
 
 /*
  * Spoofed sources go first, before connection tracking spends memory on them: a source is good when the route back to
@@ -61,12 +64,16 @@ static const char output_rules[] =
 	"host-unreachable\n"
 	"	}\n";
 
-/* What a workspace may say to the host itself: ping, neighbour discovery, and answers. */
+/*
+ * What a workspace may say to the host itself: ping, neighbour discovery, and answers. One on a bridge is known by its
+ * address, which the bridge's rules have checked; no other station has one of the pool.
+ */
 static const char input_rules[] =
 	"	chain input {\n"
 	"		type filter hook input priority filter; policy accept;\n"
 	"%2$s"
 	"		iifname \"sb-*\" jump to_host\n"
+	"%3$s"
 	"	}\n"
 	"	chain to_host {\n"
 	"		tcp dport 22 meta mark 0x%1$x accept\n"
@@ -85,6 +92,7 @@ static const char forward_rules[] =
 	"		type filter hook forward priority filter; policy accept;\n"
 	"		ip daddr %1$s oifname \"lo\" reject with icmp type host-unreachable\n"
 	"		iifname \"sb-*\" jump from_workspace\n"
+	"%5$s"
 	"		oifname \"sb-*\" jump to_workspace\n"
 	"	}\n"
 	"	chain from_workspace {\n"
@@ -159,9 +167,10 @@ static void write_source(struct text *t, const char *pool, const char *pool6)
 	    own);
 }
 
-static void write_input(struct text *t, const struct settings *s, const char *pool6)
+static void write_input(struct text *t, const struct settings *s, const char *pool,
+			const char *pool6)
 {
-	char reject[256] = "", host[IP_TEXT_MAX];
+	char reject[256] = "", host[IP_TEXT_MAX], station[320];
 	struct ip own = net_host_ip6(s);
 
 	if (pool6[0])
@@ -169,16 +178,56 @@ static void write_input(struct text *t, const struct settings *s, const char *po
 				 "		ip6 daddr %s ip6 daddr != %s meta mark != 0x%x "
 				 "reject with icmpv6 type addr-unreachable\n",
 				 pool6, ip_text(&own, host, sizeof(host)), s->network.mark);
-	add(t, input_rules, s->network.mark, reject);
+	(void)str_format(station, sizeof(station),
+			 "		ip saddr %s " NOT_VETH " jump to_host\n", pool);
+	if (pool6[0])
+		(void)str_format(station + strlen(station), sizeof(station) - strlen(station),
+				 "		ip6 saddr %s " NOT_VETH " jump to_host\n", pool6);
+	add(t, input_rules, s->network.mark, reject, station);
+}
+
+/*
+ * Workspaces on a bridge. Another station that sent its packet to the host, since that answered for the address while there
+ * was no workspace, gets it forwarded back to the bridge; it could have reached the workspace itself.
+ */
+static void write_stations(const struct settings *s, const char *pool, const char *pool6,
+			   char out[STATIONS_MAX])
+{
+	size_t len = 0;
+	const char *name;
+
+	out[0] = '\0';
+	for (int v6 = 0; v6 < (pool6[0] ? 2 : 1); v6++) {
+		const char *ip = v6 ? "ip6" : "ip", *net = v6 ? pool6 : pool;
+
+		(void)str_format(out + len, STATIONS_MAX - len,
+				 "		%s saddr %s " NOT_VETH " jump from_workspace\n", ip,
+				 net);
+		len += strlen(out + len);
+		for (unsigned int i = 0; (name = net_bridge_name(s, i)); i++) {
+			(void)str_format(
+				out + len, STATIONS_MAX - len,
+				"		iifname \"%s\" oifname \"%s\" %s daddr %s accept\n",
+				name, name, ip, net);
+			len += strlen(out + len);
+		}
+		(void)str_format(out + len, STATIONS_MAX - len,
+				 "		%s daddr %s oifname != { \"sb-*\", \"lo\" } jump "
+				 "to_workspace\n",
+				 ip, net);
+		len += strlen(out + len);
+	}
 }
 
 /*
  * New connections from outside reach workspaces where the operator asked for their addresses to be known there: on the
  * announce interface, or everywhere when addresses are routed as they are (nat = no).
  */
-static void write_forward(struct text *t, const struct settings *s, const char *pool)
+static void write_forward(struct text *t, const struct settings *s, const char *pool,
+			  const char *pool6)
 {
-	char data[160] = "", inbound[96] = "", net[IP_TEXT_MAX];
+	char data[160] = "", inbound[96] = "", isolated[320] = "", net[IP_TEXT_MAX];
+	char stations[STATIONS_MAX];
 	struct ipnet base = net_host_base(&s->network.data_cidr);
 
 	if (base.addr.family)
@@ -191,9 +240,14 @@ static void write_forward(struct text *t, const struct settings *s, const char *
 	else if (s->network.announce[0])
 		(void)str_format(inbound, sizeof(inbound), "		iifname \"%s\" accept\n",
 				 s->network.announce);
-	add(t, forward_rules, pool,
-	    s->network.isolate ? "		oifname \"sb-*\" counter name isolated drop\n" : "",
-	    data, inbound);
+	if (s->network.isolate)
+		(void)str_format(isolated, sizeof(isolated),
+				 "		oifname \"sb-*\" counter name isolated drop\n"
+				 "		ip daddr %s counter name isolated drop\n%s%s%s",
+				 pool, pool6[0] ? "		ip6 daddr " : "", pool6,
+				 pool6[0] ? " counter name isolated drop\n" : "");
+	write_stations(s, pool, pool6, stations);
+	add(t, forward_rules, pool, isolated, data, inbound, stations);
 }
 
 static bool plain_name(const char *name)
@@ -214,6 +268,10 @@ int net_nft_text(const struct settings *s, char *buf, size_t size, struct err *e
 	if (!plain_name(s->network.announce))
 		return err_set(e, EINVAL, "announce on '%s': not an interface name",
 			       s->network.announce);
+	for (unsigned int i = 0; net_bridge_name(s, i); i++)
+		if (!plain_name(net_bridge_name(s, i)))
+			return err_set(e, EINVAL, "attach to '%s': not an interface name",
+				       net_bridge_name(s, i));
 	instance_name(s, instance);
 	(void)ip_net_text(&base, pool, sizeof(pool));
 	if (base6.addr.family)
@@ -229,9 +287,9 @@ int net_nft_text(const struct settings *s, char *buf, size_t size, struct err *e
 	if (pool6[0])
 		add(&t, gate_rules, "ip6", pool6, "[::1]", s->gate.transparent_port,
 		    s->network.mark);
-	write_input(&t, s, pool6);
+	write_input(&t, s, pool, pool6);
 	add(&t, output_rules, pool, s->network.mark);
-	write_forward(&t, s, pool);
+	write_forward(&t, s, pool, pool6);
 	if (s->network.nat)
 		add(&t, nat_rules, "ip", pool);
 	if (s->network.nat && pool6[0])
@@ -241,7 +299,7 @@ int net_nft_text(const struct settings *s, char *buf, size_t size, struct err *e
 		     : 0;
 }
 
-static const char *program(void)
+const char *net_nft_program(void)
 {
 	return access("/usr/sbin/nft", X_OK) == 0 ? "/usr/sbin/nft" : "/sbin/nft";
 }
@@ -249,8 +307,11 @@ static const char *program(void)
 int net_nft_owned(const struct settings *s, struct err *e)
 {
 	char instance[INSTANCE_MAX];
-	const char *const mine[] = { program(), "list", "chain", "inet", "sshbay", instance, NULL };
-	const char *const any[] = { program(), "-t", "list", "table", "inet", "sshbay", NULL };
+	const char *const mine[] = { net_nft_program(), "list",   "chain", "inet",
+				     "sshbay",          instance, NULL };
+	const char *const any[] = {
+		net_nft_program(), "-t", "list", "table", "inet", "sshbay", NULL
+	};
 
 	instance_name(s, instance);
 	if (proc_run(mine, NULL, NULL) == 0)
@@ -266,7 +327,7 @@ int net_nft_owned(const struct settings *s, struct err *e)
 
 int net_nft_load(const struct settings *s, struct err *e)
 {
-	const char *const argv[] = { program(), "-f", "-", NULL };
+	const char *const argv[] = { net_nft_program(), "-f", "-", NULL };
 	char text[TEXT_MAX];
 	int ret = net_nft_text(s, text, sizeof(text), e);
 
@@ -279,7 +340,7 @@ int net_nft_load(const struct settings *s, struct err *e)
 
 int net_nft_unload(const struct settings *s, struct err *e)
 {
-	const char *const argv[] = { program(), "delete", "table", "inet", "sshbay", NULL };
+	const char *const argv[] = { net_nft_program(), "delete", "table", "inet", "sshbay", NULL };
 
 	if (net_nft_owned(s, NULL) != 1)
 		return 0;

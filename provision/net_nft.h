@@ -6,6 +6,8 @@
 
 /* Write the ruleset for these settings into buf. -ENAMETOOLONG, -EINVAL (an interface name nft could misread). */
 int net_nft_text(const struct settings *s, char *buf, size_t size, struct err *e);
+/* The nft(8) of this host. */
+const char *net_nft_program(void);
 /* 1: the table in this network namespace is this instance's. 0: there is none. -EBUSY: another run directory's. */
 int net_nft_owned(const struct settings *s, struct err *e);
 /* Replace the table. -EBUSY as above. */

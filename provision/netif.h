@@ -43,6 +43,7 @@ struct netif_link { /* what netif_get found */
 struct netif_veth {
 	char name[NETIF_NAME_MAX], peer_name[NETIF_NAME_MAX];
 	uint8_t mac[6], peer_mac[6];
+	uint32_t mtu;   /* of both; 0: the kernel's */
 	int peer_netns; /* the peer is born there */
 };
 struct netif_route {

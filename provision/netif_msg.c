@@ -44,12 +44,14 @@ static void set_mac(struct rtnl_link *link, const uint8_t mac[6])
 }
 
 /* One queue each: the default is one per processor. */
-static void fill_end(struct rtnl_link *link, const char *name, const uint8_t mac[6])
+static void fill_end(struct rtnl_link *link, const char *name, const uint8_t mac[6], uint32_t mtu)
 {
 	rtnl_link_set_name(link, name);
 	set_mac(link, mac);
 	rtnl_link_set_num_tx_queues(link, 1);
 	rtnl_link_set_num_rx_queues(link, 1);
+	if (mtu)
+		rtnl_link_set_mtu(link, mtu);
 }
 
 /* The peer is born in its namespace: moving it there would wait for RCU, 40 times the cost of making it. */
@@ -68,8 +70,8 @@ void netif_veth(struct netif *n, const struct netif_veth *v)
 		return;
 	}
 	peer = rtnl_link_veth_get_peer(link);
-	fill_end(link, v->name, v->mac);
-	fill_end(peer, v->peer_name, v->peer_mac);
+	fill_end(link, v->name, v->mac, v->mtu);
+	fill_end(peer, v->peer_name, v->peer_mac, v->mtu);
 	rtnl_link_set_ns_fd(peer, v->peer_netns);
 	ret = rtnl_link_build_add_request(link, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL, &msg);
 	rtnl_link_put(peer);

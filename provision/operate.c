@@ -130,6 +130,7 @@ static int allocate(struct workspace *ws, struct job *job, struct record *rec, s
 		str_copy(rec->image, sizeof(rec->image), job->spec.image);
 	str_copy(job->spec.image, sizeof(job->spec.image), rec->image);
 	rec->note[0] = '\0';
+	str_copy(rec->attach, sizeof(rec->attach), job->spec.attach);
 	ret = allocate_address(r, ws, &job->spec, rec, e);
 	if (!ret)
 		ret = allocate_data_ip(r, ws, &job->spec, rec, e);
@@ -155,9 +156,9 @@ static bool outdated(const struct record *kept, const struct record *rec)
 	       (memcmp(&kept->control_ip, &rec->control_ip, sizeof(rec->control_ip)) ||
 		memcmp(&kept->control_ip6, &rec->control_ip6, sizeof(rec->control_ip6)) ||
 		memcmp(&kept->data_ip, &rec->data_ip, sizeof(rec->data_ip)) ||
-		strcmp(kept->gpus, rec->gpus) || strcmp(kept->vfio, rec->vfio) ||
-		strcmp(kept->rdma, rec->rdma) || strcmp(kept->nic.id, rec->nic.id) ||
-		strcmp(kept->nic.name, rec->nic.name));
+		strcmp(kept->attach, rec->attach) || strcmp(kept->gpus, rec->gpus) ||
+		strcmp(kept->vfio, rec->vfio) || strcmp(kept->rdma, rec->rdma) ||
+		strcmp(kept->nic.id, rec->nic.id) || strcmp(kept->nic.name, rec->nic.name));
 }
 
 static void audit_up(struct workspace *ws, const struct record *before)
@@ -311,6 +312,7 @@ static int settle(struct workspace *ws, bool all, const char *why, struct err *e
 		memset(&ws->rec.control_ip, 0, sizeof(ws->rec.control_ip));
 		memset(&ws->rec.control_ip6, 0, sizeof(ws->rec.control_ip6));
 		memset(&ws->rec.data_ip, 0, sizeof(ws->rec.data_ip));
+		ws->rec.attach[0] = '\0';
 		ws->rec.started = 0;
 	}
 	registry_hosts_dirty(ws->registry);

@@ -29,6 +29,7 @@ struct record {
 	uint32_t id_count;
 	struct ip control_ip, control_ip6;
 	struct ipnet data_ip; /* of data0, configured or automatic; family 0 none */
+	char attach[16];      /* bridge that its eth0 is on; "" routed */
 	char image[64];
 	uint64_t created, started; /* seconds since the epoch, 0 = never */
 	char boot_id

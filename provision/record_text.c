@@ -69,6 +69,7 @@ static const struct field fields[] = {
 	FIELD("workspace", "created", U64, created),
 	FIELD("workspace", "started", U64, started),
 	FIELD("workspace", "note", TEXT, note),
+	LATER("workspace", "attach", TEXT, attach),
 	FIELD("init", "boot_id", TEXT, boot_id),
 	FIELD("init", "pid", U32, init_pid),
 	FIELD("init", "start", U64, init_start),

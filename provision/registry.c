@@ -16,6 +16,7 @@
 #include "jobs.h"
 #include "net.h"
 #include "reconcile.h"
+#include "reconcile_bridge.h"
 #include "reconcile_gpu.h"
 #include "recover.h"
 #include "watch.h"
@@ -209,7 +210,7 @@ void registry_start(struct registry *r, const struct registry_files *files)
 		if (files->locks[i] >= 0)
 			worker_pool_keep(r->pool, files->locks[i]);
 	recover_run(r);
-	if (reconcile_start(r, &e) || reconcile_gpu_start(r, &e))
+	if (reconcile_start(r, &e) || reconcile_bridge_start(r, &e) || reconcile_gpu_start(r, &e))
 		log_error("%s", e.text);
 }
 
@@ -219,6 +220,7 @@ void registry_free(struct registry *r)
 		return;
 	reconcile_stop(r);
 	worker_pool_free(r->pool);
+	reconcile_bridge_stop(r);
 	reconcile_gpu_stop(r);
 	for (unsigned int i = 0; i < r->nlist; i++) {
 		struct workspace *ws = r->list[i];

@@ -62,9 +62,10 @@ struct registry {
 	unsigned int nlist, cap;
 	uint64_t *reserved; /* id ranges of files without a usable record: their first ids */
 	unsigned int nreserved;
-	sd_event_source *hosts;     /* one-shot: rewrite the hosts file */
-	sd_event_source *reconcile; /* reconcile.h */
-	struct reconcile_gpu *gpus; /* reconcile_gpu.h */
+	sd_event_source *hosts;           /* one-shot: rewrite the hosts file */
+	sd_event_source *reconcile;       /* reconcile.h */
+	struct reconcile_gpu *gpus;       /* reconcile_gpu.h */
+	struct reconcile_bridge *bridges; /* reconcile_bridge.h */
 	registry_notice_fn notice;
 	void *notice_ctx;
 	struct task host; /* registry_refresh_host */

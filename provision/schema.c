@@ -279,6 +279,15 @@ const struct schema_row schema_rows[] = {
 	  "Its private address, out of control_cidr.", OF(control_ip), .flags = SCHEMA_EMPTY | SCHEMA_SINGLE },
 	{ "workspace", "control_ip6", &schema_type_ip6, 0, 0, "auto",
 	  "Its private IPv6 address, out of control_cidr6.", OF(control_ip6), .flags = SCHEMA_EMPTY | SCHEMA_SINGLE },
+	{ "workspace", "attach", &schema_type_ifname, 0, 0, "",
+	  "An existing bridge of the host that eth0 becomes a station on, instead of being routed; control_cidr is then a part of "
+	  "the network of the bridge's own address. MAC, IP and ARP of what it sends are checked. Empty: routed.",
+	  OF(attach), .flags = SCHEMA_EMPTY },
+	{ "workspace", "control_gateway", &schema_type_ip4, 0, 0, "auto",
+	  "With attach: the gateway of eth0, in the bridge's network. auto: the bridge's own address, so that the host routes "
+	  "and nat counts.", OF(control_gateway), .flags = SCHEMA_EMPTY },
+	{ "workspace", "control_gateway6", &schema_type_ip6, 0, 0, "auto",
+	  "The same for IPv6.", OF(control_gateway6), .flags = SCHEMA_EMPTY },
 	{ "workspace", "nic", &schema_type_nic, 0, 0, "none",
 	  "The NIC that becomes data0 inside: by name, PCI address or MAC address; auto takes one of [pool] nics; with /vfN or :N "
 	  "behind it, virtual function N of it; macvlan:NAME, an interface of its own on a shared NIC.", OF(nic) },

@@ -466,6 +466,7 @@ void settings_check_all(struct settings_loader *l)
 	settings_check_auth(l);
 	check_network(l);
 	check_defaults(l);
+	settings_check_attach(l);
 	if (l->nworkspaces > l->s->storage.id_slots)
 		settings_report_at(l, main_place(l, "storage", "id_slots"),
 				   "%" PRIu32 " is too few for the %u workspaces configured",

@@ -51,3 +51,5 @@ void settings_report_at(struct settings_loader *l, struct settings_place place, 
 void settings_check_all(struct settings_loader *l);
 /* The part of it that looks at the files of [auth]. */
 void settings_check_auth(struct settings_loader *l);
+/* The part about attach, and the gateways that go with it. */
+void settings_check_attach(struct settings_loader *l);

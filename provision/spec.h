@@ -7,10 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SETTINGS_USERS_MAX  16
-#define SETTINGS_ROUTES_MAX 16
-#define SETTINGS_UNLIMITED  UINT64_MAX
-#define SPEC_NO_ADDRESS     255 /* plen of data_ip = none */
+#define SETTINGS_USERS_MAX   16
+#define SETTINGS_ROUTES_MAX  16
+#define SETTINGS_BRIDGES_MAX 16 /* different ones that attach names */
+#define SETTINGS_UNLIMITED   UINT64_MAX
+#define SPEC_NO_ADDRESS      255 /* plen of data_ip = none */
 
 struct spec_route {
 	struct ipnet to;
@@ -25,6 +26,9 @@ struct spec {
 	uint32_t nusers;
 	char image[64];
 	struct ip control_ip, control_ip6; /* family 0: automatic */
+	char attach[16];                   /* bridge that eth0 is on; "": routed */
+	struct ip control_gateway,
+		control_gateway6; /* with attach; family 0: the bridge's own address */
 	char nic[80]; /* "none", "auto", "NAME", "pci:..", "mac:..", one of these + "/vfN", "macvlan:NAME" */
 	/* Family 0: none; data_ip then comes from data_cidr, unless plen is SPEC_NO_ADDRESS or data_ip6 is set. */
 	struct ipnet data_ip, data_ip6;

@@ -173,6 +173,7 @@ int cli_doctor(struct cli *c, int argc, char **argv)
 	doctor_sysctls(&d);
 	check_cgroups(&d);
 	doctor_host(&d);
+	doctor_bridge(&d);
 	doctor_gpu(&d);
 	doctor_direct(&d);
 	doctor_rdma(&d);

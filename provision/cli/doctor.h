@@ -29,5 +29,7 @@ void doctor_direct(struct doctor *d);
 void doctor_rdma(struct doctor *d);
 /* doctor_disk.c: how `disk` would be kept. */
 void doctor_disk(struct doctor *d);
+/* doctor_bridge.c: the bridges of attach. */
+void doctor_bridge(struct doctor *d);
 /* doctor_host.c: ids, directories, devices, versions. */
 void doctor_host(struct doctor *d);

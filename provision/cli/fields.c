@@ -40,6 +40,7 @@ const struct field fields_workspace[] = {
 	  "its address; ssh to it reaches it, whether it runs or not (control_ip)"),
 	W(control_ip6, FIELD_TEXT, "its IPv6 address (control_ip6)"),
 	W(interface, FIELD_TEXT, "the host's end of its eth0"),
+	W(attach, FIELD_TEXT, "the bridge that this is a port of; none: routed (attach)"),
 	W(nic, FIELD_TEXT, "the interface that is leased to it, data0 inside (nic)"),
 	W(nic_driver, FIELD_TEXT, "the driver of that interface"),
 	W(nic_firmware, FIELD_TEXT, "the version of its firmware, if its driver tells"),

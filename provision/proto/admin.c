@@ -47,6 +47,7 @@ static const struct msg_field workspace[] = {
 	U64(admin_workspace, ns_net),
 	U64(admin_workspace, generation),
 	WS(STR, interface),
+	WS(STR, attach),
 	WS(STR, nic_driver),
 	WS(STR, nic_firmware),
 	WS(STR, disk_way),

@@ -13,6 +13,7 @@ struct admin_workspace {
 	uint64_t created, started; /* seconds since the epoch, 0 = never */
 	uint64_t ns_user, ns_net, generation;
 	char interface[16];                    /* host side of the veth */
+	char attach[16];                       /* bridge that this is a port of; "" routed */
 	char nic_driver[32], nic_firmware[32]; /* of the leased NIC; inside a tenant is not told */
 	char disk_way
 		[16]; /* how `disk` is kept: "quota", "image"; empty: it is not, or not known */
