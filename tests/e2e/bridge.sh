@@ -255,6 +255,6 @@ echo 'attach = br0' >>"$BED/workspaces.d/later.ini"
 "$ROOT/scripts/testbed" kill "$BED" provisiond; "$ROOT/scripts/testbed" start "$BED" provisiond
 bay stop later >/dev/null; bay start later >/dev/null
 is "and with it, back" "br0 yes" "$(field later attach) $(reaches later 172.31.1.1)"
-residue >/dev/null
+bay destroy --purge one routed later >/dev/null
 inbed ip link del br0
 finish
