@@ -36,11 +36,11 @@ facts() {
 	{ ip -d -o link show "$1"; ip -o addr show dev "$1"; ip route show dev "$1" table all; tc qdisc show dev "$1"
 		for o in k g c a l x n; do ethtool -$o "$1"; done; ethtool -e "$1" raw on | sha256sum; } 2>&1 |
 		grep -vE 'inet6 fe80|fe80::|multicast ff00|local fd' |
-		sed -E 's/^[0-9]+: //; s/ qdisc [a-z_]+//; s/state [A-Z]+//; s/<NO-CARRIER,|,LOWER_UP>|>/</g; s/linkdown//; s/ *valid_lft.*//'
+		sed -E 's/^[0-9]+: //; s/ qdisc [a-z_]+//; s/state [A-Z]+//; s/<NO-CARRIER,|,LOWER_UP>|>/</g; s/ linkdown//; s/ *valid_lft.*//; s/ +$//'
 }
 same_facts() { [ "$(facts "$2")" = "$1" ]; }
 # as_it_was NAME FACTS INTERFACE: the link takes a while to negotiate, so what is to be the same is waited for.
-as_it_was() { await 60 same_facts "$2" "$3"; is "$1" "$2" "$(facts "$3")"; }
+as_it_was() { if await 60 same_facts "$2" "$3"; then ok "$1"; else is "$1" "$2" "$(facts "$3")"; fi; }
 carrier() { await 60 sh -c "ethtool '$1' | grep -q 'Link detected: yes'"; }
 quarantined() { ls "$BED/state/quarantine" 2>/dev/null; }
 
