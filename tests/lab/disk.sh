@@ -33,7 +33,7 @@ full='No space left on device|Disk quota exceeded'
 probe='$b = "\0" x 28; open(F, "<", $ARGV[0]) or die; ioctl(F, 0x801c581f, $b) or die "get: $!"; @x = unpack("L5", $b);
 print "project $x[3]\n"; if ($ARGV[1] eq "leave") { $x[3] = 0 } elsif ($ARGV[1] eq "keep") { $x[0] &= ~0x200 } else { exit }
 $b = pack("L5 x8", @x); print ioctl(F, 0x401c5820, $b) ? "changed\n" : "refused: $!\n"'
-inside() { on "$1@gate" "sudo perl -e '$probe' $2 $3"; }
+inside() { on "$1@gate" "sudo perl -e '$probe' $2 ${3:-look}" 2>&1; }
 
 on_quotas() { # KIND: a store on a file system of that kind is at $STORE
 	BED=$WORK/$1
@@ -62,25 +62,25 @@ on_quotas() { # KIND: a store on a file system of that kind is at $STORE
 	base=$(field alice id_base)
 	on alice@gate 'echo x >f; mkdir -p d/e; echo y >d/e/f'
 	like "$1: files are in the project" "project $base" "$(inside alice d/e/f)"
-	unlike "$1: root inside cannot take a file out of it" changed "$(inside alice d/e/f leave)"
-	unlike "$1: nor a directory" changed "$(inside alice d leave)"
-	unlike "$1: nor end what it hands on" changed "$(inside alice d keep)"
-	unlike "$1: nor by a user namespace" changed "$(on alice@gate "sudo unshare -Ur perl -e '$probe' d leave" 2>&1)"
-	bay stop alice >/dev/null; set_disk alice 96M
+	like "$1: root inside cannot take a file out of it" "refused: Invalid argument" "$(inside alice d/e/f leave)"
+	like "$1: nor a directory" "refused: Invalid argument" "$(inside alice d leave)"
+	like "$1: nor end what it hands on" "refused: Invalid argument" "$(inside alice d keep)"
+	like "$1: nor by a user namespace" "refused: Invalid argument|unshare" "$(on alice@gate "sudo unshare -Ur perl -e '$probe' d leave" 2>&1)"
+	bay stop alice >/dev/null 2>&1; set_disk alice 96M
 	is "$1: it grows at a start" 98304 "$(size alice)"
-	on alice@gate 'head -c 40M /dev/zero >big; sync'; bay stop alice >/dev/null; set_disk alice 64M
+	on alice@gate 'head -c 40M /dev/zero >big; sync'; bay stop alice >/dev/null 2>&1; set_disk alice 64M
 	t "$1: it shrinks" on alice@gate true
 	is "$1: to that size" 65536 "$(size alice)"
-	bay stop alice >/dev/null; set_disk alice ''
+	bay stop alice >/dev/null 2>&1; set_disk alice ''
 	t "$1: without disk there is no limit" between 300000 "$(size alice)" 2000000
 	is "$1: none of the kernel's either" "0 0" "$(quota "$base")"
 	have_already "$1"
 	base=$(field carol id_base)
 	is "$1: the kernel has the quota" "65536 16384" "$(quota "$base")"
-	bay destroy --purge carol >/dev/null
+	bay destroy --purge carol >/dev/null 2>&1
 	is "$1: and after a purge no more" "0 0" "$(quota "$base")"
 	for how in ENOSPC kill; do
-		bay destroy --purge bob >/dev/null; restart_with "disk.quota=$how"
+		bay destroy --purge bob >/dev/null 2>&1; restart_with "disk.quota=$how"
 		out=$(on bob@gate true 2>&1); like "$1: $how while it is set is reported" '^254 ' "$? $out"
 		restart_with
 		t "$1: and leaves nothing" residue
@@ -91,7 +91,7 @@ on_quotas() { # KIND: a store on a file system of that kind is at $STORE
 have_already() {
 	on carol@gate 'sudo chown carol /mnt; cd; mkdir d; ln -s /nowhere link; mkfifo fifo; echo 1 >file; ln file hard; head -c 20M /dev/zero >big
 		touch -h -d 2001-01-01 link; sudo rm /etc/debian_version; p=deep; for i in $(seq 60); do p=$p/d; done; mkdir -p $p; echo end >$p/end; sync'
-	bay stop carol >/dev/null; set_disk carol 64M
+	bay stop carol >/dev/null 2>&1; set_disk carol 64M
 	restart_with "disk.mark=kill"
 	out=$(on carol@gate true 2>&1); like "$1: a worker that dies over the files is reported" '^254 ' "$? $out"
 	restart_with
@@ -129,13 +129,13 @@ users = alice
 disk = 64M
 E2
 t "an image" on alice@gate 'head -c 3M /dev/urandom >r; sync; sha256sum r >sum'
-bay stop alice >/dev/null; set_disk alice 200M
+bay stop alice >/dev/null 2>&1; set_disk alice 200M
 restart_with "disk.grow=kill"
 out=$(on alice@gate true 2>&1); like "dies while it grows" '^254 ' "$? $out"
 restart_with
 t "grown by the next start" between 150000 "$(size alice)" 204800
 t "with what it had" on alice@gate 'sha256sum -c sum'
 is "shown" "image 209715200" "$(field alice disk_way) $(field alice disk_size)"
-bay stop alice >/dev/null
+bay stop alice >/dev/null 2>&1
 is "no device is left" "" "$(losetup -a | grep "$BED")"
 finish
