@@ -86,6 +86,10 @@ static bool needless(const struct workspace *ws, const struct job *job, int *ret
 	else if (job->req.kind == JOB_DESTROY && !ws->has_record)
 		*ret = err_set(e, ENOENT, "destroy workspace '%s': no such workspace (sshbay list)",
 			       ws->name);
+	else if (job->req.kind == JOB_ATTACH && !ws->has_record && !ws->configured)
+		*ret = err_set(e, ENOENT,
+			       "attach the NIC of workspace '%s': no such workspace (sshbay list)",
+			       ws->name);
 	else if (job->req.kind == JOB_ATTACH &&
 		 (!here || ws->rec.state != RECORD_RUNNING || ws->dead))
 		*ret = err_set(e, ENOTCONN,

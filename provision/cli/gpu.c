@@ -127,7 +127,7 @@ static int recover(struct cli *c, const char *word)
 	struct admin_gpu req = { .tag = 1 };
 
 	if (str_copy(req.name, sizeof(req.name), word) < 0 || !req.name[0])
-		return cli_usage("gpu", "recover needs one GPU");
+		return cli_usage("gpu", "recover needs one GPU, by index, UUID or PCI address");
 	return cli_ask(c, ADMIN_GPU_RECOVER, &req, NULL, NULL);
 }
 
@@ -142,8 +142,14 @@ int cli_gpu(struct cli *c, int argc, char **argv)
 
 	if (r)
 		return r;
-	if (!listing && (argc != 3 || strcmp(argv[1], "recover") != 0))
-		return cli_usage(argv[0], "say list, or recover and a GPU");
+	if (argc < 2)
+		return cli_usage(argv[0], "list or recover?");
+	if (!listing && strcmp(argv[1], "list") == 0)
+		return cli_usage(argv[0], "list takes no operand");
+	if (!listing && strcmp(argv[1], "recover") != 0)
+		return cli_usage(argv[0], "unknown verb '%s'", argv[1]);
+	if (!listing && argc != 3)
+		return cli_usage(argv[0], "recover needs one GPU");
 	if (!listing)
 		return recover(c, argv[2]);
 	if (!v)

@@ -145,6 +145,14 @@ like "and the note tells how to get to its cpus" "its NIC came late, so it is on
 bay stop late >/dev/null 2>&1
 is "as it is then" "$all late" "$(start late >/dev/null; lease)"
 
+# --- what an admin gets wrong ---
+like "no workspace to attach for" "^sshbay: attach the NIC of workspace 'nobody': no such workspace \(sshbay list\)" "$(bay nic attach nobody 2>&1)"
+like "one that is not there to attach to" "attach the NIC of workspace 'wide': it is absent \(sshbay start wide\)" "$(bay nic attach wide 2>&1)"
+for words in '=list or recover\?' 'frob=unknown verb .frob.' 'list x=list takes no operand' 'recover=recover needs one GPU' 'recover a b=recover needs one GPU'; do
+	# shellcheck disable=SC2086 # words
+	like "gpu ${words%%=*}" "^sshbay gpu: ${words#*=}" "$(bay gpu ${words%%=*} 2>&1)"
+done
+
 # --- where sysfs says nothing, or nonsense ---
 bay destroy --purge late >/dev/null 2>&1
 rm "$S/bus/pci/devices/0000:29:00.0/local_cpulist"
