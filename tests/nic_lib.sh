@@ -31,11 +31,11 @@ named() { # NUMBER NAME: the NIC with that number is called so from now on
 	ip link set "$(of_mac "$1")" down
 	ip link set "$(of_mac "$1")" name "$2"
 }
-# All of it but what a carrier brings and counts.
+# All of it but what a carrier brings and counts, and the kernel's own queueing (handle 0:), made anew with what was set by then.
 facts() {
 	{ ip -d -o link show "$1"; ip -o addr show dev "$1"; ip route show dev "$1" table all; tc qdisc show dev "$1"
 		for o in k g c a l x n; do ethtool -$o "$1"; done; ethtool -e "$1" raw on | sha256sum; } 2>&1 |
-		grep -vE 'inet6 fe80|fe80::|multicast ff00|local fd' |
+		grep -vE 'inet6 fe80|fe80::|multicast ff00|local fd|^qdisc [a-z_]+ 0:' |
 		sed -E 's/^[0-9]+: //; s/ qdisc [a-z_]+//; s/state [A-Z]+//; s/<NO-CARRIER,|,LOWER_UP>|>/</g; s/ linkdown//; s/ *valid_lft.*//; s/ +$//'
 }
 same_facts() { [ "$(facts "$2")" = "$1" ]; }
