@@ -69,6 +69,12 @@ static void refresh(struct reconcile_bridge *b)
 	registry_refresh_host(b->reg);
 }
 
+void reconcile_bridge_again(struct registry *r)
+{
+	if (r->bridges)
+		r->bridges->state = ~r->bridges->state;
+}
+
 void reconcile_bridge_now(struct registry *r)
 {
 	refresh(r->bridges);

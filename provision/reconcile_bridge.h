@@ -10,5 +10,7 @@
 
 int reconcile_bridge_start(struct registry *r, struct err *e);
 void reconcile_bridge_stop(struct registry *r);
+/* The worker has failed: the next look asks for another, whatever it sees. */
+void reconcile_bridge_again(struct registry *r);
 /* One look. */
 void reconcile_bridge_now(struct registry *r);

@@ -292,8 +292,10 @@ static void end_host(struct task *t, struct worker_result *res)
 	struct registry *r = t->ctx;
 
 	r->host_busy = false;
-	if (res->err.code)
+	if (res->err.code) {
 		log_error("%s", res->err.text);
+		reconcile_bridge_again(r);
+	}
 	if (r->host_again)
 		registry_refresh_host(r);
 }
