@@ -28,7 +28,7 @@ RECORD_SRC   := record record_text
 AUTH_SRC     := auth hostkey hostkeys verify verify_webauthn auth_permit cert
 WORK_SRC     := plan image devices ns ns_child ns_init ns_talk rootfs rootfs_enter rootfs_mask limits limits_cpu limits_group \
                 limits_v2 filter net net_bridge net_guard net_host net_nft net_hosts net_listen netns netif netif_bridge netif_link netif_msg netif_raw netif_vf \
-                ethtool ethtool_offload ethtool_steer nic nic_vf nic_setup nic_home nic_restore nic_identify nic_find nic_note quarantine given given_enter given_left rootfs_place limits_device \
+                ethtool ethtool_offload ethtool_steer nic nic_vf nic_setup nic_home nic_restore nic_identify nic_find nic_altname nic_note quarantine given given_enter given_left rootfs_place limits_device \
                 rdma rdma_find rdma_netlink \
                 vfio nic_vfio hugepages gpu gpu_nvidia gpu_drm gpu_cdi gpu_busy gpu_give gpu_hook gpu_note gpu_lease cdi cdi_yaml cdi_load numa \
                 disk disk_image disk_loop disk_quota disk_mark

@@ -23,6 +23,7 @@
 #include "base/num.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "nic_altname.h"
 
 static const char *mac_text(const uint8_t mac[6], char out[18])
 {
@@ -236,16 +237,29 @@ static void find_rest(int fd, struct nic_seen *seen)
 		seen->speed = speed_of(&link);
 }
 
+static int index_of(int fd, const char *name, struct err *e)
+{
+	struct ifreq ifr;
+
+	if (strlen(name) >= sizeof(ifr.ifr_name))
+		return nic_altname_index(name, e);
+	if (ask(fd, &ifr, name, SIOCGIFINDEX, NULL) == 0)
+		return ifr.ifr_ifindex;
+	return errno == ENODEV ? err_set(e, ENODEV, "look at '%s': no such interface", name)
+			       : err_sys(e, "look at '%s'", name);
+}
+
 static int look(int fd, const char *sysfs, const char *name, struct nic_seen *out, struct err *e)
 {
 	struct ifreq ifr;
 
 	memset(out, 0, sizeof(*out));
-	if (ask(fd, &ifr, name, SIOCGIFINDEX, NULL))
-		return errno == ENODEV ? err_set(e, ENODEV, "look at '%s': no such interface", name)
-				       : err_sys(e, "look at '%s'", name);
-	out->ifindex = ifr.ifr_ifindex;
+	out->ifindex = index_of(fd, name, e);
+	if (out->ifindex < 0)
+		return -e->code;
 	/* By number, the kernel tells the real name where an alternative one was given. */
+	memset(&ifr, 0, sizeof(ifr));
+	ifr.ifr_ifindex = out->ifindex;
 	if (ioctl(fd, SIOCGIFNAME, &ifr))
 		return err_sys(e, "look at '%s'", name);
 	(void)str_copy(out->name, sizeof(out->name), ifr.ifr_name);

@@ -289,8 +289,9 @@ const struct schema_row schema_rows[] = {
 	{ "workspace", "control_gateway6", &schema_type_ip6, 0, 0, "auto",
 	  "The same for IPv6.", OF(control_gateway6), .flags = SCHEMA_EMPTY },
 	{ "workspace", "nic", &schema_type_nic, 0, 0, "none",
-	  "The NIC that becomes data0 inside: by name, PCI address or MAC address; auto takes one of [pool] nics; with /vfN or :N "
-	  "behind it, virtual function N of it; macvlan:NAME, an interface of its own on a shared NIC.", OF(nic) },
+	  "The NIC that becomes data0 inside: by name or alternative name, PCI address or MAC address; auto takes one of [pool] "
+	  "nics; with /vfN or :N behind it, virtual function N of it; macvlan:NAME, an interface of its own on a shared NIC.",
+	  OF(nic) },
 	{ "workspace", "data_ip", &schema_type_data4, 0, 0, "auto",
 	  "Address and prefix length of data0. auto: one of [network] data_cidr, with the number that control_ip has in its "
 	  "network where that is free; none where data_ip6 is set.", OF(data_ip), .flags = SCHEMA_EMPTY | SCHEMA_SINGLE },

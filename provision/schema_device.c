@@ -6,11 +6,13 @@
 #include "schema_type.h"
 
 #include <inttypes.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/num.h"
 #include "base/str.h"
+#include "nic_altname.h"
 
 #define DIGITS "0123456789"
 #define HEX    "0123456789abcdefABCDEF"
@@ -45,14 +47,25 @@ static bool is_pci(const char *s)
 	return looks_like(s, "xxxx:xx:xx.x") || looks_like(s, "xxxxx:xx:xx.x");
 }
 
-/* dev_valid_name() of the kernel, less the characters that no one types. */
-static bool is_ifname(const char *s)
+/* dev_valid_name() of the kernel, less the characters that no one types; at most `max` characters. */
+static bool is_called(const char *s, size_t max)
 {
 	size_t n = strlen(s);
 
-	return n >= 1 && n <= 15 && strcmp(s, ".") != 0 && strcmp(s, "..") != 0 && *s != '-' &&
+	return n >= 1 && n <= max && strcmp(s, ".") != 0 && strcmp(s, "..") != 0 && *s != '-' &&
 	       s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.@-")] ==
 		       '\0';
+}
+
+static bool is_ifname(const char *s)
+{
+	return is_called(s, IF_NAMESIZE - 1);
+}
+
+/* Of a NIC alternative names will do, which may be longer. */
+static bool is_nic_name(const char *s)
+{
+	return is_called(s, NIC_ALTNAME_MAX - 1);
 }
 
 static int parse_ifname(const struct schema_row *row, const char *text, void *base, struct err *e)
@@ -77,7 +90,7 @@ static int check_nic(const char *text, struct err *e)
 				       "'%s' is not a MAC address (mac:02:00:00:00:00:01)", text);
 		return 0;
 	}
-	if (!is_ifname(text))
+	if (!is_nic_name(text))
 		return err_set(e, EINVAL,
 			       "'%s' is not a NIC (pci:ADDRESS, mac:ADDRESS, an interface name)",
 			       text);
@@ -118,7 +131,7 @@ static int parse_nic(const struct schema_row *row, const char *word, void *base,
 	const char *text = plain_nic(word, plain, sizeof(plain)), *vf = strstr(text, "/vf");
 
 	if (strncmp(text, "macvlan:", 8) == 0) {
-		if (!is_ifname(text + 8))
+		if (!is_nic_name(text + 8))
 			return err_set(e, EINVAL, "'%s': no interface name after macvlan:", text);
 		return schema_type_store(row, text, base, e);
 	}

@@ -33,14 +33,14 @@ nic = macvlan:base0
 data_ip = 192.168.199.13/24
 [workspace whole]
 users = bob
-nic = base0
+nic = enP65540p0s0f0np0
 E2
 inbed sh -ec '
 	ip link add hw0 type veth peer name far0; ip link property add dev hw0 altname hw0-alt; ip link set far0 up
 	ip link set hw0 mtu 1400 alias "the cable" up; ip addr add 10.5.0.1/24 dev hw0; ip route add 10.6.0.0/16 via 10.5.0.9 dev hw0
 	ip link add pool0 type veth peer name far1; ip link add pool1 type veth peer name far2
 	ip link set far2 up; ip link set pool1 up
-	ip link add base0 type veth peer name farb; ip link set base0 up; ip link set farb up; ip addr add 192.168.199.254/24 dev farb'
+	ip link add base0 type veth peer name farb; ip link property add dev base0 altname enP65540p0s0f0np0; ip link set base0 up; ip link set farb up; ip addr add 192.168.199.254/24 dev farb'
 state() { inbed sh -c "ip -d -o link show $1; ip -o addr show dev $1; ip route show dev $1; ethtool -k $1; ethtool -l $1" 2>&1 |
 	grep -vE 'inet6 fe80' | sed -E 's/^[0-9]+: //; s/@[^ :]*//; s/qdisc [a-z_]+ //; s/ forever//g'; }
 row() { bay nic list --json | python3 -c 'import json,sys
