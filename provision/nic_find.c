@@ -119,7 +119,9 @@ bool nic_find_pci_exists(const char *sysfs, const char *pci)
 {
 	char path[PATH_MAX];
 
-	return str_format(path, sizeof(path), "%s/bus/pci/devices/%s", sysfs, pci) == 0 &&
+	/* Less the port. */
+	return str_format(path, sizeof(path), "%s/bus/pci/devices/%.*s", sysfs,
+			  (int)strcspn(pci, "/"), pci) == 0 &&
 	       access(path, F_OK) == 0;
 }
 

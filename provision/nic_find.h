@@ -43,7 +43,7 @@ const char *nic_find_mac_text(const uint8_t mac[6], char out[18]);
 unsigned int nic_find_vfs(const char *sysfs, const char *id);
 /* Is the PCI function `pci` a virtual one? Then its physical one, and which of its virtual ones it is. */
 bool nic_find_pf(const char *sysfs, const char *pci, char pf[NIC_FIND_PCI], uint32_t *vf);
-/* Is there such a PCI function at all, whichever driver it has? */
+/* Is there such a PCI function at all, whichever driver it has? `pci` may go on with the "/portN" of an id. */
 bool nic_find_pci_exists(const char *sysfs, const char *pci);
 /* NUMA node of the device with this id; -1 unknown, or no PCI function. */
 int nic_find_numa(const char *sysfs, const char *id);

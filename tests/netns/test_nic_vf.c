@@ -431,6 +431,10 @@ static void test_lookup(void)
 	ok(nic_find_pf(set.hardware.sysfs, "0000:29:02.2", at, &vf) && vf == 2, "which one it is");
 	same(at, "0000:29:00.0", "and whose");
 	ok(!nic_find_pf(set.hardware.sysfs, "0000:29:00.0", at, &vf), "a physical one is nobody's");
+	ok(nic_find_pci_exists(set.hardware.sysfs, "0000:29:00.0") &&
+		   nic_find_pci_exists(set.hardware.sysfs, "0000:29:00.0/port1") &&
+		   !nic_find_pci_exists(set.hardware.sysfs, "0000:29:1f.0"),
+	   "a function is there with each of its ports");
 	did(nic_identify(&set, "pf0/vf2", &rec, NULL, &e), &e, "by number");
 	same(rec.nic.id, "pci:0000:29:02.2", "it is a PCI function of its own");
 	same(rec.nic.name, "v2", "with an interface");
