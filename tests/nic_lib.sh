@@ -44,6 +44,12 @@ as_it_was() { if await 60 same_facts "$2" "$3"; then ok "$1"; else is "$1" "$2" 
 carrier() { await 60 sh -c "ethtool '$1' | grep -q 'Link detected: yes'"; }
 quarantined() { ls "$BED/state/quarantine" 2>/dev/null; }
 
+# restart_with FAULTS: provisiond killed, and started anew to fail so (SSHBAY_FAULT; needs the build with failure injection).
+restart_with() {
+	local out
+	out=$("$ROOT/scripts/testbed" kill "$BED" provisiond 2>&1 && SSHBAY_FAULT=$1 "$ROOT/scripts/testbed" start "$BED" provisiond 2>&1) ||
+		not_ok "provisiond is killed and starts with '$1'" "$out"
+}
 # A worker hangs at a point (SSHBAY_FAULT): it is a child of provisiond's, and in pause(2).
 hangs() {
 	local p n _

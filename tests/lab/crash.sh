@@ -30,7 +30,6 @@ E2
 bed_up_host first
 carrier left
 before=$(facts left)
-restart_with() { "$ROOT/scripts/testbed" kill "$BED" provisiond; SSHBAY_FAULT=$1 "$ROOT/scripts/testbed" start "$BED" provisiond; }
 resting() { ! bay list | grep -qE 'one +(creating|destroying|stopping)'; }
 settled() { await 60 resting; }
 spoil() { on one 'sudo sh -c "ip link set data0 down; ip link set data0 name x address 02:66:66:66:66:66 mtu 1300 alias bad; ip link set x promisc on up; ethtool -K x tso off"' >/dev/null 2>&1; }

@@ -143,23 +143,18 @@ kill $holder
 param linger 0
 
 # --- killed ---
-restart_with() {
-	local out
-	out=$("$ROOT/scripts/testbed" kill "$BED" provisiond 2>&1 && SSHBAY_FAULT=$1 "$ROOT/scripts/testbed" start "$BED" provisiond 2>&1) ||
-		not_ok "provisiond is killed and starts with '$1'" "$out"
-}
 resting() { ! bay list | grep -qE '^a +(creating|destroying|stopping)'; }
 # The worker dies on the way up, the one that cleans up after it on the way down; then provisiond, too.
 dies() { # POINT-UP POINT-DOWN
 	restart_with "$1=kill,$2=kill"
-	bay start a >/dev/null 2>&1
+	like "killed at $1: the start says so" 'signal 9|killed' "$(bay start a 2>&1)"
 	restart_with ''
 	await 60 resting
 	like "killed at $1 and at $2: it starts" address "$(bay start a 2>&1)"
 	is "with its device" "test0 $(node test0)" "$(in_a) $(inside a -- ls /dev/infiniband)"
 	restart_with "$2=hang"
 	bay destroy a >"$WORK/destroy.log" 2>&1 & p=$!
-	await 60 sh -c "'$BED/sshbay' list | grep -qE '^a +destroying'"
+	t "killed at $2: it was there" await 60 hangs
 	restart_with ''
 	reap $p 300
 	await 60 resting

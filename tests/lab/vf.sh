@@ -13,8 +13,10 @@ if [ -z "${SSHBAY_LAB:-}" ]; then
 	export LAB_QEMU LAB_APPEND="intel_iommu=on iommu=nopt iomem=relaxed ${LAB_APPEND:-}"
 	exec "$root/scripts/lab" run -n -c 2 "$0"
 fi
+SSHBAY_BIN=$(cd "$(dirname "$0")/../.." && pwd)/build/faults/bin
+export SSHBAY_BIN ON_LIMIT=120
 . "$(dirname "$0")/../lib.sh"
-export ON_LIMIT=120
+[ -x "$SSHBAY_BIN/provisiond" ] || { skip "virtual functions" "build/faults is not built (make faults)"; finish; }
 
 modprobe igb; modprobe igbvf; modprobe vfio-pci
 named 1 left; named 2 right
@@ -150,20 +152,25 @@ is "nothing is in quarantine" "" "$(quarantined)"
 
 # --- killed ---
 config 192.168.199.1/24 'vf_vlan = 7' >/dev/null
-for delay in 0.1 0.4; do
-	bay start client >/dev/null 2>&1 & p=$!
-	sleep $delay
-	"$ROOT/scripts/testbed" kill "$BED" provisiond; wait $p
-	"$ROOT/scripts/testbed" start "$BED" provisiond
+resting() { ! bay list | grep -qE '^client +(creating|destroying|stopping)'; }
+# A worker hangs at the point until it dies with its provisiond.
+for points in 'nic.noted nic.moved' 'step.nic.up.done nic.restore'; do
+	restart_with "${points% *}=hang"
+	bay start client >"$WORK/start.log" 2>&1 & p=$!
+	t "a start was at ${points% *}" await 60 hangs
+	restart_with ''
+	wait $p
+	await 60 resting
 	bay start client >/dev/null 2>&1
-	is "killed $delay s into a start, the next one gives it" "leased client 7" "$(row "pci:$P0") $(vf 0 | cut -d' ' -f2)"
-	bay destroy client >/dev/null 2>&1 & p=$!
-	sleep $delay
-	"$ROOT/scripts/testbed" kill "$BED" provisiond; wait $p
-	"$ROOT/scripts/testbed" start "$BED" provisiond
-	await 20 sh -c "! '$BED/sshbay' list | grep -qE 'client +(creating|destroying|stopping)'"
+	is "killed there, the next one gives it" "leased client 7" "$(row "pci:$P0") $(vf 0 | cut -d' ' -f2)"
+	restart_with "${points#* }=hang"
+	bay destroy client >"$WORK/destroy.log" 2>&1 & p=$!
+	t "a destroy was at ${points#* }" await 60 hangs
+	restart_with ''
+	wait $p
+	await 60 resting
 	bay destroy client >/dev/null 2>&1
-	as_it_was "killed $delay s into a destroy, it is home as it was" "$before" v0
+	as_it_was "killed there, it is home as it was" "$before" v0
 	is "with what the physical one says" "$said" "$(vf 0)"
 done
 
