@@ -14,7 +14,7 @@
 #define NETIF_NAME_MAX    16
 #define NETIF_ALTNAME_MAX 128
 #define NETIF_ALTNAMES    8
-#define NETIF_ALIAS_MAX   160
+#define NETIF_ALIAS_MAX   256
 #define NETIF_TUNINGS                                                                              \
 	6 /* group, gso_max_size, gso_max_segs, gro_max_size, gso_ipv4_max_size, gro_ipv4_max_size */
 #define NETIF_NO_TUNING UINT32_MAX /* the kernel tells of none; leave */
@@ -37,7 +37,7 @@ struct netif_link { /* what netif_get found */
 	bool peer_elsewhere;       /* the peer is in another namespace */
 	char kind[NETIF_NAME_MAX]; /* "veth", "bridge", ..; "" for hardware */
 	char alias[NETIF_ALIAS_MAX];
-	unsigned int naltnames;
+	unsigned int naltnames, altnames_lost; /* lost: did not fit */
 	char altname[NETIF_ALTNAMES][NETIF_ALTNAME_MAX];
 };
 struct netif_veth {

@@ -25,9 +25,15 @@ static void take_altnames(struct netif_link *out, struct nlattr *list)
 	struct nlattr *attr;
 	int left;
 
-	nla_for_each_nested(attr, list, left) if (nla_type(attr) == IFLA_ALT_IFNAME &&
-						  out->naltnames < NETIF_ALTNAMES)
-		nla_strlcpy(out->altname[out->naltnames++], attr, NETIF_ALTNAME_MAX);
+	nla_for_each_nested(attr, list, left)
+	{
+		if (nla_type(attr) != IFLA_ALT_IFNAME)
+			continue;
+		if (out->naltnames < NETIF_ALTNAMES)
+			nla_strlcpy(out->altname[out->naltnames++], attr, NETIF_ALTNAME_MAX);
+		else
+			out->altnames_lost++;
+	}
 }
 
 static void take_mac(uint8_t mac[6], const struct nlattr *attr)

@@ -66,15 +66,19 @@ static void take_route(void *ctx, struct nlmsghdr *h)
 {
 	struct reading *r = ctx;
 	const struct rtmsg *rtm = nlmsg_data(h);
-	struct nlattr *oif;
+	struct nlattr *oif, *nexthop;
 
 	if (h->nlmsg_type != RTM_NEWROUTE || rtm->rtm_table == RT_TABLE_LOCAL ||
 	    rtm->rtm_protocol == RTPROT_KERNEL || rtm->rtm_protocol == RTPROT_RA ||
 	    rtm->rtm_protocol == RTPROT_REDIRECT || (rtm->rtm_flags & RTM_F_CLONED))
 		return;
 	oif = nlmsg_find_attr(h, sizeof(*rtm), RTA_OIF);
-	if (oif && (int)nla_get_u32(oif) == r->index)
-		keep(r->out, h);
+	if (!oif || (int)nla_get_u32(oif) != r->index)
+		return;
+	nexthop = nlmsg_find_attr(h, sizeof(*rtm), RTA_NH_ID);
+	if (nexthop)
+		r->out->by_nexthop = nla_get_u32(nexthop);
+	keep(r->out, h);
 }
 
 static int walk(struct netif *n, int type, uint8_t family, struct reading *r, struct err *e)

@@ -15,6 +15,8 @@ struct netif_raw {
 };
 struct netif_raws {
 	unsigned int n, lost; /* lost: did not fit */
+	uint32_t
+		by_nexthop; /* a nexthop object by which one of the routes leads, which cannot be given back; 0 none */
 	struct netif_raw raw[NETIF_RAW_MAX];
 };
 

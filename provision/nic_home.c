@@ -73,7 +73,20 @@ int nic_home_read(struct netif *host, const struct netif_link *link, struct nic_
 	memcpy(note->alias, link->alias, sizeof(note->alias));
 	note->naltnames = link->naltnames;
 	memcpy(note->altname, link->altname, sizeof(note->altname));
+	if (link->altnames_lost)
+		return err_set(e, E2BIG,
+			       "'%s' has too many alternative names to be kept (%u, %d at most; "
+			       "ip link property del dev %s altname NAME)",
+			       link->dev.name, link->naltnames + link->altnames_lost,
+			       NETIF_ALTNAMES, link->dev.name);
 	ret = netif_raw_read(host, &link->dev, &note->raws, e);
+	/* Such an object goes with the interface; and with its number the kernel takes no other words about the way. */
+	if (ret == 0 && note->raws.by_nexthop)
+		return err_set(
+			e, EBUSY,
+			"the host has a route by nexthop object %u through '%s' (ip nexthop; "
+			"ip route del)",
+			note->raws.by_nexthop, link->dev.name);
 	if (ret == 0 && note->raws.lost)
 		ret = err_set(e, E2BIG, "'%s' has too many addresses and routes to be kept (%u)",
 			      link->dev.name, note->raws.n + note->raws.lost);

@@ -26,9 +26,9 @@ static void print_mac(FILE *f, const char *key, const uint8_t mac[6])
 /* An alias is free text: hex keeps it on its line. */
 static void print_hex(FILE *f, const char *key, const void *bytes, size_t n)
 {
-	char hex[2 * NETIF_RAW_BYTES + 1];
+	char hex[2 * NETIF_ALIAS_MAX + 1];
 
-	_Static_assert(NETIF_RAW_BYTES >= NETIF_ALIAS_MAX, "hex must hold both");
+	_Static_assert(NETIF_ALIAS_MAX >= NETIF_RAW_BYTES, "hex must hold both");
 	str_hex(bytes, n, hex);
 	fprintf(f, "%s %s\n", key, hex);
 }

@@ -241,7 +241,7 @@ static const char *link_difference(const struct netif_link *now, const struct ni
 			return "group or largest segments";
 	if (strcmp(now->alias, note->alias) != 0)
 		return "alias";
-	if (now->naltnames != note->naltnames)
+	if (now->naltnames + now->altnames_lost != note->naltnames)
 		return "alternative names";
 	for (unsigned int i = 0; i < note->naltnames; i++)
 		if (!has_altname(now, note->altname[i]))

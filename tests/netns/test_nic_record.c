@@ -54,7 +54,8 @@ static void test_everything(void)
 		"set -e; ip link add cable1 numtxqueues 4 numrxqueues 4 type veth peer name far "
 		"numtxqueues 4 "
 		"numrxqueues 4; ip link set far up; ip link property add dev cable1 altname one;"
-		"ip link property add dev cable1 altname two; ip link set cable1 alias 'a \\ b' "
+		"ip link property add dev cable1 altname two; ip link set cable1 alias \"a \\\\ "
+		"b$(printf %%0230d 7)\" "
 		"mtu 1450 group 9 gso_max_size 40000 gso_max_segs 900 gro_max_size 50000 "
 		"txqueuelen 333 allmulticast on address 02:00:00:00:00:21 up; ethtool -L cable1 rx "
 		"2 tx 3; "
@@ -96,12 +97,12 @@ static void test_everything(void)
 	ok(access(set.storage.state, F_OK) != 0, "and not in quarantine");
 }
 
-static void refused(const char *make, const char *undo, const char *says)
+static void refused(const char *make, const char *undo, int code, const char *says)
 {
 	struct err e = { 0 };
 
 	need(sh(-1, "%s", make) == 0, make);
-	ok(nic_up(&plan, &e) == -EBUSY && strstr(e.text, says), "refused: %s", says);
+	ok(nic_up(&plan, &e) == -code && strstr(e.text, says), "refused: %s", says);
 	if (!strstr(e.text, says))
 		printf("# %s\n", e.text);
 	need(sh(-1, "%s", undo) == 0, undo);
@@ -110,12 +111,22 @@ static void refused(const char *make, const char *undo, const char *says)
 
 static void test_used_by_host(void)
 {
-	refused("tc qdisc add dev cable1 clsact", "tc qdisc del dev cable1 clsact",
+	refused("tc qdisc add dev cable1 clsact", "tc qdisc del dev cable1 clsact", EBUSY,
 		"the host has traffic control 'clsact' on 'cable1'");
 	refused("tc qdisc add dev cable1 root tbf rate 1mbit burst 10k latency 10ms",
-		"tc qdisc del dev cable1 root", "the host has traffic control 'tbf' on 'cable1'");
-	refused("ip link add link cable1 name top1 type macvlan", "ip link del top1",
+		"tc qdisc del dev cable1 root", EBUSY,
+		"the host has traffic control 'tbf' on 'cable1'");
+	refused("ip link add link cable1 name top1 type macvlan", "ip link del top1", EBUSY,
 		"the host has 'top1' on top of it (ip link del top1)");
+	refused("ip nexthop add id 77 via 10.1.0.9 dev cable1 && ip route add 10.9.0.0/16 nhid 77",
+		"ip nexthop del id 77", EBUSY,
+		"the host has a route by nexthop object 77 through 'cable1' (ip nexthop; ip route "
+		"del)");
+	refused("for i in 3 4 5 6 7 8 9 10; do ip link property add dev cable1 altname n$i; done",
+		"for i in 3 4 5 6 7 8 9 10; do ip link property del dev cable1 altname n$i; done",
+		E2BIG,
+		"'cable1' has too many alternative names to be kept (10, 8 at most; ip link "
+		"property del dev cable1 altname NAME)");
 }
 
 static int xdp_program(void)
