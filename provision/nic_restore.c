@@ -100,6 +100,24 @@ static int set_up(struct netif *host, const struct netif_link *link, bool up, st
 	return netif_commit(host, e);
 }
 
+/*
+ * What differs; but all sizes when one does, in the order of netif_link_tunings, since the kernel (6.3) sets those of IPv4
+ * with the others.
+ */
+static void choose_tunings(const struct netif_link *link, const struct nic_note *note,
+			   uint32_t tuning[NETIF_TUNINGS])
+{
+	static const bool is_size[NETIF_TUNINGS] = { false, true, false, true, true, true };
+	bool sizes = false;
+
+	for (unsigned int i = 0; i < NETIF_TUNINGS; i++)
+		sizes |= is_size[i] && note->tuning[i] != link->tuning[i];
+	for (unsigned int i = 0; i < NETIF_TUNINGS; i++)
+		tuning[i] = note->tuning[i] == link->tuning[i] && !(is_size[i] && sizes)
+				    ? NETIF_NO_TUNING
+				    : note->tuning[i];
+}
+
 static int set_link(struct netif *host, const struct netif_link *link, const struct nic_note *note,
 		    const uint8_t *mac, struct err *e)
 {
@@ -111,9 +129,14 @@ static int set_link(struct netif *host, const struct netif_link *link, const str
 				  .tuning = tuning,
 				  .mac = mac,
 				  .netns = -1 };
+	int ret;
 
-	for (unsigned int i = 0; i < NETIF_TUNINGS; i++)
-		tuning[i] = note->tuning[i] == link->tuning[i] ? NETIF_NO_TUNING : note->tuning[i];
+	choose_tunings(link, note, tuning);
+	netif_set(host, &link->dev, &c);
+	ret = netif_commit(host, e);
+	if (ret != -EAGAIN)
+		return ret;
+	/* A virtual function's driver waits for its physical one's answer, and not for long (iavf). */
 	netif_set(host, &link->dev, &c);
 	return netif_commit(host, e);
 }
@@ -136,7 +159,7 @@ static int restore_link(struct netif *host, struct netif_link *link, const struc
 		ret = set_up(host, link, false, e);
 	if (ret == 0)
 		ret = set_link(host, link, note, note->mac, e);
-	if ((ret == -EADDRNOTAVAIL || ret == -EPERM) && nic_vf_rules_mac(note))
+	if ((ret == -EADDRNOTAVAIL || ret == -EPERM || ret == -EACCES) && nic_vf_rules_mac(note))
 		ret = set_link(host, link, note, NULL, e);
 	return ret;
 }

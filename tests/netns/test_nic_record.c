@@ -129,6 +129,48 @@ static void test_used_by_host(void)
 		"property del dev cable1 altname NAME)");
 }
 
+/* GSO and GRO, and those of IPv4, which the kernel (6.3) sets with the others unless it is told them, too. */
+static void set_sizes(int ns, const char *name, uint32_t size, uint32_t ipv4)
+{
+	const uint32_t all[NETIF_TUNINGS] = {
+		NETIF_NO_TUNING, size, NETIF_NO_TUNING, size, ipv4, ipv4
+	};
+	struct netif_change c = { .tuning = all, .netns = -1 };
+	struct netif_dev dev = { .name = "" };
+	auto_netif struct netif *n = NULL;
+	struct err e = { 0 };
+
+	(void)snprintf(dev.name, sizeof(dev.name), "%s", name);
+	need(netif_open(ns, &n, &e) == 0 && netif_index(n, &dev, &e) == 0, "look");
+	netif_set(n, &dev, &c);
+	need(netif_commit(n, &e) == 0, "set sizes");
+}
+
+static void test_sizes(void)
+{
+	auto_netif struct netif *host = NULL;
+	struct netif_dev dev = { .name = "cable1" };
+	struct netif_link before, after;
+	struct err e = { 0 };
+
+	need(netif_open(-1, &host, &e) == 0 && netif_get(host, &dev, &before, &e) == 0, "look");
+	if (before.tuning[4] == NETIF_NO_TUNING) {
+		ok(1, "the kernel has no sizes of IPv4 # SKIP");
+		return;
+	}
+	set_sizes(-1, "cable1", 40000, 30000);
+	need(netif_get(host, &dev, &before, &e) == 0, "look");
+	did(nic_up(&plan, &e), &e, "move it in");
+	set_sizes(plan.netns, "data0", 20000, 30000);
+	did(nic_down(&plan, &e), &e,
+	    "bring it home with the sizes of IPv4 as they were, but not the others");
+	need(netif_get(host, &dev, &after, &e) == 0, "look");
+	ok(memcmp(before.tuning, after.tuning, sizeof(before.tuning)) == 0 &&
+		   after.tuning[1] == 40000 && after.tuning[4] == 30000,
+	   "all are as they were");
+	ok(access(set.storage.state, F_OK) != 0, "and it is not in quarantine");
+}
+
 static int xdp_program(void)
 {
 	const struct bpf_insn insns[] = {
@@ -328,6 +370,7 @@ int main(void)
 	need(ip_parse_net("192.168.199.1/24", &spec.data_ip, &e) == 0, "data_ip");
 	test_everything();
 	test_used_by_host();
+	test_sizes();
 	test_xdp();
 	test_force();
 	test_features();

@@ -44,6 +44,8 @@ static struct {
 	struct vf vf[VFS];
 	bool no_zero_mac, deaf; /* a driver that refuses a MAC of zeros; one that takes nothing */
 	unsigned int requests;
+	int busy; /* how often the virtual function's driver is told too late that it may have its MAC */
+	bool rules_mac; /* the virtual function may have no other MAC than it was given */
 	bool mac_first; /* the virtual function's own MAC was set before what the physical one says */
 	int own;        /* the number of its interface on the host, for mac_first */
 	uint8_t sent[4096];
@@ -183,13 +185,28 @@ static void answer_functions(const struct nlmsghdr *h)
 	nlmsg_free(msg);
 }
 
+static bool sets_own_mac(struct nlmsghdr *h)
+{
+	const struct ifinfomsg *ifi = nlmsg_data(h);
+
+	return h->nlmsg_type == RTM_SETLINK && ifi->ifi_index == pf.own &&
+	       nlmsg_find_attr(h, sizeof(*ifi), IFLA_ADDRESS);
+}
+
+/* As iavf does, which waits 2.5 s for its physical function's answer. */
+static int refuse_mac(void)
+{
+	if (pf.busy > 0 && pf.busy--)
+		return EAGAIN;
+	return pf.rules_mac ? EACCES : 0;
+}
+
 static bool is_about_functions(struct nlmsghdr *h)
 {
 	const struct ifinfomsg *ifi = nlmsg_data(h);
 	struct nlattr *mask;
 
-	if (h->nlmsg_type == RTM_SETLINK && ifi->ifi_index == pf.own &&
-	    nlmsg_find_attr(h, sizeof(*ifi), IFLA_ADDRESS) && !pf.requests)
+	if (sets_own_mac(h) && !pf.requests)
 		pf.mac_first = true;
 	if (!pf.index || ifi->ifi_index != pf.index)
 		return false;
@@ -205,10 +222,15 @@ ssize_t send(int fd, const void *buf, size_t n, int flags)
 	struct nlmsghdr *h = (void *)(uintptr_t)buf;
 	int left = (int)n, code;
 
-	if (!is_about_functions(h))
+	code = sets_own_mac(h) ? refuse_mac() : 0;
+	if (!code && !is_about_functions(h))
 		return sendto(fd, buf, n, flags, NULL, 0);
 	answer_len = 0;
 	answer_fd = fd;
+	if (code) {
+		add_error(h, code);
+		return (ssize_t)n;
+	}
 	if (h->nlmsg_type == RTM_GETLINK) {
 		answer_functions(h);
 		return (ssize_t)n;
@@ -506,6 +528,33 @@ static void test_renamed(void)
 	     "rename");
 }
 
+/* A driver that answers late, and one whose physical function lets it have no MAC but the one it gave it (iavf). */
+static void test_own_mac(void)
+{
+	struct quarantine q = { 0 };
+	struct err e = { 0 };
+
+	configure();
+	did(nic_up(&plan, &e), &e, "move it in");
+	pf.busy = 3;
+	did(nic_down(&plan, &e), &e, "bring it home to a driver that answers late");
+	(void)quarantine_get(set.storage.state, "nic", "pci:0000:29:02.2", &q, NULL);
+	same(q.reason, "", "it is in no quarantine");
+	ok(pf.busy == 0 && sh(-1, "ip -o link show v2 | grep -q 02:00:00:00:00:22") == 0,
+	   "and has its MAC address");
+	memcpy(pf.vf[OURS].mac, spec.vf_mac, 6);
+	did(nic_up(&plan, &e), &e, "move it in");
+	pf.rules_mac = true;
+	did(nic_down(&plan, &e), &e, "bring it home to one that refuses another MAC address");
+	(void)quarantine_get(set.storage.state, "nic", "pci:0000:29:02.2", &q, NULL);
+	same(q.reason, "", "it is in no quarantine");
+	ok(sh(-1, "ip -o link show v2 | grep -q 02:00:00:00:00:55") == 0,
+	   "and has the one that it was given");
+	pf.rules_mac = false;
+	memset(pf.vf[OURS].mac, 0, 6);
+	need(sh(-1, "ip link set v2 address 02:00:00:00:00:22") == 0, "as it was");
+}
+
 static void fails(int code, const char *says)
 {
 	struct err e = { 0 };
@@ -579,6 +628,7 @@ int main(void)
 	test_lease("pf0/vf2");
 	test_lease("pci:0000:29:02.2");
 	test_renamed();
+	test_own_mac();
 	test_poor_driver();
 	test_quarantine();
 	sh(-1, "umount '%s/net'", plan.dir);
