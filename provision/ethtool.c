@@ -27,20 +27,26 @@ struct part {
 	const char *name;
 	uint32_t get, set;
 	uint16_t size;
+	bool agreed; /* what is told of it is what the ends of the link have come to, with many drivers */
 };
 
 /* In the order in which they are set. */
 static const struct part parts[] = {
-	{ "link", ETHTOOL_GLINKSETTINGS, ETHTOOL_SLINKSETTINGS, 0 }, /* its size is negotiated */
-	{ "channels", ETHTOOL_GCHANNELS, ETHTOOL_SCHANNELS, sizeof(struct ethtool_channels) },
-	{ "rings", ETHTOOL_GRINGPARAM, ETHTOOL_SRINGPARAM, sizeof(struct ethtool_ringparam) },
-	{ "coalesce", ETHTOOL_GCOALESCE, ETHTOOL_SCOALESCE, sizeof(struct ethtool_coalesce) },
-	{ "pause", ETHTOOL_GPAUSEPARAM, ETHTOOL_SPAUSEPARAM, sizeof(struct ethtool_pauseparam) },
-	{ "wol", ETHTOOL_GWOL, ETHTOOL_SWOL, sizeof(struct ethtool_wolinfo) },
-	{ "eee", ETHTOOL_GEEE, ETHTOOL_SEEE, sizeof(struct ethtool_eee) },
-	{ "fec", ETHTOOL_GFECPARAM, ETHTOOL_SFECPARAM, sizeof(struct ethtool_fecparam) },
-	{ "privflags", ETHTOOL_GPFLAGS, ETHTOOL_SPFLAGS, sizeof(struct ethtool_value) },
-	{ "msglevel", ETHTOOL_GMSGLVL, ETHTOOL_SMSGLVL, sizeof(struct ethtool_value) },
+	/* its size is negotiated with the kernel */
+	{ "link", ETHTOOL_GLINKSETTINGS, ETHTOOL_SLINKSETTINGS, 0, true },
+	{ "channels", ETHTOOL_GCHANNELS, ETHTOOL_SCHANNELS, sizeof(struct ethtool_channels),
+	  false },
+	{ "rings", ETHTOOL_GRINGPARAM, ETHTOOL_SRINGPARAM, sizeof(struct ethtool_ringparam),
+	  false },
+	{ "coalesce", ETHTOOL_GCOALESCE, ETHTOOL_SCOALESCE, sizeof(struct ethtool_coalesce),
+	  false },
+	{ "pause", ETHTOOL_GPAUSEPARAM, ETHTOOL_SPAUSEPARAM, sizeof(struct ethtool_pauseparam),
+	  true },
+	{ "wol", ETHTOOL_GWOL, ETHTOOL_SWOL, sizeof(struct ethtool_wolinfo), false },
+	{ "eee", ETHTOOL_GEEE, ETHTOOL_SEEE, sizeof(struct ethtool_eee), true },
+	{ "fec", ETHTOOL_GFECPARAM, ETHTOOL_SFECPARAM, sizeof(struct ethtool_fecparam), false },
+	{ "privflags", ETHTOOL_GPFLAGS, ETHTOOL_SPFLAGS, sizeof(struct ethtool_value), false },
+	{ "msglevel", ETHTOOL_GMSGLVL, ETHTOOL_SMSGLVL, sizeof(struct ethtool_value), false },
 };
 _Static_assert(sizeof(parts) / sizeof(parts[0]) == ETHTOOL_PARTS, "one place for each part");
 _Static_assert(sizeof(struct ethtool_coalesce) <= ETHTOOL_BYTES &&
@@ -110,36 +116,72 @@ static int read_part(int fd, const char *name, unsigned int i, struct ethtool_st
 	return 0;
 }
 
-/* What the driver reports but nobody sets: what the other end says, what is in effect just now, limits. */
+static void only_link_settings(struct ethtool_link_settings *l)
+{
+	size_t nwords = l->link_mode_masks_nwords > 0 ? (size_t)l->link_mode_masks_nwords : 0;
+
+	if (l->autoneg == AUTONEG_ENABLE)
+		l->speed = l->duplex = 0;
+	l->eth_tp_mdix = 0;
+	/* What it can do is told first, and what the other end advertises last. */
+	memset(l->link_mode_masks, 0, 4 * nwords);
+	memset(&l->link_mode_masks[2 * nwords], 0, 4 * nwords);
+	/* Without negotiation what would be advertised says nothing. */
+	if (l->autoneg != AUTONEG_ENABLE)
+		memset(&l->link_mode_masks[nwords], 0, 4 * nwords);
+}
+
+static void only_eee_settings(struct ethtool_eee *eee)
+{
+	/* tx_lpi_enabled: some drivers (i40e) tell whether it sleeps just now. */
+	eee->supported = eee->lp_advertised = eee->eee_active = eee->tx_lpi_enabled = 0;
+}
+
+/* An adaptive driver reports what it has just arrived at. */
+static void only_coalesce_settings(struct ethtool_coalesce *c)
+{
+	if (c->use_adaptive_rx_coalesce)
+		c->rx_coalesce_usecs = c->rx_max_coalesced_frames = 0;
+	if (c->use_adaptive_tx_coalesce)
+		c->tx_coalesce_usecs = c->tx_max_coalesced_frames = 0;
+}
+
+/*
+ * What the driver reports but nobody sets: what the other end says, what is in effect just now, limits, which change
+ * with other settings (bnxt, i40e).
+ */
 static void only_settings(unsigned int i, const uint8_t *from, uint8_t out[ETHTOOL_BYTES])
 {
+	struct ethtool_channels *channels = (void *)out;
+	struct ethtool_ringparam *rings = (void *)out;
+
 	memcpy(out, from, ETHTOOL_BYTES);
-	if (parts[i].get == ETHTOOL_GEEE) {
-		struct ethtool_eee *eee = (void *)out;
-
-		eee->lp_advertised = eee->eee_active = 0;
-	} else if (parts[i].get == ETHTOOL_GFECPARAM) {
+	switch (parts[i].get) {
+	case ETHTOOL_GLINKSETTINGS:
+		only_link_settings((void *)out);
+		break;
+	case ETHTOOL_GCHANNELS:
+		channels->max_rx = channels->max_tx = 0;
+		channels->max_other = channels->max_combined = 0;
+		break;
+	case ETHTOOL_GRINGPARAM:
+		rings->rx_max_pending = rings->rx_mini_max_pending = 0;
+		rings->rx_jumbo_max_pending = rings->tx_max_pending = 0;
+		break;
+	case ETHTOOL_GCOALESCE:
+		only_coalesce_settings((void *)out);
+		break;
+	case ETHTOOL_GWOL:
+		((struct ethtool_wolinfo *)(void *)out)->supported = 0;
+		break;
+	case ETHTOOL_GEEE:
+		only_eee_settings((void *)out);
+		break;
+	case ETHTOOL_GFECPARAM:
 		((struct ethtool_fecparam *)(void *)out)->active_fec = 0;
-	} else if (parts[i].get == ETHTOOL_GCOALESCE) {
-		struct ethtool_coalesce *c = (void *)out;
-
-		/* An adaptive driver reports what it has just arrived at. */
-		if (c->use_adaptive_rx_coalesce)
-			c->rx_coalesce_usecs = c->rx_max_coalesced_frames = 0;
-		if (c->use_adaptive_tx_coalesce)
-			c->tx_coalesce_usecs = c->tx_max_coalesced_frames = 0;
-	} else if (parts[i].get == ETHTOOL_GLINKSETTINGS) {
-		struct ethtool_link_settings *l = (void *)out;
-		size_t nwords =
-			l->link_mode_masks_nwords > 0 ? (size_t)l->link_mode_masks_nwords : 0;
-
-		if (l->autoneg == AUTONEG_ENABLE)
-			l->speed = l->duplex = 0;
-		l->eth_tp_mdix = 0;
-		memset(&l->link_mode_masks[2 * nwords], 0, 4 * nwords);
-		/* Without negotiation what would be advertised says nothing. */
-		if (l->autoneg != AUTONEG_ENABLE)
-			memset(&l->link_mode_masks[nwords], 0, 4 * nwords);
+		break;
+	default:
+		break;
 	}
 }
 
@@ -197,6 +239,20 @@ static int restore_stamps(int fd, const char *name, const struct ethtool_state *
 	return same_stamps(&now, want) ? 0 : call_stamps(fd, name, SIOCSHWTSTAMP, &c);
 }
 
+/* --- carrier --- */
+
+/* Not every driver tells. Of an interface that is down it is told as off. */
+static int read_carrier(int fd, const char *name, struct ethtool_state *out)
+{
+	struct ethtool_value v = { .cmd = ETHTOOL_GLINK };
+	int ret = ethtool_call(fd, name, &v);
+
+	out->carrier = ret      ? ETHTOOL_CARRIER_UNKNOWN
+		       : v.data ? ETHTOOL_CARRIER_ON
+				: ETHTOOL_CARRIER_OFF;
+	return ret;
+}
+
 /* --- EEPROM --- */
 
 static void read_eeprom(int fd, const char *name, char hex[65])
@@ -228,7 +284,9 @@ static int read_settings(int fd, const char *name, struct ethtool_state *out, st
 	int ret;
 
 	memset(out, 0, sizeof(*out));
-	ret = ethtool_offload_read(fd, name, &out->offloads);
+	ret = read_carrier(fd, name, out);
+	if (ret != -ENODEV)
+		ret = ethtool_offload_read(fd, name, &out->offloads);
 	for (unsigned int i = 0; i < ETHTOOL_PARTS && ret != -ENODEV; i++)
 		ret = read_part(fd, name, i, out);
 	if (ret == -ENODEV)
@@ -252,10 +310,34 @@ static void keep_first(int ret, const char *name, const char *what, struct err *
 		*first = err_ret(e, ret, "restore %s of '%s'", what, name);
 }
 
+/* Some drivers (ice, i40e) refuse other times together with moderation that adapts, were they the noted ones. */
+static int restore_coalesce(int fd, const char *name, const uint8_t set[ETHTOOL_BYTES])
+{
+	struct ethtool_coalesce c;
+
+	memcpy(&c, set, sizeof(c));
+	if (c.use_adaptive_rx_coalesce || c.use_adaptive_tx_coalesce) {
+		c.use_adaptive_rx_coalesce = c.use_adaptive_tx_coalesce = 0;
+		(void)ethtool_call(fd, name, &c); /* what counts is what comes of the next one */
+	}
+	memcpy(&c, set, sizeof(c));
+	return ethtool_call(fd, name, &c);
+}
+
+static int restore_part(int fd, const char *name, unsigned int i, const struct ethtool_state *want)
+{
+	_Alignas(8) uint8_t set[ETHTOOL_BYTES];
+
+	memcpy(set, want->part[i], sizeof(set));
+	memcpy(set, &parts[i].set, sizeof(uint32_t));
+	if (parts[i].set == ETHTOOL_SCOALESCE)
+		return restore_coalesce(fd, name, set);
+	return ethtool_call(fd, name, set);
+}
+
 int ethtool_restore(int fd, const char *name, const struct ethtool_state *want, struct err *e)
 {
 	struct ethtool_state now;
-	_Alignas(8) uint8_t set[ETHTOOL_BYTES];
 	struct err why = { 0 };
 	int first = 0, ret;
 
@@ -264,9 +346,7 @@ int ethtool_restore(int fd, const char *name, const struct ethtool_state *want, 
 	for (unsigned int i = 0; i < ETHTOOL_PARTS; i++) {
 		if (read_part(fd, name, i, &now) || !want->size[i] || same_part(&now, want, i))
 			continue;
-		memcpy(set, want->part[i], sizeof(set));
-		memcpy(set, &parts[i].set, sizeof(uint32_t));
-		keep_first(ethtool_call(fd, name, set), name, parts[i].name, e, &first);
+		keep_first(restore_part(fd, name, i, want), name, parts[i].name, e, &first);
 	}
 	keep_first(restore_stamps(fd, name, want), name, "timestamps", e, &first);
 	/* After the queues, on which some offloads depend; before the rules, which need one. */
@@ -279,31 +359,62 @@ int ethtool_restore(int fd, const char *name, const struct ethtool_state *want, 
 	return first;
 }
 
-static const char *settings_difference(const struct ethtool_state *a, const struct ethtool_state *b)
+/* `agreed`: with what the ends of the link agree upon. */
+static const char *settings_difference(const struct ethtool_state *a, const struct ethtool_state *b,
+				       bool agreed)
 {
 	if (!ethtool_offload_same(&a->offloads, &b->offloads))
 		return "offloads";
 	for (unsigned int i = 0; i < ETHTOOL_PARTS; i++)
-		if (!same_part(a, b, i))
+		if ((agreed || !parts[i].agreed) && !same_part(a, b, i))
 			return parts[i].name;
 	if (!same_stamps(a, b))
 		return "timestamps";
 	return ethtool_steer_difference(&a->steer, &b->steer);
 }
 
+static bool same_carrier(const struct ethtool_state *a, const struct ethtool_state *b)
+{
+	return a->carrier == ETHTOOL_CARRIER_UNKNOWN || b->carrier == ETHTOOL_CARRIER_UNKNOWN ||
+	       a->carrier == b->carrier;
+}
+
+enum ethtool_way ethtool_way(int fd, const char *name, const struct ethtool_state *want)
+{
+	struct ethtool_state now;
+	int ret = read_settings(fd, name, &now, NULL);
+	bool on = want->carrier == ETHTOOL_CARRIER_ON;
+
+	if (ret)
+		return ret == -ENODEV ? ETHTOOL_WAY_AWAY : ETHTOOL_WAY_DIFFERS;
+	if (on && !same_carrier(want, &now))
+		return ETHTOOL_WAY_NO_CARRIER;
+	if (ethtool_steer_hides(fd, name) || settings_difference(want, &now, false))
+		return ETHTOOL_WAY_DIFFERS;
+	if (!settings_difference(want, &now, true))
+		return ETHTOOL_WAY_SETTLED;
+	return on || want->carrier == ETHTOOL_CARRIER_UNKNOWN ? ETHTOOL_WAY_NEGOTIATES
+							      : ETHTOOL_WAY_DIFFERS;
+}
+
 bool ethtool_settled(int fd, const char *name, const struct ethtool_state *want)
 {
 	struct ethtool_state now;
 
-	return read_settings(fd, name, &now, NULL) == 0 && !settings_difference(want, &now) &&
+	return read_settings(fd, name, &now, NULL) == 0 && !settings_difference(want, &now, true) &&
 	       !ethtool_steer_hides(fd, name);
 }
 
 const char *ethtool_difference(const struct ethtool_state *a, const struct ethtool_state *b)
 {
-	const char *what = settings_difference(a, b);
+	const char *what = settings_difference(a, b, same_carrier(a, b));
 
 	return what ? what : strcmp(a->eeprom, b->eeprom) ? "EEPROM" : NULL;
+}
+
+const char *ethtool_unseen(const struct ethtool_state *a, const struct ethtool_state *b)
+{
+	return same_carrier(a, b) ? NULL : settings_difference(a, b, true);
 }
 
 /* --- as text --- */
@@ -312,6 +423,8 @@ void ethtool_print(FILE *f, const struct ethtool_state *s)
 {
 	char hex[2 * ETHTOOL_BYTES + 1];
 
+	if (s->carrier != ETHTOOL_CARRIER_UNKNOWN)
+		fprintf(f, "carrier %s\n", s->carrier == ETHTOOL_CARRIER_ON ? "on" : "off");
 	ethtool_offload_print(f, &s->offloads);
 	for (unsigned int i = 0; i < ETHTOOL_PARTS; i++) {
 		if (!s->size[i])
@@ -332,6 +445,10 @@ int ethtool_take(struct ethtool_state *s, const char *key, const char *value)
 
 	if (ret != -ENOENT)
 		return ret;
+	if (strcmp(key, "carrier") == 0) {
+		s->carrier = strcmp(value, "on") == 0 ? ETHTOOL_CARRIER_ON : ETHTOOL_CARRIER_OFF;
+		return s->carrier == ETHTOOL_CARRIER_ON || strcmp(value, "off") == 0 ? 0 : -EINVAL;
+	}
 	if (strcmp(key, "offloads") == 0)
 		return ethtool_offload_take(&s->offloads, value);
 	if (strcmp(key, "stamps") == 0) {

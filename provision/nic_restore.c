@@ -8,13 +8,18 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clk.h"
 #include "base/fault.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "nic_vf.h"
 
-#define UPPERS 32 /* at a time */
+#define UPPERS     32        /* at a time */
+#define CARRIER_US 10000000U /* for the link of one that comes up; worker.c allows for it */
+#define SETTLE_US  3000000U  /* from the carrier to what is negotiated, or for a device's reset */
 
 /* What a tenant can set with `ip link set` and the next owner would inherit. */
 #define FLAGS                                                                                      \
@@ -85,6 +90,47 @@ static bool driver_is_done(const char *name, const struct nic_note *note)
 	auto_fd int fd = ethtool_open(-1, NULL);
 
 	return fd >= 0 && ethtool_settled(fd, name, &note->driver);
+}
+
+static void round_pause(void)
+{
+	const struct timespec pause = { .tv_nsec = 50000000 };
+
+	(void)nanosleep(&pause, NULL);
+}
+
+/*
+ * It was noted with a link, and has come up just now: what its ends agree upon is as it was only when they have done so.
+ * The carrier may take until `end`, the rest not long after it, nor a driver that resets the device.
+ */
+static bool await_driver(const char *name, const struct nic_note *note, uint64_t end)
+{
+	auto_fd int fd = ethtool_open(-1, NULL);
+	enum ethtool_way way = fd < 0 ? ETHTOOL_WAY_DIFFERS : ethtool_way(fd, name, &note->driver);
+	uint64_t settle = 0, now = clk_now_us();
+
+	while (way != ETHTOOL_WAY_SETTLED && way != ETHTOOL_WAY_DIFFERS) {
+		if (way != ETHTOOL_WAY_NO_CARRIER && !settle)
+			settle = now + SETTLE_US;
+		if (now >= (way == ETHTOOL_WAY_NO_CARRIER ? end : settle))
+			break;
+		round_pause();
+		way = ethtool_way(fd, name, &note->driver);
+		now = clk_now_us();
+	}
+	return way == ETHTOOL_WAY_SETTLED;
+}
+
+/* What its driver takes only while it is up. */
+static void restore_up(const char *name, const struct nic_note *note, struct err *e)
+{
+	uint64_t end = clk_now_us() + CARRIER_US;
+
+	if (await_driver(name, note, end))
+		return;
+	e->code = 0;
+	(void)restore_driver(name, note, e);
+	(void)await_driver(name, note, end); /* many drivers reset the link for any write */
 }
 
 static bool stays_down(const struct netif_link *link)
@@ -289,6 +335,20 @@ static const char *raw_difference(struct netif *host, const struct netif_link *n
 	return NULL;
 }
 
+/* A driver that resets its device, as some do for a setting, has none for a moment. */
+static int read_driver(const struct netif_dev *dev, struct ethtool_state *out, struct err *e)
+{
+	uint64_t end = clk_now_us() + SETTLE_US;
+	auto_fd int fd = ethtool_open(-1, e);
+	int ret = fd < 0 ? fd : ethtool_read(fd, dev->name, out, e);
+
+	while (ret == -ENODEV && clk_now_us() < end) {
+		round_pause();
+		ret = ethtool_read(fd, dev->name, out, e);
+	}
+	return ret;
+}
+
 /* `driver`: what its settings could not be restored for, which counts when it shows. */
 static int verify(struct netif *host, const struct netif_link *link, const struct nic_note *note,
 		  const struct err *driver, struct err *e)
@@ -296,14 +356,11 @@ static int verify(struct netif *host, const struct netif_link *link, const struc
 	struct ethtool_state state;
 	struct netif_link now;
 	const char *what;
-	auto_fd int fd = -1;
 	int ret = netif_get(host, &link->dev, &now, e);
 
 	if (ret == 0)
-		ret = fd = ethtool_open(-1, e);
-	if (ret >= 0)
-		ret = ethtool_read(fd, now.dev.name, &state, e);
-	if (ret < 0)
+		ret = read_driver(&now.dev, &state, e);
+	if (ret)
 		return ret;
 	what = link_difference(&now, note);
 	if (!what)
@@ -313,7 +370,15 @@ static int verify(struct netif *host, const struct netif_link *link, const struc
 	what = ethtool_difference(&note->driver, &state);
 	if (what && driver->code)
 		return err_set(e, driver->code, "%s", driver->text);
-	return what ? err_set(e, EIO, "restore '%s': not as it was: %s", note->name, what) : 0;
+	if (what)
+		return err_set(e, EIO, "restore '%s': not as it was: %s", note->name, what);
+	what = ethtool_unseen(&note->driver, &state);
+	if (what)
+		log_warn(
+			"restore '%s': its link is %s, which it was not before, so it is not known "
+			"whether this is as it was: %s",
+			note->name, state.carrier == ETHTOOL_CARRIER_ON ? "up" : "down", what);
+	return 0;
 }
 
 int nic_restore_all(struct netif *host, const char *sysfs, struct netif_link *link,
@@ -343,9 +408,7 @@ int nic_restore_all(struct netif *host, const char *sysfs, struct netif_link *li
 		return first;
 	ret = restore_rest(host, link, note, &why);
 	first_failure(&first, e, ret, &why);
-	if ((note->flags & IFF_UP) && !stays_down(link) && !driver_is_done(link->dev.name, note)) {
-		driver.code = 0;
-		(void)restore_driver(link->dev.name, note, &driver);
-	}
+	if ((note->flags & IFF_UP) && !stays_down(link))
+		restore_up(link->dev.name, note, &driver);
 	return first ? first : verify(host, link, note, &driver, e);
 }

@@ -17,6 +17,7 @@
 #include "worker_run.h"
 
 #define SLACK_S 10
+#define HOME_S  30 /* what a NIC on its way home may wait for: its return, its driver, its link */
 #define PURGE_S 3600
 
 struct worker {
@@ -178,7 +179,9 @@ static uint64_t allowed_us(const struct worker_order *o)
 	uint64_t grace = o->timeout_s ? o->timeout_s : o->settings->limits.stop_timeout;
 	uint64_t s = grace + o->settings->limits.start_timeout + SLACK_S;
 
-	/* An up that hangs is given up early; deleting many files may take long. */
+	/* An up that hangs is given up early, and what it leaves taken down by another; deleting many files may take long. */
+	if (o->kind != WORKER_UP)
+		s += HOME_S;
 	return (o->kind == WORKER_PURGE || o->kind == WORKER_TRASH ? s + PURGE_S : s) * 1000000ULL;
 }
 

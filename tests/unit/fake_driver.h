@@ -23,6 +23,10 @@ struct driver {
 	struct ethtool_ringparam rings;
 	struct ethtool_coalesce coalesce;
 	struct ethtool_pauseparam pause;
+	struct ethtool_wolinfo wol;
+	struct ethtool_eee eee;
+	uint8_t autoneg;
+	uint32_t supported, advertising;
 	uint32_t features, msglevel;
 	struct hwtstamp_config stamps;
 	uint32_t table[TABLE];
@@ -35,11 +39,12 @@ struct driver {
 	uint8_t eeprom[512];
 };
 static struct driver driver, host;
-static bool plain;                  /* a driver that has nothing but rings */
-static bool no_contexts, shy, down; /* shy: has rules only while it is up */
-static bool lazy;                   /* leaves a table for queues that are gone as it is */
-static unsigned int writes;         /* since the last reset of this */
-static int fail;                    /* the command that fails with EIO; 0 none */
+static bool plain;                   /* a driver that has nothing but rings */
+static bool no_contexts, shy, down;  /* shy: has rules only while it is up */
+static bool lazy;                    /* leaves a table for queues that are gone as it is */
+static bool no_carrier, negotiating; /* both tell nothing of what the ends of the link agree upon */
+static unsigned int writes;          /* since the last reset of this */
+static int fail;                     /* the command that fails with EIO; 0 none */
 
 static void default_table(struct driver *d)
 {
@@ -223,6 +228,47 @@ static int whole(void *state, size_t size, void *data, bool set)
 	return 0;
 }
 
+/* ethtool_get_link_ksettings: words of modes as many as asked for, of which this driver has one. */
+static int link_settings(struct ethtool_link_settings *l)
+{
+	bool agreed = !no_carrier && !negotiating;
+
+	if (l->cmd == ETHTOOL_SLINKSETTINGS) {
+		driver.autoneg = l->autoneg;
+		driver.advertising = l->link_mode_masks[1];
+		return 0;
+	}
+	if (l->link_mode_masks_nwords != 1) {
+		l->link_mode_masks_nwords = -1;
+		return 0;
+	}
+	l->speed = agreed ? 10000 : (uint32_t)SPEED_UNKNOWN;
+	l->autoneg = agreed && driver.autoneg;
+	l->link_mode_masks[0] = agreed ? driver.supported : driver.supported & 1;
+	l->link_mode_masks[1] = agreed ? driver.advertising : 0;
+	l->link_mode_masks[2] = agreed ? 7 : 0;
+	return 0;
+}
+
+static int pauses(void *data, bool set)
+{
+	struct ethtool_pauseparam *p = data;
+
+	(void)whole(&driver.pause, sizeof(driver.pause), data, set);
+	if (!set && (no_carrier || negotiating))
+		p->rx_pause = p->tx_pause = 0;
+	return 0;
+}
+
+/* As ice and i40e: while moderation adapts, or is to do so, its times stay. */
+static int coalesce(struct ethtool_coalesce *c)
+{
+	if (c->cmd == ETHTOOL_SCOALESCE && c->use_adaptive_rx_coalesce &&
+	    c->rx_coalesce_usecs != driver.coalesce.rx_coalesce_usecs)
+		return EINVAL;
+	return whole(&driver.coalesce, sizeof(driver.coalesce), c, c->cmd == ETHTOOL_SCOALESCE);
+}
+
 static int answer(uint32_t *data)
 {
 	struct ethtool_eeprom *rom = (void *)data;
@@ -241,12 +287,22 @@ static int answer(uint32_t *data)
 	switch (data[0]) {
 	case ETHTOOL_GCOALESCE:
 	case ETHTOOL_SCOALESCE:
-		return whole(&driver.coalesce, sizeof(driver.coalesce), data,
-			     data[0] == ETHTOOL_SCOALESCE);
+		return coalesce((void *)data);
 	case ETHTOOL_GPAUSEPARAM:
 	case ETHTOOL_SPAUSEPARAM:
-		return whole(&driver.pause, sizeof(driver.pause), data,
-			     data[0] == ETHTOOL_SPAUSEPARAM);
+		return pauses(data, data[0] == ETHTOOL_SPAUSEPARAM);
+	case ETHTOOL_GWOL:
+	case ETHTOOL_SWOL:
+		return whole(&driver.wol, sizeof(driver.wol), data, data[0] == ETHTOOL_SWOL);
+	case ETHTOOL_GEEE:
+	case ETHTOOL_SEEE:
+		return whole(&driver.eee, sizeof(driver.eee), data, data[0] == ETHTOOL_SEEE);
+	case ETHTOOL_GLINK:
+		data[1] = !no_carrier;
+		return 0;
+	case ETHTOOL_GLINKSETTINGS:
+	case ETHTOOL_SLINKSETTINGS:
+		return link_settings((void *)data);
 	case ETHTOOL_GMSGLVL:
 		data[1] = driver.msglevel;
 		return 0;
@@ -285,10 +341,12 @@ static int answer(uint32_t *data)
 
 static bool is_write(uint32_t cmd)
 {
-	static const uint32_t sets[] = { ETHTOOL_SRINGPARAM, ETHTOOL_SCOALESCE, ETHTOOL_SPAUSEPARAM,
-					 ETHTOOL_SMSGLVL,    ETHTOOL_SCHANNELS, ETHTOOL_SFEATURES,
-					 ETHTOOL_SRSSH,      ETHTOOL_SRXFH,     ETHTOOL_SRXCLSRLINS,
-					 ETHTOOL_SRXCLSRLDEL };
+	static const uint32_t sets[] = {
+		ETHTOOL_SRINGPARAM,   ETHTOOL_SCOALESCE,   ETHTOOL_SPAUSEPARAM, ETHTOOL_SMSGLVL,
+		ETHTOOL_SCHANNELS,    ETHTOOL_SFEATURES,   ETHTOOL_SRSSH,       ETHTOOL_SRXFH,
+		ETHTOOL_SRXCLSRLINS,  ETHTOOL_SRXCLSRLDEL, ETHTOOL_SWOL,        ETHTOOL_SEEE,
+		ETHTOOL_SLINKSETTINGS
+	};
 
 	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
 		if (sets[i] == cmd)

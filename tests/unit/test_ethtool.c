@@ -26,12 +26,16 @@ static void add_rule(uint32_t location, uint64_t ring)
 static int make_driver(void **state)
 {
 	memset(&driver, 0, sizeof(driver));
-	plain = no_contexts = shy = down = lazy = false;
+	plain = no_contexts = shy = down = lazy = no_carrier = negotiating = false;
 	fail = 0;
 	driver.channels = (struct ethtool_channels){ .max_combined = 8, .combined_count = 8 };
 	driver.rings = (struct ethtool_ringparam){ .rx_max_pending = 4096, .rx_pending = 512 };
 	driver.coalesce = (struct ethtool_coalesce){ .rx_coalesce_usecs = 30 };
 	driver.pause = (struct ethtool_pauseparam){ .rx_pause = 1 };
+	driver.wol = (struct ethtool_wolinfo){ .supported = WAKE_MAGIC | WAKE_PHY };
+	driver.eee = (struct ethtool_eee){ .supported = 8, .advertised = 8, .eee_enabled = 1 };
+	driver.autoneg = AUTONEG_ENABLE;
+	driver.supported = driver.advertising = 7;
 	driver.features = 2 | 1;
 	driver.msglevel = 7;
 	driver.function = 1;
@@ -83,6 +87,7 @@ static void spoil(void)
 	driver.rings.rx_pending = 64;
 	driver.coalesce.rx_coalesce_usecs = 1000;
 	driver.pause.rx_pause = 0;
+	driver.autoneg = AUTONEG_DISABLE;
 	driver.msglevel = 0xffff;
 	driver.stamps.tx_type = HWTSTAMP_TX_ON;
 	driver.stamps.rx_filter = HWTSTAMP_FILTER_ALL;
@@ -304,6 +309,103 @@ static void test_difference(void **state)
 	DIFFERS(driver.eeprom[511]++, "EEPROM");
 }
 
+/* What the ends of a link agree upon is told by many drivers only while there is one. */
+static void test_no_carrier(void **state)
+{
+	struct ethtool_state before = look(), after;
+	struct err e = { 0 };
+
+	assert_int_equal(before.carrier, ETHTOOL_CARRIER_ON);
+	no_carrier = true;
+	after = look();
+	assert_int_equal(after.carrier, ETHTOOL_CARRIER_OFF);
+	assert_null(ethtool_difference(&before, &after));
+	assert_null(ethtool_difference(&after, &before)); /* noted without one */
+	assert_string_equal(ethtool_unseen(&before, &after), "link");
+	assert_int_equal(ethtool_way(7, "nic0", &before), ETHTOOL_WAY_NO_CARRIER);
+	/* It is set back all the same, and the rest counts. */
+	spoil();
+	after = look();
+	assert_string_equal(ethtool_difference(&before, &after), "offloads");
+	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
+	as_before();
+	driver.rings.rx_pending--;
+	after = look();
+	assert_string_equal(ethtool_difference(&before, &after), "rings");
+	/* With the link, or where nobody tells of one, all of it counts. */
+	make_driver(NULL);
+	driver.autoneg = AUTONEG_DISABLE;
+	after = look();
+	assert_string_equal(ethtool_difference(&before, &after), "link");
+	assert_null(ethtool_unseen(&before, &after));
+	no_carrier = true;
+	before.carrier = ETHTOOL_CARRIER_UNKNOWN; /* an older note's */
+	after = look();
+	assert_string_equal(ethtool_difference(&before, &after), "link");
+}
+
+static void test_way(void **state)
+{
+	struct ethtool_state before = look();
+
+	assert_int_equal(ethtool_way(7, "nic0", &before), ETHTOOL_WAY_SETTLED);
+	driver.eeprom[0]++;
+	assert_int_equal(ethtool_way(7, "nic0", &before), ETHTOOL_WAY_SETTLED);
+	negotiating = true;
+	assert_int_equal(ethtool_way(7, "nic0", &before), ETHTOOL_WAY_NEGOTIATES);
+	driver.rings.rx_pending--;
+	assert_int_equal(ethtool_way(7, "nic0", &before), ETHTOOL_WAY_DIFFERS);
+	driver.rings.rx_pending++;
+	before.carrier = ETHTOOL_CARRIER_UNKNOWN;
+	assert_int_equal(ethtool_way(7, "nic0", &before), ETHTOOL_WAY_NEGOTIATES);
+	before.carrier = ETHTOOL_CARRIER_OFF; /* there is nobody to agree with */
+	assert_int_equal(ethtool_way(7, "nic0", &before), ETHTOOL_WAY_DIFFERS);
+	before.carrier = ETHTOOL_CARRIER_ON;
+	negotiating = false;
+	shy = down = true;
+	assert_int_equal(ethtool_way(7, "nic0", &before), ETHTOOL_WAY_DIFFERS);
+	assert_int_equal(ethtool_way(7, "nic1", &before), ETHTOOL_WAY_AWAY);
+}
+
+/* What a driver can do, or does just now, is nobody's setting. */
+static void test_limits(void **state)
+{
+	struct ethtool_state before = look(), after;
+
+	driver.channels.max_rx = driver.channels.max_tx = driver.channels.max_other = 1;
+	driver.channels.max_combined = 4;
+	driver.rings.rx_max_pending = driver.rings.tx_max_pending = 8192;
+	driver.rings.rx_mini_max_pending = driver.rings.rx_jumbo_max_pending = 1;
+	driver.wol.supported = 0;
+	driver.eee.supported = driver.eee.lp_advertised = driver.eee.eee_active = 1;
+	driver.eee.tx_lpi_enabled = 1;
+	driver.supported = 3;
+	after = look();
+	assert_null(ethtool_difference(&before, &after));
+	driver.wol.wolopts = WAKE_PHY;
+	after = look();
+	assert_string_equal(ethtool_difference(&before, &after), "wol");
+	driver.wol.wolopts = 0;
+	driver.eee.tx_lpi_timer = 5;
+	after = look();
+	assert_string_equal(ethtool_difference(&before, &after), "eee");
+}
+
+/* Times that a driver takes only while moderation does not adapt, which it does on the host. */
+static void test_adaptive(void **state)
+{
+	struct ethtool_state before;
+	struct err e = { 0 };
+
+	driver.coalesce.use_adaptive_rx_coalesce = 1;
+	host = driver;
+	before = look();
+	driver.coalesce.use_adaptive_rx_coalesce = 0;
+	driver.coalesce.rx_coalesce_usecs = 100; /* ethtool -C nic0 adaptive-rx off rx-usecs 100 */
+	assert_int_equal(ethtool_restore(7, "nic0", &before, &e), 0);
+	as_before();
+}
+
 static void test_plain_driver(void **state)
 {
 	struct ethtool_state before, after;
@@ -386,6 +488,7 @@ static void test_text(void **state)
 		assert_int_equal(ethtool_take(&after, line, value), 0);
 	}
 	assert_null(ethtool_difference(&before, &after));
+	assert_int_equal(after.carrier, ETHTOOL_CARRIER_ON);
 	spoil();
 	assert_int_equal(ethtool_restore(7, "nic0", &after, &e), 0);
 	as_before();
@@ -394,6 +497,9 @@ static void test_text(void **state)
 	assert_int_equal(ethtool_take(&after, "rsskey", "0g"), -EINVAL);
 	assert_int_equal(ethtool_take(&after, "stamps", "1"), -EINVAL);
 	assert_int_equal(ethtool_take(&after, "warp", "9"), -EINVAL);
+	assert_int_equal(ethtool_take(&after, "carrier", "off"), 0);
+	assert_int_equal(after.carrier, ETHTOOL_CARRIER_OFF);
+	assert_int_equal(ethtool_take(&after, "carrier", "1"), -EINVAL);
 }
 
 int main(void)
@@ -408,6 +514,10 @@ int main(void)
 		cmocka_unit_test_setup(test_shy_driver, make_driver),
 		cmocka_unit_test_setup(test_ntuple_off, make_driver),
 		cmocka_unit_test_setup(test_difference, make_driver),
+		cmocka_unit_test_setup(test_no_carrier, make_driver),
+		cmocka_unit_test_setup(test_way, make_driver),
+		cmocka_unit_test_setup(test_limits, make_driver),
+		cmocka_unit_test_setup(test_adaptive, make_driver),
 		cmocka_unit_test_setup(test_plain_driver, make_driver),
 		cmocka_unit_test_setup(test_too_much, make_driver),
 		cmocka_unit_test_setup(test_failures, make_driver),
