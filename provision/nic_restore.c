@@ -157,7 +157,8 @@ static void choose_tunings(const struct netif_link *link, const struct nic_note 
 	bool sizes = false;
 
 	for (unsigned int i = 0; i < NETIF_TUNINGS; i++)
-		sizes |= is_size[i] && note->tuning[i] != link->tuning[i];
+		sizes |= is_size[i] && note->tuning[i] != NETIF_NO_TUNING &&
+			 note->tuning[i] != link->tuning[i];
 	for (unsigned int i = 0; i < NETIF_TUNINGS; i++)
 		tuning[i] = note->tuning[i] == link->tuning[i] && !(is_size[i] && sizes)
 				    ? NETIF_NO_TUNING
