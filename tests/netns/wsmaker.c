@@ -329,6 +329,7 @@ static void defaults(void)
 	rec.id_count = 262144;
 	spec.memory = 256 << 20;
 	spec.pids = 128;
+	spec.disk = SETTINGS_UNLIMITED;
 	settings.limits.start_timeout = 20;
 	settings.limits.stop_timeout = 3;
 	settings.network.ndns = 1;
