@@ -32,7 +32,7 @@ WORK_SRC     := plan image devices ns ns_child ns_init ns_talk rootfs rootfs_ent
                 rdma rdma_find rdma_netlink \
                 vfio nic_vfio hugepages gpu gpu_nvidia gpu_drm gpu_cdi gpu_busy gpu_give gpu_hook gpu_note gpu_lease cdi cdi_yaml cdi_load numa \
                 disk disk_image disk_loop disk_quota disk_mark
-DAEMON_SRC   := main daemon teardown hostnet harden helper statedir registry workspace allocate allocate_nic jobs operate \
+DAEMON_SRC   := main daemon teardown hostnet harden helper statedir registry workspace allocate allocate_nic jobs operate operate_lease \
                 operate_nic reconcile reconcile_bridge reconcile_gpu watch worker worker_run recover recover_init recover_orphan gate_server gate_open gate_auth gate_key gate_password \
                 gate_interactive gate_job keys_command gate_attach gate_channel gate_leave gate_revoke gate_jump jump \
                 motd ctl_server ctl_look admin_sources admin_server admin_client admin_rows admin_explain admin_hosts admin_nic admin_gpu admin_operate admin_recover login_name \

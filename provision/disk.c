@@ -149,6 +149,8 @@ int disk_down(struct plan *p, struct err *e)
 		return err_set(e, ENAMETOOLONG, "remove '%s/" NOTE "': path too long", p->dir);
 	if (unlink(note) < 0 && errno != ENOENT)
 		return err_sys(e, "remove '%s'", note);
+	if (store >= 0)
+		disk_image_discard(store);
 	/* One that stays in use is no failure: the kernel writes it and lets it go, and the next start would find it. */
 	if (store >= 0)
 		(void)disk_image_wait(store, WAIT_MS, &ignored);

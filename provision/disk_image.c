@@ -52,6 +52,11 @@ const char *disk_image_missing(void)
 						     : NULL;
 }
 
+void disk_image_discard(int store)
+{
+	(void)unlinkat(store, UNFINISHED, 0);
+}
+
 bool disk_image_exists(int store)
 {
 	return faccessat(store, DISK_IMAGE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
@@ -87,6 +92,26 @@ static int no_room(const struct disk_image *im, int fd, uint64_t size, struct er
 		im->name, im->path, num_size_text(size, need, sizeof(need)), have);
 }
 
+/*
+ * Looked at first, and given back at the end: fallocate(2) takes what there is, root's reserve too, before it fails, and
+ * everybody else's files would stand still meanwhile.
+ */
+static int reserve(int fd, const struct stat *st, uint64_t size)
+{
+	uint64_t more = size - (uint64_t)st->st_blocks * 512;
+	struct statfs fs;
+	int r;
+
+	if (fstatfs(fd, &fs) < 0)
+		return -errno;
+	if (more > (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize)
+		return -ENOSPC;
+	if (fallocate(fd, 0, 0, (off_t)size) == 0)
+		return 0;
+	r = -errno;
+	return ftruncate(fd, st->st_size) < 0 ? -errno : r;
+}
+
 /* Blocks that it has already stay; the file is `size` long after. */
 static int take_space(const struct disk_image *im, int fd, uint64_t size, struct err *e)
 {
@@ -98,7 +123,7 @@ static int take_space(const struct disk_image *im, int fd, uint64_t size, struct
 	if (r == 0 && size > INT64_MAX)
 		r = -EFBIG;
 	if (r == 0 && im->reserve && (uint64_t)st.st_blocks * 512 < size)
-		r = fallocate(fd, 0, 0, (off_t)size) < 0 ? -errno : 0;
+		r = reserve(fd, &st, size);
 	if (r == 0 && (uint64_t)st.st_size < size)
 		r = ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
 	if (r == 0)

@@ -32,6 +32,8 @@ struct disk_device {
 /* Is there what an image needs: loop devices, mkfs.ext4? NULL, or what is missing. */
 const char *disk_image_missing(void);
 bool disk_image_exists(int store);
+/* Remove one whose making was killed: it may have reserved its space already. None is fine. */
+void disk_image_discard(int store);
 /* Make it: complete or not at all. */
 int disk_image_make(const struct disk_image *im, struct err *e);
 /* Grow it if it is smaller than im->size by 16 MiB or more (-EFBIG: larger; -EPERM: without CAP_SYS_RESOURCE), mount it detached, nosuid and nodev. fd of the mount. */

@@ -253,9 +253,11 @@ int net_guard_remove(const struct settings *s, const struct net_guard *g, struct
 		return 0;
 	if (str_format(text, sizeof(text),
 		       "delete element bridge sshbay ports { \"sb-%x\" }\n"
+		       /* One that is not there would fail all of it. */
+		       "add element bridge sshbay gate { " MAC " }\n"
 		       "delete element bridge sshbay gate { " MAC " }\n"
 		       "delete chain bridge sshbay %s\n",
-		       g->slot, MAC_OF(g->mac), chain))
+		       g->slot, MAC_OF(g->mac), MAC_OF(g->mac), chain))
 		return err_set(e, ENAMETOOLONG, "remove nft chain '%s': text too long", chain);
 	return run(text, e);
 }

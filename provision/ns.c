@@ -6,6 +6,7 @@
  */
 #include "ns.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/nsfs.h>
@@ -363,6 +364,19 @@ int ns_up(struct plan *p, struct err *e)
 	return proc_boot_id(p->rec->boot_id, e);
 }
 
+/* What path_write_atomic leaves when its process is killed: the directory is to go. */
+static void remove_unfinished(const struct plan *p)
+{
+	auto_dir DIR *d = opendir(p->dir);
+
+	for (const struct dirent *entry; d && (entry = readdir(d));) {
+		size_t n = strlen(entry->d_name);
+
+		if (entry->d_name[0] == '.' && n > 5 && !strcmp(entry->d_name + n - 4, ".new"))
+			(void)unlinkat(dirfd(d), entry->d_name, 0);
+	}
+}
+
 int ns_down(struct plan *p, struct err *e)
 {
 	static const char *const files[] = { "init.sock", "hosts" };
@@ -376,6 +390,7 @@ int ns_down(struct plan *p, struct err *e)
 	for (unsigned int i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		if (pin_path(p, files[i], path, &second) == 0)
 			(void)unlink(path);
+	remove_unfinished(p);
 	/* Stays while `limits` keeps its list there; that step removes it then. */
 	(void)rmdir(p->dir);
 	return r < 0 ? r : r2;

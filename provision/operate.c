@@ -14,20 +14,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "allocate.h"
-#include "allocate_direct.h"
-#include "allocate_gpu.h"
-#include "allocate_nic.h"
-#include "allocate_rdma.h"
 #include "audit.h"
 #include "base/clk.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "disk.h"
 #include "hostkeys.h"
 #include "jobs.h"
 #include "net.h"
+#include "operate_lease.h"
 #include "operate_nic.h"
 #include "reconcile_gpu.h"
 #include "watch.h"
@@ -43,18 +38,6 @@ static void audit(const struct workspace *ws, const char *event, const char *rea
 		AUDIT_TEXT("ws", ws->name),
 		AUDIT_TEXT("reason", reason ? reason : ""),
 		AUDIT_NUM("dur_ms", us / 1000),
-	};
-
-	audit_write(event, fields, 3);
-}
-
-static void audit_lease(const struct workspace *ws, const char *event, const char *kind,
-			const char *object)
-{
-	const struct audit_field fields[] = {
-		AUDIT_TEXT("ws", ws->name),
-		AUDIT_TEXT("kind", kind),
-		AUDIT_TEXT("object", object),
 	};
 
 	audit_write(event, fields, 3);
@@ -86,100 +69,6 @@ static enum worker_kind down_kind(const struct record *rec)
 
 /* --- up --- */
 
-/* Files without a record: take them over with the id range that owns them, so that nothing that was kept is lost. */
-static int find_files(struct workspace *ws, struct record *rec, struct err *e)
-{
-	struct registry *r = ws->registry;
-	struct stat st;
-	uid_t owner;
-
-	if (fstatat(r->storefd, ws->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? allocate_slot(r, ws, rec, e)
-				       : err_sys(e, "look at files of '%s'", ws->name);
-	if (!disk_owner(r->storefd, ws->name, &owner))
-		return allocate_slot(r, ws, rec, e);
-	if (allocate_slot_at(r, ws, owner, rec, e))
-		return err_wrap(e,
-				"create workspace '%s': files without a record are in the way "
-				"(%s/workspaces/%s)",
-				ws->name, r->settings->storage.state, ws->name);
-	rec->created = clk_wall_s(); /* so that a failure does not count as a first creation */
-	log_warn("create workspace '%s': took over files that were found without a record",
-		 ws->name);
-	return 0;
-}
-
-/* Fill *rec and job->spec with what the workspace will be. */
-static int allocate(struct workspace *ws, struct job *job, struct record *rec, struct err *e)
-{
-	struct registry *r = ws->registry;
-	int ret;
-
-	settings_spec(r->settings, ws->name, &job->spec);
-	if (ws->has_record) {
-		*rec = ws->rec;
-	} else {
-		memset(rec, 0, sizeof(*rec));
-		str_copy(rec->name, sizeof(rec->name), ws->name);
-		ret = find_files(ws, rec, e);
-		if (ret)
-			return ret;
-	}
-	/* The upper directory is a difference to one image: a later change of the setting is for new workspaces. */
-	if (!rec->image[0])
-		str_copy(rec->image, sizeof(rec->image), job->spec.image);
-	str_copy(job->spec.image, sizeof(job->spec.image), rec->image);
-	rec->note[0] = '\0';
-	str_copy(rec->attach, sizeof(rec->attach), job->spec.attach);
-	ret = allocate_address(r, ws, &job->spec, rec, e);
-	if (!ret)
-		ret = allocate_data_ip(r, ws, &job->spec, rec, e);
-	if (!ret)
-		ret = allocate_nic(r, ws, &job->spec, rec, e);
-	if (!ret)
-		ret = allocate_direct_vfio(r, ws, &job->spec, rec, e);
-	if (!ret)
-		ret = allocate_direct_hugepages(r, ws, &job->spec, rec, e);
-	if (!ret)
-		ret = allocate_rdma(r, ws, &job->spec, rec, e);
-	if (!ret)
-		ret = allocate_gpu(r, ws, &job->spec, rec, e);
-	if (!ret)
-		ret = allocate_cpus(r, ws, &job->spec, rec, e);
-	return ret;
-}
-
-/* Does what a stop kept (addresses, NIC) still fit? */
-static bool outdated(const struct record *kept, const struct record *rec)
-{
-	return kept->ns_net &&
-	       (memcmp(&kept->control_ip, &rec->control_ip, sizeof(rec->control_ip)) ||
-		memcmp(&kept->control_ip6, &rec->control_ip6, sizeof(rec->control_ip6)) ||
-		memcmp(&kept->data_ip, &rec->data_ip, sizeof(rec->data_ip)) ||
-		strcmp(kept->attach, rec->attach) || strcmp(kept->gpus, rec->gpus) ||
-		strcmp(kept->vfio, rec->vfio) || strcmp(kept->rdma, rec->rdma) ||
-		strcmp(kept->nic.id, rec->nic.id) || strcmp(kept->nic.name, rec->nic.name));
-}
-
-static void audit_up(struct workspace *ws, const struct record *before)
-{
-	const struct record *rec = &ws->rec;
-	char text[IP_TEXT_MAX];
-
-	if (!rec->created)
-		audit(ws, "ws.create.begin", NULL, 0);
-	if (!ip_equal(&before->control_ip, &rec->control_ip))
-		audit_lease(ws, "lease.take", "ip", ip_text(&rec->control_ip, text, sizeof(text)));
-	if (rec->nic.name[0] && strcmp(before->nic.id, rec->nic.id))
-		audit_lease(ws, "lease.take", "nic", rec->nic.id);
-	if (rec->gpus[0] && strcmp(before->gpus, rec->gpus))
-		audit_lease(ws, "lease.take", "gpu", rec->gpus);
-	if (rec->rdma[0] && strcmp(before->rdma, rec->rdma))
-		audit_lease(ws, "lease.take", "rdma", rec->rdma);
-	if (before->gpus[0] && strcmp(before->gpus, rec->gpus))
-		reconcile_gpu_returned(ws, before->gpus);
-}
-
 /* The directory and the hosts entry that the steps build upon. */
 static int prepare_run(struct workspace *ws, struct err *e)
 {
@@ -194,14 +83,39 @@ static int prepare_run(struct workspace *ws, struct err *e)
 	return ret ? ret : net_hosts_add(s, &ws->rec, e);
 }
 
+static void begin_down(struct workspace *ws, struct job *job, struct worker_order *o);
+
+/*
+ * What a stop kept goes home before anything else is leased, and the record says so until it is: whoever takes over from
+ * a worker that was killed meanwhile has to know what was leased, not what will be.
+ */
+static int begin_return(struct workspace *ws, struct job *job, struct worker_order *o,
+			struct err *e)
+{
+	struct record back = ws->rec;
+	int ret;
+
+	back.state = RECORD_STOPPING;
+	str_copy(back.step, sizeof(back.step), OPERATE_STEP_RETURN);
+	ret = record_save(ws->registry->recordsfd, &back, e);
+	if (ret)
+		return err_wrap(e, "start workspace '%s'", ws->name);
+	ws->rec = back;
+	job->returning = true;
+	begin_down(ws, job, o);
+	return 0;
+}
+
 static int begin_up(struct workspace *ws, struct job *job, struct worker_order *o, struct err *e)
 {
 	struct registry *r = ws->registry;
 	struct record rec, before = ws->rec;
-	int ret = allocate(ws, job, &rec, e);
+	int ret = operate_lease_choose(ws, &job->spec, &rec, e);
 
 	if (ret)
 		return ret;
+	if (operate_lease_outdated(&before, &rec))
+		return begin_return(ws, job, o, e);
 	job->kept = before;
 	rec.state = RECORD_CREATING;
 	rec.step[0] = '\0';
@@ -211,22 +125,19 @@ static int begin_up(struct workspace *ws, struct job *job, struct worker_order *
 		return err_wrap(e, "%s workspace '%s'", rec.created ? "start" : "create", ws->name);
 	ws->rec = rec;
 	ws->has_record = true;
-	audit_up(ws, &before);
+	if (!rec.created)
+		audit(ws, "ws.create.begin", NULL, 0);
+	operate_lease_taken(ws, &before);
 	operate_nic_full(ws, &job->spec);
 	*o = (struct worker_order){
 		.kind = WORKER_UP,
 		.settings = r->settings,
 		.spec = &job->spec,
 		.rec = &ws->rec,
-		.kept = outdated(&before, &rec) ? &job->kept : NULL,
 		.first = !rec.created,
 		.initfd = r->files.init,
 		.filterfd = r->files.filter,
 	};
-	if (o->kept && before.nic.name[0] && strcmp(before.nic.id, rec.nic.id))
-		operate_nic_returned(ws, "nic", before.nic.id);
-	if (o->kept && before.rdma[0] && strcmp(before.rdma, rec.rdma))
-		operate_nic_returned(ws, "rdma", before.rdma);
 	/* Refused from here on means that the record says CREATING: task_refused settles that like a failed up. */
 	return prepare_run(ws, e);
 }
@@ -307,8 +218,8 @@ static int settle(struct workspace *ws, bool all, const char *why, struct err *e
 	if (to != TO_STOPPED) {
 		char text[IP_TEXT_MAX];
 
-		audit_lease(ws, "lease.return", "ip",
-			    ip_text(&ws->rec.control_ip, text, sizeof(text)));
+		operate_lease_audit(ws, "lease.return", "ip",
+				    ip_text(&ws->rec.control_ip, text, sizeof(text)));
 		memset(&ws->rec.control_ip, 0, sizeof(ws->rec.control_ip));
 		memset(&ws->rec.control_ip6, 0, sizeof(ws->rec.control_ip6));
 		memset(&ws->rec.data_ip, 0, sizeof(ws->rec.data_ip));
@@ -398,7 +309,7 @@ static void end_up(struct workspace *ws, struct job *job, struct worker_result *
 	}
 	give_host_key(ws);
 	if (ws->rec.nic.id[0] && strcmp(ws->rec.nic.id, job->kept.nic.id))
-		audit_lease(ws, "lease.attach", "nic", ws->rec.nic.id);
+		operate_lease_audit(ws, "lease.attach", "nic", ws->rec.nic.id);
 	audit(ws, first ? "ws.create.ok" : "ws.start", NULL, clk_now_us() - job->began);
 	job_finish(ws, job, 0, &e);
 }
@@ -461,6 +372,20 @@ static void down_failed(struct workspace *ws, struct job *job, const struct err 
 	job_finish(ws, job, -e.code, &e);
 }
 
+/* It is home: now the up itself. */
+static void end_return(struct workspace *ws, struct job *job, struct worker_result *res)
+{
+	struct err e = { 0 };
+
+	job->returning = false;
+	if (res->err.code)
+		down_failed(ws, job, &res->err);
+	else if (settle(ws, true, NULL, &e))
+		down_failed(ws, job, &e);
+	else
+		worker_submit(ws->registry->pool, &ws->task, true);
+}
+
 static void end_down(struct workspace *ws, struct job *job, struct worker_result *res)
 {
 	const struct job_request up = { .kind = JOB_UP };
@@ -514,8 +439,10 @@ static void task_refused(struct task *t, const struct err *e)
 	struct job *job = ws->jobs;
 	struct err why = *e;
 
+	job->returning = false;
 	if (job->req.kind == JOB_ATTACH)
-		operate_nic_failed(ws, job, true, &why);
+		/* It may be inside from an attach before, which was killed: the lease stays, and is looked at again. */
+		operate_nic_failed(ws, job, false, &why);
 	else if (job->req.kind != JOB_UP || job->undo)
 		down_failed(ws, job, &why);
 	else if (!job_unsettled(ws))
@@ -529,7 +456,7 @@ static void task_step(struct task *t, const struct work_step *s)
 	struct workspace *ws = t->ctx;
 	struct job *job = ws->jobs;
 
-	if (job->req.kind == JOB_UP)
+	if (job->req.kind == JOB_UP && !job->returning)
 		str_copy(ws->rec.step, sizeof(ws->rec.step), s->step);
 	if (!s->done || job->undo)
 		return;
@@ -547,6 +474,8 @@ static void task_end(struct task *t, struct worker_result *res)
 
 	if (job->req.kind == JOB_ATTACH)
 		operate_nic_end(ws, job, res);
+	else if (job->returning)
+		end_return(ws, job, res);
 	else if (job->req.kind == JOB_UP && !job->undo)
 		end_up(ws, job, res);
 	else

@@ -16,6 +16,8 @@
 #include "base/clk.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "disk.h"
+#include "gpu_note.h"
 #include "nic_note.h"
 #include "operate.h"
 
@@ -23,12 +25,10 @@
 
 static int find_slot(struct registry *r, struct workspace *ws, struct err *e)
 {
-	char upper[STR_NAME_MAX + 8];
-	struct stat st;
+	uid_t owner;
 
-	(void)str_format(upper, sizeof(upper), "%s/upper", ws->name);
-	if (fstatat(r->storefd, upper, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return allocate_slot_at(r, ws, st.st_uid, &ws->rec, e);
+	if (disk_owner(r->storefd, ws->name, &owner))
+		return allocate_slot_at(r, ws, owner, &ws->rec, e);
 	return allocate_slot(r, ws, &ws->rec, e);
 }
 
@@ -49,6 +49,28 @@ static void find_nic(const char *dir, struct record *rec)
 	free(note);
 }
 
+/* Its GPUs are nobody else's until its processes are gone. */
+static void find_gpus(const char *dir, struct record *rec)
+{
+	struct gpu_note note;
+
+	if (gpu_note_load(dir, &note, NULL) == 0)
+		(void)str_copy(rec->gpus, sizeof(rec->gpus), note.ids);
+}
+
+/* What a killed worker has left behind in a directory that was to be removed is no workspace. */
+static bool has_something(const char *dir)
+{
+	static const char *const made[] = { "net", "user", "groups", "init.sock", "nic", "gpu" };
+	char path[PATH_MAX];
+
+	for (unsigned int i = 0; i < sizeof(made) / sizeof(made[0]); i++)
+		if (str_format(path, sizeof(path), "%s/%s", dir, made[i]) == 0 &&
+		    faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			return true;
+	return false;
+}
+
 static int make_record(struct registry *r, struct workspace *ws, const char *dir, struct err *e)
 {
 	struct record *rec = &ws->rec;
@@ -60,6 +82,7 @@ static int make_record(struct registry *r, struct workspace *ws, const char *dir
 	if (ret)
 		return ret;
 	find_nic(dir, rec);
+	find_gpus(dir, rec);
 	rec->state = RECORD_STOPPING;
 	(void)str_copy(rec->step, sizeof(rec->step), OPERATE_STEP_RETURN);
 	(void)str_copy(rec->boot_id, sizeof(rec->boot_id), r->boot_id);
@@ -76,7 +99,8 @@ static void look_at(struct registry *r, const char *name)
 	struct err e = { 0 };
 
 	if (!ws || ws->has_record || ws->damaged ||
-	    str_format(dir, sizeof(dir), "%s/ws/%s", r->settings->storage.run, name))
+	    str_format(dir, sizeof(dir), "%s/ws/%s", r->settings->storage.run, name) ||
+	    !has_something(dir))
 		return;
 	if (make_record(r, ws, dir, &e)) {
 		log_error("workspace '%s' has no record and is left alone: %s", name, e.text);

@@ -203,6 +203,9 @@ int registry_new(sd_event *loop, struct settings *settings, struct registry **ou
 
 void registry_start(struct registry *r, const struct registry_files *files)
 {
+	static int (*const starts[])(struct registry * r,
+				     struct err * e) = { reconcile_start, reconcile_bridge_start,
+							 reconcile_gpu_start };
 	struct err e = { 0 };
 
 	r->files = *files;
@@ -210,8 +213,10 @@ void registry_start(struct registry *r, const struct registry_files *files)
 		if (files->locks[i] >= 0)
 			worker_pool_keep(r->pool, files->locks[i]);
 	recover_run(r);
-	if (reconcile_start(r, &e) || reconcile_bridge_start(r, &e) || reconcile_gpu_start(r, &e))
-		log_error("%s", e.text);
+	/* Without one of them the others are of use. */
+	for (unsigned int i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
+		if (starts[i](r, &e))
+			log_error("%s", e.text);
 }
 
 void registry_free(struct registry *r)

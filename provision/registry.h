@@ -23,6 +23,7 @@ struct job {
 	struct job *next;
 	struct job_request req;
 	bool undo;          /* the up failed half-way: its downs run now */
+	bool returning;     /* of an up: what a stop kept goes home first */
 	uint64_t began;     /* clk_now_us() when the first worker started */
 	struct err failure; /* what the waiters get after an undo */
 	struct spec spec;   /* snapshot for the worker */

@@ -33,9 +33,7 @@ struct worker_order {
 	const char *trash;        /* TRASH: name below state/workspaces */
 	const char *device;       /* NIC, GPU: its id; GPU NULL: every dirty one */
 	bool force, rdma;         /* NIC; rdma: it is the id of an RDMA device */
-	const struct record *
-		kept; /* UP: take this down first (what a stop kept no longer fits). NULL = nothing */
-	bool first;   /* UP: nothing existed before, so a failure removes the files too */
+	bool first;             /* UP: nothing existed before, so a failure removes the files too */
 	unsigned int timeout_s; /* grace for ws-init; 0 = settings */
 	int initfd, filterfd;
 };

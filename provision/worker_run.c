@@ -131,17 +131,6 @@ static int run_up(struct plan *p, const struct worker_order *o, bool *clean, str
 	struct err undo = { 0 };
 	int ret;
 
-	if (o->kept) {
-		struct record kept = *o->kept, *rec = p->rec;
-
-		p->rec = &kept;
-		ret = plan_down(p, true, e);
-		p->rec = rec;
-		if (ret) {
-			*clean = false;
-			return ret;
-		}
-	}
 	ret = plan_up(p, e);
 	if (!ret)
 		return 0;

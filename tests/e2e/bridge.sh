@@ -210,7 +210,7 @@ s.bind(("eth0", 0))
 # A station of the LAN that sends with a workspace's MAC does not draw its frames away.
 for _ in range(5): s.send(b"\xff" * 6 + bytes.fromhex(sys.argv[1]) + b"\x88\xb5" + b"x" * 50)
 PY
-like "what is behind the port stays there" 'sticky .*static' "$(inbed bridge fdb show dev "$(field one interface)" | grep "^$(one cat /sys/class/net/eth0/address)")"
+like "what is behind the port stays there" "$(one cat /sys/class/net/eth0/address) [^,]*sticky .*static" "$(inbed bridge fdb show dev "$(field one interface)" 2>&1 | tr '\n' ',')"
 port=$(field one interface)
 flags=$(inbed ip -d link show "$port")
 for f in 'hairpin off' 'guard on' 'root_block on' 'learning off' 'flood off' 'mcast_router 0' 'isolated off'; do like "the port has $f" "$f" "$flags"; done

@@ -60,6 +60,26 @@ like "what cannot be restored is in quarantine" "nic +name:hw0 .*quarantined.*re
 t "and recovered later" bay nic recover name:hw0
 is "as it was" "$before" "$(state hw0)"
 
+# --- another configuration, while a stop keeps the NIC ---
+ini=$BED/workspaces.d/one.ini
+cp "$ini" "$WORK/one.ini"
+for how in kill EIO; do
+	for point in step.nic.down nic.moved; do
+		bay start one >/dev/null 2>&1; spoil
+		bay stop one >/dev/null 2>&1
+		grep -vE '^(nic|data_ip)' "$WORK/one.ini" >"$ini"
+		restart_with "$point=$how"
+		bay start one >/dev/null 2>&1
+		restart_with ''
+		settled
+		t "given up by its configuration, through $point=$how: it starts" bay start one
+		is "without it, which is home as it was" "$before" "$(state hw0)"
+		is "and free" "" "$(bay leases | grep '^nic.* one ')"
+		bay stop one >/dev/null 2>&1
+		cp "$WORK/one.ini" "$ini"; bay reload >/dev/null 2>&1
+	done
+done
+
 # --- attach ---
 inbed ip link set hw0 name away
 bay start one >/dev/null 2>&1
