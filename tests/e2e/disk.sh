@@ -147,6 +147,12 @@ await 60 sh -c "losetup -a | grep '$BED/'"; restart_with; wait $p
 is "the files are there after all that" kept "$(on alice@gate 'cat kept')"
 [ -z "$grows" ] || t "and the disk has grown" between 80000 "$(on alice@gate 'df --output=size / | tail -1')" 98304
 is "on one device" 1 "$(loops)"
+# A lost record: whose files these are is told by the image.
+ids=$(field alice id_base)
+bed kill provisiond; rm "$BED"/state/records/alice.ini*; bed start provisiond
+await 60 sh -c "'$BED/sshbay' list | grep -q 'alice *stopped'"
+is "without its record it keeps its ids" "$ids" "$(field alice id_base)"
+is "and its files" kept "$(on alice@gate 'cat kept')"
 bay destroy --purge alice >/dev/null
 is "no device is left" 0 "$(loops)"
 finish
