@@ -202,7 +202,8 @@ void disk_use(const struct settings *s, const struct record *rec, struct disk_us
 				.used = UINT64_MAX,
 				.inodes = UINT64_MAX,
 				.inodes_used = UINT64_MAX };
-	if (rec->state == RECORD_RUNNING && read_note(s, rec->name, u))
+	/* Of one that is stopped the kernel would have to read it, behind everybody's writes. */
+	if (rec->state != RECORD_RUNNING || read_note(s, rec->name, u))
 		return;
 	fd = rec->id_count ? path_open_dir(s->storage.state, NULL) : -1;
 	if (fd < 0 || disk_quota_get(fd, (uint32_t)rec->id_base, &q, NULL) < 0 || !q.bytes)

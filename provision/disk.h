@@ -36,8 +36,7 @@ int disk_down(struct plan *p, struct err *e);
 int disk_forget(const struct settings *s, uint64_t id_base, struct err *e);
 
 struct disk_use {
-	const char
-		*way; /* "quota" or "image"; NULL: not limited, or an image that is not mounted */
+	const char *way; /* "quota" or "image"; NULL: not limited, or the workspace does not run */
 	uint64_t size, used, inodes, inodes_used; /* UINT64_MAX: not known */
 	/*
 	 * An image's block device as the kernel writes it, and all of its blocks, 0 = none. How many are free ustat(2) tells whoever
@@ -46,7 +45,7 @@ struct disk_use {
 	uint32_t device;
 	uint64_t blocks;
 };
-/* Some system calls and a small file; waits for nothing. */
+/* Some system calls and a small file; waits for nothing, so it tells of a running workspace only. */
 void disk_use(const struct settings *s, const struct record *rec, struct disk_use *u);
 /* Whose ids own the files of store `name` (below the directory `stores`)? False: it has none yet. */
 bool disk_owner(int stores, const char *name, uid_t *owner);
