@@ -133,7 +133,16 @@ static void write_ip4(struct text *t, const struct net_guard *g)
 	    g->slot, ip);
 	rule(t, g->slot, "DHCP server", "ether type ip udp sport 67");
 	rule(t, g->slot, "router", "ether type ip igmp type membership-query");
+	/* Each group takes a place in the bridge's one table; when that is full, the bridge floods multicast to everybody. */
+	if (!g->counts_groups)
+		rule(t, g->slot, "multicast groups",
+		     "ether type ip igmp type membership-report-v3 @th,48,16 > 8");
+	rule(t, g->slot, "multicast groups",
+	     "ether type ip ip protocol igmp limit rate over 60/minute burst 64 packets");
 	rule(t, g->slot, "router", "ether type ip icmp type { redirect, router-advertisement }");
+	/* EIGRP, OSPF, PIM, VRRP: whoever speaks them can become the LAN's gateway, or make it step back. */
+	rule(t, g->slot, "router", "ether type ip ip protocol { 88, 89, 103, 112 }");
+	rule(t, g->slot, "router", "ether type ip udp dport { 520, 521, 1985, 2029 }");
 	add(t, "add rule bridge sshbay port_%x ether type ip return\n", g->slot);
 }
 
@@ -149,8 +158,18 @@ static void write_ip6(struct text *t, const struct net_guard *g)
 		(void)str_format(own, sizeof(own), ", %s", ip_text(&g->ip6, text, sizeof(text)));
 	(void)str_format(targets, sizeof(targets), "%s%s%s", hex(&ll, one),
 			 g->ip6.family ? ", " : "", g->ip6.family ? hex(&g->ip6, two) : "");
+	/* What a second fragment says is not seen here, nor by a switch: nothing for a whole LAN is that long. */
+	rule(t, g->slot, "fragment", "exthdr frag exists ip6 daddr ff00::/8");
 	rule(t, g->slot, "router advertisement", "icmpv6 type nd-router-advert");
 	rule(t, g->slot, "router", "icmpv6 type { nd-redirect, mld-listener-query }");
+	rule(t, g->slot, "router", "ether type ip6 meta l4proto { 88, 89, 103, 112 }");
+	rule(t, g->slot, "router", "ether type ip6 udp dport { 520, 521, 1985, 2029 }");
+	if (!g->counts_groups)
+		rule(t, g->slot, "multicast groups",
+		     "icmpv6 type mld2-listener-report @th,48,16 > 8");
+	rule(t, g->slot, "multicast groups",
+	     "icmpv6 type { mld-listener-report, mld-listener-done, mld2-listener-report } "
+	     "limit rate over 60/minute burst 64 packets");
 	rule(t, g->slot, "DHCP server", "ether type ip6 udp sport 547");
 	add(t,
 	    "add rule bridge sshbay port_%1$x icmpv6 type nd-neighbor-advert @th,64,128 != { %2$s "

@@ -11,13 +11,14 @@
 /* The host side of every veth has this MAC, and frames to the gate are turned to it: a bridge takes them for its host's. */
 #define NET_GUARD_HOST_MAC                                                                         \
 	{                                                                                          \
-		0xee, 0xee, 0xee, 0xee, 0xee, 0xee                                                 \
+		0xfe, 0xff, 0xff, 0xff, 0xff, 0xff                                                 \
 	}
 
 struct net_guard {
 	uint32_t slot;
 	uint8_t mac[6];     /* of eth0 */
 	struct ip ip4, ip6; /* its addresses; family 0: none */
+	bool counts_groups; /* the kernel limits the multicast groups of a port itself (6.3) */
 };
 
 /* The link-local address that the kernel derives from a MAC (RFC 4291 appendix A). */

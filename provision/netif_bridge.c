@@ -15,6 +15,11 @@
 
 #include "netif_batch.h"
 
+/* By number: older headers lack it, and older kernels ignore it (6.3). */
+#define BRPORT_MCAST_MAX_GROUPS 42
+#define GROUPS_MAX                                                                                 \
+	64 /* a bridge whose table of multicast groups is full stops snooping for everybody */
+
 void netif_bridge_master(struct netif *n, const struct netif_dev *dev, int master)
 {
 	struct ifinfomsg ifi = { .ifi_index = dev->index };
@@ -46,6 +51,7 @@ void netif_bridge_port(struct netif *n, const struct netif_dev *dev, bool isolat
 	bad = !list;
 	for (unsigned int i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		bad |= nla_put_u8(msg, flags[i].type, flags[i].value) < 0;
+	bad |= nla_put_u32(msg, BRPORT_MCAST_MAX_GROUPS, GROUPS_MAX) < 0;
 	if (!bad)
 		nla_nest_end(msg, list);
 	netif_end(n, msg, bad, "set flags of the bridge port '%s'", dev->name);

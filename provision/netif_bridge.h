@@ -11,7 +11,7 @@ void netif_bridge_master(struct netif *n, const struct netif_dev *dev, int maste
 /*
  * Queue: the flags of a tenant's port. No learning, no unknown unicast, no hairpin, no IGMP or MLD router; a BPDU shuts it
  * (where the bridge speaks STP), it never leads to the root; ARP for what is behind it is answered by the bridge
- * (IFLA_BRPORT_PROXYARP_WIFI). `isolated`: no frame from or to another isolated port.
+ * (IFLA_BRPORT_PROXYARP_WIFI); 64 multicast groups (kernel 6.3). `isolated`: no frame from or to another isolated port.
  */
 void netif_bridge_port(struct netif *n, const struct netif_dev *dev, bool isolated);
 /* Queue: `mac` is behind `dev`, whoever else sends with it (static, sticky; kernel 4.20). */

@@ -44,7 +44,7 @@ static void fixed_part(void **state)
 	has("guard iifname vmap @ports\n");
 	has("guard counter name unguarded drop\n");
 	has("arrive ether daddr @gate ip daddr 10.20.7.0/24 tcp dport 22 ether daddr set "
-	    "ee:ee:ee:ee:ee:ee meta pkttype set host\n");
+	    "fe:ff:ff:ff:ff:ff meta pkttype set host\n");
 	has("leave oifname \"sb-*\" ip daddr 10.20.7.0/24 tcp dport 22 counter name gate_closed "
 	    "drop\n");
 	assert_null(strstr(text, "ip6 daddr"));
@@ -69,6 +69,25 @@ static void one_port(void **state)
 	/* The last rule of the chain drops. */
 	assert_non_null(
 		strstr(strstr(text, "\"IPv6 source\""), "counter drop comment \"other protocol\""));
+}
+
+/* What makes a station the LAN's gateway, and what fills a bridge's table. */
+static void routers_and_groups(void **state)
+{
+	struct net_guard g = port("10.20.7.9", "fd00:199::9");
+
+	pools("10.20.7.0/24", "fd00:199::/112");
+	assert_int_equal(net_guard_text(&set, &g, text, sizeof(text), NULL), 0);
+	has("ether type ip ip protocol { 88, 89, 103, 112 } counter drop comment \"router\"\n");
+	has("ether type ip6 meta l4proto { 88, 89, 103, 112 } counter drop comment \"router\"\n");
+	has("ether type ip6 udp dport { 520, 521, 1985, 2029 } counter drop");
+	has("exthdr frag exists ip6 daddr ff00::/8 counter drop comment \"fragment\"\n");
+	has("igmp type membership-report-v3 @th,48,16 > 8 counter drop");
+	has("icmpv6 type mld2-listener-report @th,48,16 > 8 counter drop");
+	g.counts_groups = true;
+	assert_int_equal(net_guard_text(&set, &g, text, sizeof(text), NULL), 0);
+	assert_null(strstr(text, "@th,48,16"));
+	has("ip protocol igmp limit rate over 60/minute burst 64 packets counter drop");
 }
 
 static void without_ip6(void **state)
@@ -111,9 +130,9 @@ static void which_bridges(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fixed_part),    cmocka_unit_test(one_port),
-		cmocka_unit_test(without_ip6),   cmocka_unit_test(too_long),
-		cmocka_unit_test(which_bridges),
+		cmocka_unit_test(fixed_part),         cmocka_unit_test(one_port),
+		cmocka_unit_test(without_ip6),        cmocka_unit_test(too_long),
+		cmocka_unit_test(routers_and_groups), cmocka_unit_test(which_bridges),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
