@@ -6,15 +6,19 @@
 #include "net_bridge.h"
 
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if_bridge.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/utsname.h>
 
 #include "base/fault.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "net.h"
@@ -30,21 +34,37 @@
  * again when the host takes it: tproxy's choice of socket is lost on the way (ip_rcv_core), and whatever else listens on
  * port 22 of this host would answer in the gate's place.
  */
-static int check_filter(int family, struct err *e)
+bool net_bridge_filters(const struct netif_link *bridge, bool v6, char remedy[96])
 {
-	const char *key =
-		family == AF_INET ? "bridge-nf-call-iptables" : "bridge-nf-call-ip6tables";
+	const char *key = v6 ? "ip6tables" : "iptables";
 	char path[96], value[16];
 	size_t len;
 
-	(void)str_format(path, sizeof(path), "/proc/sys/net/bridge/%s", key);
-	if (path_read(AT_FDCWD, path, value, sizeof(value), &len, NULL) || value[0] == '0')
+	/* The file is there while br_netfilter is loaded; its value, or the switch of the bridge: either is enough. */
+	(void)str_format(path, sizeof(path), "/proc/sys/net/bridge/bridge-nf-call-%s", key);
+	if (path_read(AT_FDCWD, path, value, sizeof(value), &len, NULL))
+		return false;
+	if (value[0] != '0')
+		(void)str_format(remedy, 96, "sysctl net.bridge.bridge-nf-call-%s=0", key);
+	else if (v6 ? bridge->filters6 : bridge->filters)
+		(void)str_format(remedy, 96, "ip link set %s type bridge nf_call_%s 0",
+				 bridge->dev.name, key);
+	else
+		return false;
+	return true;
+}
+
+static int check_filter(const struct netif_link *bridge, bool v6, struct err *e)
+{
+	char remedy[96];
+
+	if (!net_bridge_filters(bridge, v6, remedy))
 		return 0;
 	return err_set(
 		e, EBUSY,
 		"bridged packets go through iptables on this host, so that port 22 would not "
-		"reach the gate (sysctl net.bridge.%s=0)",
-		key);
+		"reach the gate (%s)",
+		remedy);
 }
 
 /* One family: the bridge's own address in the network of `ip`, and the gateway. */
@@ -58,9 +78,7 @@ static int find_family(struct netif *n, struct net_bridge *b, const struct ip *i
 
 	if (!ip->family)
 		return 0;
-	ret = check_filter(ip->family, e);
-	if (ret == 0)
-		ret = netif_bridge_own(n, &b->dev, ip, own, e);
+	ret = netif_bridge_own(n, &b->dev, ip, own, e);
 	if (ret == -EADDRNOTAVAIL)
 		return err_set(e, EADDRNOTAVAIL, "%s (ip address add .. dev %s)", e->text,
 			       b->dev.name);
@@ -103,6 +121,11 @@ static int find(struct netif *n, const struct plan *p, struct net_bridge *b, str
 	if (!(link.flags & IFF_UP))
 		return err_set(e, ENETDOWN, "it is down (ip link set %s up)", b->dev.name);
 	b->mtu = link.mtu;
+	ret = rec->control_ip.family ? check_filter(&link, false, e) : 0;
+	if (ret == 0 && rec->control_ip6.family)
+		ret = check_filter(&link, true, e);
+	if (ret)
+		return ret;
 	ret = find_family(n, b, &rec->control_ip, &s->network.control_cidr,
 			  &p->spec->control_gateway, e);
 	return ret ? ret
@@ -129,9 +152,22 @@ int net_bridge_find(struct netif *n, const struct plan *p, struct net_bridge *b,
 
 /* ---- joining and leaving ---- */
 
+/* IFLA_BRPORT_MCAST_MAX_GROUPS; older kernels ignore the attribute, so that asking for it tells nothing. */
+static bool counts_groups(void)
+{
+	struct utsname u;
+	unsigned int major = 0, minor = 0;
+
+	return uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 3));
+}
+
 static struct net_guard guard_of(const struct record *rec, const uint8_t mac[6])
 {
-	struct net_guard g = { .slot = rec->slot, .ip4 = rec->control_ip, .ip6 = rec->control_ip6 };
+	struct net_guard g = { .slot = rec->slot,
+			       .ip4 = rec->control_ip,
+			       .ip6 = rec->control_ip6,
+			       .counts_groups = counts_groups() };
 
 	memcpy(g.mac, mac, sizeof(g.mac));
 	return g;
@@ -223,21 +259,23 @@ static int refresh(struct netif *n, const struct settings *s, const struct recor
 	struct netif_link link;
 	struct ipnet own;
 	uint8_t mac[6];
+	int ret;
 
 	if (held < 0)
 		return held;
 	net_ifname(rec->slot, port.name);
 	(void)str_copy(bridge.name, sizeof(bridge.name), rec->attach);
-	if (netif_get(n, &port, &link, NULL) || !link.master)
+	/* Under a bond, or with another bridge, it is not ours to set up; reconcile_bridge.c tells that. */
+	if (netif_get(n, &port, &link, NULL) || !link.master || netif_index(n, &bridge, NULL) ||
+	    bridge.index != link.master)
 		return 0;
 	net_mac(rec, mac);
 	netif_bridge_port(n, &link.dev, s->network.isolate);
 	netif_bridge_fdb(n, &link.dev, mac);
 	/* A commit of its own: a bridge that is down takes no routes. */
-	if (netif_commit(n, e))
-		return -e->code;
-	if (netif_index(n, &bridge, NULL) || bridge.index != link.master)
-		return 0;
+	ret = netif_commit(n, e);
+	if (ret)
+		return ret;
 	for (int v6 = 0; v6 < 2; v6++) {
 		const struct ip *ip = v6 ? &rec->control_ip6 : &rec->control_ip;
 
@@ -255,13 +293,30 @@ int net_bridge_refresh(const struct settings *s, const struct record *const *rec
 	auto_netif struct netif *n = NULL;
 	int ret = netif_open(-1, &n, e);
 
-	for (unsigned int i = 0; i < count && ret == 0; i++)
-		if (records[i]->attach[0])
-			ret = refresh(n, s, records[i], e);
+	for (unsigned int i = 0; i < count && n; i++) {
+		struct err one = { 0 };
+		int got = records[i]->attach[0] ? refresh(n, s, records[i], &one) : 0;
+
+		if (got == 0)
+			continue;
+		log_warn("workspace '%s': %s", records[i]->name, one.text);
+		/* The port went away, or under another master, between the look and the request. */
+		if (ret == 0 && got != -EOPNOTSUPP && got != -EINVAL && got != -ENODEV)
+			ret = err_set(e, one.code, "%s", one.text);
+	}
 	return ret;
 }
 
 /* ---- looking ---- */
+
+bool net_bridge_is(int fd, const char *name)
+{
+	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
+	struct ifreq ifr = { .ifr_data = (void *)&info };
+
+	(void)str_copy(ifr.ifr_name, sizeof(ifr.ifr_name), name);
+	return ioctl(fd, SIOCETHTOOL, &ifr) == 0 && strcmp(info.driver, "bridge") == 0;
+}
 
 bool net_bridge_lost(const struct record *rec, char *why, size_t size)
 {
@@ -279,6 +334,10 @@ bool net_bridge_lost(const struct record *rec, char *why, size_t size)
 		if (errno != ENODEV)
 			return false;
 		(void)str_format(why, size, "its bridge '%s' is gone", rec->attach);
+		return true;
+	}
+	if (!net_bridge_is(fd, rec->attach)) {
+		(void)str_format(why, size, "its bridge '%s' is no bridge any more", rec->attach);
 		return true;
 	}
 	index = (int)if_nametoindex(port);

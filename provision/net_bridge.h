@@ -34,10 +34,18 @@ int net_bridge_leave(struct netif *n, const struct plan *p, int master, const ui
 		     struct err *e);
 /*
  * Set right what may have changed while the workspaces of these records are up: the flags of their ports (isolate), and the
- * host's routes and neighbour entries, which the kernel forgets when the bridge is set down or gets another MAC.
+ * host's routes and neighbour entries, which the kernel forgets when the bridge is set down or gets another MAC. A port that
+ * is not on its bridge any more is left alone; what fails at one is logged, and the others are set right.
  */
 int net_bridge_refresh(const struct settings *s, const struct record *const *records,
 		       unsigned int count, struct err *e);
+/* Is this interface a bridge? By ioctl; `fd` is any socket. What is private to bridges means something else to others. */
+bool net_bridge_is(int fd, const char *name);
+/*
+ * The key under net.bridge by which frames of this bridge go through iptables (ip6tables), or the bridge's own switch, as a
+ * remedy in words; false: they do not.
+ */
+bool net_bridge_filters(const struct netif_link *bridge, bool v6, char remedy[96]);
 /* Write into `why` what is wrong with a running workspace's port, by ioctl; false: nothing. */
 bool net_bridge_lost(const struct record *rec, char *why, size_t size);
 /* A number that differs when a bridge that `s` names has come, gone, been set up or down, or got another MAC. By ioctl. */

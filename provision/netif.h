@@ -35,6 +35,7 @@ struct netif_link { /* what netif_get found */
 	int master,
 		peer; /* index of the bridge or bond; IFLA_LINK, which for a veth is its peer's */
 	bool peer_elsewhere;       /* the peer is in another namespace */
+	bool filters, filters6;    /* a bridge that sends its frames through iptables, ip6tables */
 	char kind[NETIF_NAME_MAX]; /* "veth", "bridge", ..; "" for hardware */
 	char alias[NETIF_ALIAS_MAX];
 	unsigned int naltnames, altnames_lost; /* lost: did not fit */

@@ -65,6 +65,21 @@ static void take_tunings(struct netif_link *out, struct nlmsghdr *h)
 	}
 }
 
+static void take_kind(struct netif_link *out, struct nlattr *info)
+{
+	struct nlattr *kind = nla_find(nla_data(info), nla_len(info), IFLA_INFO_KIND);
+	struct nlattr *data = nla_find(nla_data(info), nla_len(info), IFLA_INFO_DATA), *attr;
+
+	if (kind)
+		nla_strlcpy(out->kind, kind, sizeof(out->kind));
+	if (!data || strcmp(out->kind, "bridge"))
+		return;
+	attr = nla_find(nla_data(data), nla_len(data), IFLA_BR_NF_CALL_IPTABLES);
+	out->filters = attr && nla_get_u8(attr);
+	attr = nla_find(nla_data(data), nla_len(data), IFLA_BR_NF_CALL_IP6TABLES);
+	out->filters6 = attr && nla_get_u8(attr);
+}
+
 static int take_link(void *ctx, struct nlmsghdr *h)
 {
 	struct netif_link *out = ctx;
@@ -76,7 +91,7 @@ static int take_link(void *ctx, struct nlmsghdr *h)
 		[IFLA_TXQLEN] = { .type = NLA_U32 },
 	};
 	const struct ifinfomsg *ifi = nlmsg_data(h);
-	struct nlattr *tb[IFLA_MAX + 1], *kind;
+	struct nlattr *tb[IFLA_MAX + 1];
 
 	if (nlmsg_parse(h, sizeof(*ifi), tb, IFLA_MAX, policy) < 0 || !tb[IFLA_IFNAME])
 		return -EBADMSG;
@@ -95,12 +110,8 @@ static int take_link(void *ctx, struct nlmsghdr *h)
 	take_mac(out->mac, tb[IFLA_ADDRESS]);
 	out->peer_elsewhere = tb[IFLA_LINK_NETNSID] != NULL;
 	take_mac(out->perm_mac, tb[IFLA_PERM_ADDRESS]);
-	if (tb[IFLA_LINKINFO]) {
-		kind = nla_find(nla_data(tb[IFLA_LINKINFO]), nla_len(tb[IFLA_LINKINFO]),
-				IFLA_INFO_KIND);
-		if (kind)
-			nla_strlcpy(out->kind, kind, sizeof(out->kind));
-	}
+	if (tb[IFLA_LINKINFO])
+		take_kind(out, tb[IFLA_LINKINFO]);
 	if (tb[IFLA_PROP_LIST])
 		take_altnames(out, tb[IFLA_PROP_LIST]);
 	return 0;

@@ -1,27 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The bridges that workspaces attach to: that they are there, are bridges, are up, and that the gate gets port 22 on them. */
-#include <fcntl.h>
 #include <ifaddrs.h>
-#include <linux/if_bridge.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include "base/fd.h"
-#include "base/path.h"
 #include "base/str.h"
 #include "doctor.h"
 #include "net_bridge.h"
-
-static bool on(const char *key)
-{
-	char path[96], value[16];
-	size_t len;
-
-	(void)str_format(path, sizeof(path), "/proc/sys/net/bridge/%s", key);
-	return path_read(AT_FDCWD, path, value, sizeof(value), &len, NULL) == 0 && value[0] != '0';
-}
+#include "netif.h"
 
 /* Has the bridge an address in a network that the pool is a part of? */
 static bool inside(const char *bridge, const struct ipnet *pool)
@@ -54,10 +43,25 @@ static bool inside(const char *bridge, const struct ipnet *pool)
 	return found;
 }
 
+static void check_filters(struct doctor *d, const char *name)
+{
+	auto_netif struct netif *n = NULL;
+	struct netif_dev dev = { 0 };
+	struct netif_link link;
+	char remedy[96];
+
+	(void)str_copy(dev.name, sizeof(dev.name), name);
+	if (netif_open(-1, &n, NULL) || netif_get(n, &dev, &link, NULL))
+		return;
+	for (unsigned int i = 0; i < (d->s->network.control_cidr6.addr.family ? 2 : 1); i++)
+		if (net_bridge_filters(&link, i, remedy))
+			doctor_fail(d, "bridges", remedy,
+				    "bridged packets go through iptables, so that port 22 does not "
+				    "reach the gate; workspaces with attach do not start");
+}
+
 static void check_bridge(struct doctor *d, const char *name)
 {
-	struct __bridge_info info;
-	unsigned long args[4] = { BRCTL_GET_BRIDGE_INFO, (unsigned long)&info, 0, 0 };
 	auto_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	const struct ipnet *pools[] = { &d->s->network.control_cidr, &d->s->network.control_cidr6 };
 	struct ifreq ifr = { 0 };
@@ -72,12 +76,12 @@ static void check_bridge(struct doctor *d, const char *name)
 	}
 	if (!(ifr.ifr_flags & IFF_UP))
 		doctor_warn(d, where, "ip link set up", "it is down; its workspaces cannot start");
-	ifr.ifr_data = (void *)args;
-	if (ioctl(fd, SIOCDEVPRIVATE, &ifr)) {
+	if (!net_bridge_is(fd, name)) {
 		doctor_warn(d, where, "correct attach",
 			    "the interface is no bridge; its workspaces cannot start");
 		return;
 	}
+	check_filters(d, name);
 	for (unsigned int i = 0; i < 2; i++)
 		if (pools[i]->addr.family && !inside(name, pools[i]))
 			doctor_warn(d, where, "ip address add, or correct control_cidr",
@@ -88,19 +92,10 @@ static void check_bridge(struct doctor *d, const char *name)
 
 void doctor_bridge(struct doctor *d)
 {
-	static const char *const keys[] = { "bridge-nf-call-iptables", "bridge-nf-call-ip6tables" };
-	char remedy[64];
 	const char *name;
 
 	if (!d->s || !net_bridge_name(d->s, 0))
 		return;
 	for (unsigned int i = 0; (name = net_bridge_name(d->s, i)); i++)
 		check_bridge(d, name);
-	for (unsigned int i = 0; i < (d->s->network.control_cidr6.addr.family ? 2 : 1); i++) {
-		(void)str_format(remedy, sizeof(remedy), "sysctl net.bridge.%s=0", keys[i]);
-		if (on(keys[i]))
-			doctor_fail(d, "bridges", remedy,
-				    "bridged packets go through iptables, so that port 22 does not "
-				    "reach the gate; workspaces with attach do not start");
-	}
 }
