@@ -47,15 +47,20 @@ static bool is_macvlan(const struct record *rec)
 	return strncmp(rec->nic.id, NIC_IDENTIFY_MACVLAN, strlen(NIC_IDENTIFY_MACVLAN)) == 0;
 }
 
+/* Told once; the record's note, of which there is one, is left to whoever wrote there first. */
 static void tell_unplugged(struct workspace *ws)
 {
-	char note[sizeof(ws->rec.note)];
+	char note[sizeof(ws->rec.note)] = "";
 	struct err e = { 0 };
 
-	(void)str_format(note, sizeof(note), "its NIC %s has been unplugged", ws->rec.nic.id);
+	(void)str_format(note, sizeof(note), "its NIC %.120s has been unplugged", ws->rec.nic.id);
 	if (strcmp(note, ws->rec.note) == 0)
 		return;
-	log_warn("workspace '%s': %s", ws->name, note);
+	if (strcmp(note, ws->nic_said) != 0)
+		log_warn("workspace '%s': %s", ws->name, note);
+	(void)str_copy(ws->nic_said, sizeof(ws->nic_said), note);
+	if (ws->rec.note[0] && strncmp(ws->rec.note, "its NIC ", 8) != 0)
+		return;
 	memcpy(ws->rec.note, note, sizeof(note));
 	if (record_save(ws->registry->recordsfd, &ws->rec, &e))
 		log_warn("%s", e.text);
@@ -107,6 +112,8 @@ void reconcile_now(struct registry *r)
 	for (unsigned int i = 0; i < r->nlist; i++) {
 		struct workspace *ws = r->list[i];
 
+		if (!ws->has_record || ws->rec.state != RECORD_RUNNING)
+			ws->nic_said[0] = '\0';
 		if (ws->has_record && !ws->damaged && !ws->busy && !ws->jobs && !ws->dead &&
 		    ws->rec.state == RECORD_RUNNING && wants_attach(r, ws, s)) {
 			log_note("workspace '%s': its NIC is on the host and moves in", ws->name);

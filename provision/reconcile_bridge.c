@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* See reconcile_bridge.h.  It only looks (ioctl); what the kernel says on the link socket is not read but for its being said. */
+/* See reconcile_bridge.h.  It only looks (ioctl); of what the kernel says on the link socket, which interface it is about. */
 #include "reconcile_bridge.h"
 
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,6 +25,7 @@ struct reconcile_bridge {
 	sd_event_source *socket, *timer;
 	int fd;
 	uint64_t state; /* net_bridge_state() when it was looked at last */
+	bool again;     /* whatever it is now */
 };
 
 static void say(struct workspace *ws, const char *text)
@@ -43,16 +45,19 @@ static void say(struct workspace *ws, const char *text)
 
 static void look(struct workspace *ws)
 {
-	char why[160] = "", note[sizeof(ws->rec.note)] = "";
-	bool noted = strncmp(ws->rec.note, NOTE, strlen(NOTE)) == 0;
+	char why[sizeof(ws->bridge_said)] = "", note[sizeof(ws->rec.note)] = "";
+	bool own = strncmp(ws->rec.note, NOTE, strlen(NOTE)) == 0;
 	struct err e = { 0 };
 
 	if (net_bridge_lost(&ws->rec, why, sizeof(why)))
 		(void)str_format(note, sizeof(note), NOTE "%s (sshbay stop, start)", why);
-	if (note[0] ? strcmp(note, ws->rec.note) == 0 : !noted)
-		return;
-	if (note[0])
+	/* A note of the record is as old as what it tells: provisiond was restarted since. */
+	if (note[0] && strcmp(why, ws->bridge_said) != 0 && strcmp(note, ws->rec.note) != 0)
 		say(ws, note + strlen(NOTE));
+	memcpy(ws->bridge_said, why, sizeof(why));
+	/* There is one note, and what somebody else wrote there is as true. */
+	if ((ws->rec.note[0] && !own) || strcmp(note, ws->rec.note) == 0)
+		return;
 	memcpy(ws->rec.note, note, sizeof(note));
 	if (record_save(ws->registry->recordsfd, &ws->rec, &e))
 		log_warn("%s", e.text);
@@ -63,16 +68,17 @@ static void refresh(struct reconcile_bridge *b)
 {
 	uint64_t state = net_bridge_state(b->reg->settings);
 
-	if (state == b->state)
+	if (state == b->state && !b->again)
 		return;
 	b->state = state;
+	b->again = false;
 	registry_refresh_host(b->reg);
 }
 
 void reconcile_bridge_again(struct registry *r)
 {
 	if (r->bridges)
-		r->bridges->state = ~r->bridges->state;
+		r->bridges->again = true;
 }
 
 void reconcile_bridge_now(struct registry *r)
@@ -84,6 +90,8 @@ void reconcile_bridge_now(struct registry *r)
 		if (ws->has_record && !ws->damaged && !ws->busy && !ws->jobs && !ws->dead &&
 		    ws->rec.state == RECORD_RUNNING && ws->rec.attach[0])
 			look(ws);
+		else if (!ws->has_record || ws->rec.state != RECORD_RUNNING)
+			ws->bridge_said[0] = '\0';
 	}
 }
 
@@ -97,17 +105,50 @@ static int on_time(sd_event_source *s, uint64_t usec, void *ctx)
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
+/* What the kernel forgets with an address, or while the bridge is down, is missing also when all is as before again. */
+static bool forgets(const struct settings *s, const struct nlmsghdr *h)
+{
+	const struct ifinfomsg *link = NLMSG_DATA(h);
+	const struct ifaddrmsg *addr = NLMSG_DATA(h);
+	char at[IF_NAMESIZE];
+	const char *name;
+	unsigned int index = 0;
+
+	if (h->nlmsg_type == RTM_NEWLINK && !(link->ifi_flags & IFF_UP))
+		index = (unsigned int)link->ifi_index;
+	else if (h->nlmsg_type == RTM_NEWADDR || h->nlmsg_type == RTM_DELADDR)
+		index = addr->ifa_index;
+	if (!index || !if_indextoname(index, at))
+		return false;
+	for (unsigned int i = 0; (name = net_bridge_name(s, i)); i++)
+		if (strcmp(name, at) == 0)
+			return true;
+	return false;
+}
+
 /* Interfaces come in swarms; one look, a second after the first of them, does for all. */
 static int on_link(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 {
 	struct reconcile_bridge *b = ctx;
 	uint64_t soon = clk_now_us() + SOON_US, planned = 0;
-	char drop[4096];
+	_Alignas(NLMSG_ALIGNTO) char buf[8192];
+	bool named = net_bridge_name(b->reg->settings, 0) != NULL;
 
 	(void)s, (void)revents;
-	for (int i = 0;
-	     i < 64 && (recv(fd, drop, sizeof(drop), MSG_DONTWAIT) > 0 || errno == ENOBUFS); i++)
-		;
+	for (int i = 0; i < 64; i++) {
+		ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+
+		if (n <= 0 && !(n < 0 && errno == ENOBUFS))
+			break;
+		/* Something was said that did not fit. */
+		if (n < 0)
+			b->again |= named;
+		for (struct nlmsghdr *h = (void *)buf; named && n > 0 && NLMSG_OK(h, n);
+		     h = NLMSG_NEXT(h, n))
+			b->again |= forgets(b->reg->settings, h);
+	}
+	if (!named)
+		return 0;
 	if (sd_event_source_get_time(b->timer, &planned) >= 0 && planned > soon)
 		(void)sd_event_source_set_time(b->timer, soon);
 	return 0;
@@ -115,7 +156,9 @@ static int on_link(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 
 static int listen_links(struct err *e)
 {
-	struct sockaddr_nl at = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+	struct sockaddr_nl at = { .nl_family = AF_NETLINK,
+				  .nl_groups =
+					  RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR };
 	auto_fd int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)))

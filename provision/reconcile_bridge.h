@@ -2,8 +2,8 @@
 /*
  * Running workspaces on a bridge (attach) against reality, in provisiond's main process: at the start, every minute, and a
  * second after an interface of the host has changed.  A bridge that has gone, or a port that was taken off it, is told, in
- * the record's note, the audit log and to the sessions; the next start of the workspace heals it. A bridge that has come or
- * got another MAC is told to a worker (registry_refresh_host).
+ * the record's note, the audit log and to the sessions; the next start of the workspace heals it. A bridge that has come, was
+ * down, or got another MAC or address is told to a worker (registry_refresh_host).
  */
 #pragma once
 #include "registry.h"

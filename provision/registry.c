@@ -290,6 +290,7 @@ static void refused_host(struct task *t, const struct err *e)
 
 	r->host_busy = false;
 	log_error("%s", e->text);
+	reconcile_bridge_again(r);
 }
 
 static void end_host(struct task *t, struct worker_result *res)

@@ -47,9 +47,10 @@ struct workspace {
 	sd_event_source *watch;
 	int exit_code, exit_status; /* si_code and si_status of ws-init; code 0 = unknown */
 	unsigned int sessions;
-	uint64_t leased, leased_gpu; /* NIC and GPU since; seconds since the epoch */
-	char gpu_changed[160];       /* gpu_lease_changed() when it was looked at last, */
-	bool gpu_told;               /* and a session has read it */
+	uint64_t leased, leased_gpu;          /* NIC and GPU since; seconds since the epoch */
+	char gpu_changed[160];                /* gpu_lease_changed() when it was looked at last, */
+	bool gpu_told;                        /* and a session has read it */
+	char nic_said[160], bridge_said[160]; /* what is wrong with them and has been told */
 };
 
 struct registry {

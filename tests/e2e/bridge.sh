@@ -58,6 +58,11 @@ inbed sh -c 'sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-n
 	like "bridged packets that go through iptables" 'would not reach the gate \(sysctl net\.bridge\.bridge-nf-call-iptables=0\)' "$(refused)"
 	like "doctor tells that, too" 'FAIL +bridges: bridged packets go through iptables' "$(bay doctor 2>&1)"
 	inbed sysctl -qw net.bridge.bridge-nf-call-iptables=0
+	inbed ip link set br0 type bridge nf_call_iptables 1
+	like "by the bridge's own switch" 'would not reach the gate \(ip link set br0 type bridge nf_call_iptables 0\)' "$(refused)"
+	like "doctor tells that, too" 'FAIL +bridges: bridged packets go through iptables' "$(bay doctor 2>&1)"
+	inbed ip link set br0 type bridge nf_call_iptables 0
+	unlike "and no more when it is off" 'bridged packets' "$(refused; bay doctor 2>&1)"
 }
 like "a bridge without address" 'it has no address whose network has 172\.31\.199\.1 in it \(ip address add' "$(refused)"
 inbed ip addr add 172.31.199.1/16 dev br0
@@ -121,6 +126,14 @@ inbed ip link set br0 address 02:00:00:00:00:b1
 await 60 inbed sh -c 'ip neigh show 172.31.199.2 dev br0 | grep -q PERMANENT'
 like "the host knows its workspaces again after the bridge's MAC has changed" '02:.*PERMANENT' "$(inbed ip neigh show 172.31.199.2 dev br0)"
 
+# So it does while the bridge is down, and with the address that the host's routes are from.
+knows() { inbed sh -c 'ip route show 172.31.199.2 dev br0 | grep -q "src 172.31.0.1" && ip neigh show 172.31.199.2 dev br0 | grep -q PERMANENT'; }
+inbed sh -c 'ip addr del 172.31.0.1/16 dev br0; ip addr add 172.31.0.1/16 dev br0'
+t "and after its address went and came" await 60 knows
+inbed sh -c 'ip link set br0 down; ip link set br0 up'
+t "and after it was down for a moment" await 60 knows
+inbed ip addr replace fd00:199::1:1/64 dev br0 nodad
+
 # --- a hostile tenant ---
 # Every frame bears its name; what arrives on the LAN, or at the neighbour, is written down there. The last is good.
 cat >"$WORK/hear.py" <<'PY'
@@ -176,6 +189,18 @@ my @frames = (
 	["redirect6", ether($all, $mac, 0x86dd, icmp6($ll, $nodes, "\x89\0\0\0\0\0\0\0" . "\0" x 32 . tag("redirect6")))],
 	["dhcp6", ether($all, $mac, 0x86dd, ip6(17, $ll, $nodes, udp(547, 546, tag("dhcp6"))))],
 	["pppoe", ether($all, $mac, 0x8863, tag("pppoe"))],
+	["vrrp", ether($all, $mac, 0x800, ip4(112, $me, inet_aton("224.0.0.18"), tag("vrrp")))],
+	["ospf", ether($all, $mac, 0x800, ip4(89, $me, inet_aton("224.0.0.5"), tag("ospf")))],
+	["eigrp", ether($all, $mac, 0x800, ip4(88, $me, inet_aton("224.0.0.10"), tag("eigrp")))],
+	["pim", ether($all, $mac, 0x800, ip4(103, $me, inet_aton("224.0.0.13"), tag("pim")))],
+	["rip", ether($all, $mac, 0x800, ip4(17, $me, inet_aton("224.0.0.9"), udp(520, 520, tag("rip"))))],
+	["hsrp", ether($all, $mac, 0x800, ip4(17, $me, inet_aton("224.0.0.2"), udp(1985, 1985, tag("hsrp"))))],
+	["vrrp six", ether($all, $mac, 0x86dd, ip6(112, $ll, $nodes, tag("vrrp six")))],
+	["ospf hidden", ether($all, $mac, 0x86dd, ip6(60, $ll, $nodes, "\x59\0\1\4\0\0\0\0" . tag("ospf hidden")))],
+	["ripng", ether($all, $mac, 0x86dd, ip6(17, $ll, $nodes, udp(521, 521, tag("ripng"))))],
+	["hsrp six", ether($all, $mac, 0x86dd, ip6(17, $ll, $nodes, udp(2029, 2029, tag("hsrp six"))))],
+	["ra first", ether($all, $mac, 0x86dd, ip6(44, $ll, $nodes, "\x3c\0\0\1\0\0\0\7" . "\x3a\6\1\x34" . "\0" x 4 . tag("ra first")))],
+	["ra second", ether($all, $mac, 0x86dd, ip6(44, $ll, $nodes, "\x3c\0\0\x38\0\0\0\7" . "\x86\0\0\0\x40\0\x07\x08" . "\0" x 8 . tag("ra second")))],
 	["good arp", ether($all, $mac, 0x806, arp(1, $mac, $me, $far) . tag("good arp"))],
 	["good na", ether($all, $mac, 0x86dd, icmp6($six, $nodes, "\x88\0\0\0\x60\0\0\0" . $six . tag("good na")))],
 	["good dad", ether($all, $mac, 0x86dd, icmp6($none, $nodes, "\x87\0\0\0\0\0\0\0" . $six . tag("good dad")))],
@@ -200,8 +225,8 @@ a=$(total); hostile; b=$(total)
 is "of all that a hostile tenant sends, only what is its own arrives on the LAN" "ready|good arp|good na|good dad|good" "$(paste -sd'|' "$WORK/heard.lan")"
 is "and at a neighbour" "ready|good arp|good na|good dad|good" "$(paste -sd'|' "$WORK/heard.two")"
 is "every frame is counted, 802.1X on its way up to the host" "$(cat "$WORK/sent") 1" "$((b - a + 1)) $(inbed nft list counter bridge sshbay link_local | awk '$1 == "packets" { print $2 }')"
-is "under its name" "1 source MAC|3 VLAN tag|1 BPDU|4 ARP|2 IPv4 source|2 DHCP server|4 router|2 router advertisement" \
-	"$(drops | grep -E 'MAC|VLAN|BPDU|ARP|DHCP|IPv4|router' | awk '{ n[$2" "$3] += $1; if (!s[$2" "$3]++) o[++c] = $2" "$3 } END { for (i = 1; i <= c; i++) print n[o[i]] " " o[i] }' | sed 's/ $//' | paste -sd'|')"
+is "under its name" "1 source MAC|3 VLAN tag|1 BPDU|4 ARP|2 IPv4 source|2 DHCP server|14 router|2 fragment|2 router advertisement" \
+	"$(drops | grep -E 'MAC|VLAN|BPDU|ARP|DHCP|IPv4|router|fragment' | awk '{ n[$2" "$3] += $1; if (!s[$2" "$3]++) o[++c] = $2" "$3 } END { for (i = 1; i <= c; i++) print n[o[i]] " " o[i] }' | sed 's/ $//' | paste -sd'|')"
 is "the neighbour is still itself for the LAN" "$(two cat /sys/class/net/eth0/address)" "$(in_lan 'ping -c1 -w20 172.31.199.2 >/dev/null; ip neigh show 172.31.199.2' | grep -o '..:..:..:..:..:..')"
 lan python3 - "$(one cat /sys/class/net/eth0/address | tr -d :)" <<'PY'
 import socket, sys
@@ -210,8 +235,28 @@ s.bind(("eth0", 0))
 # A station of the LAN that sends with a workspace's MAC does not draw its frames away.
 for _ in range(5): s.send(b"\xff" * 6 + bytes.fromhex(sys.argv[1]) + b"\x88\xb5" + b"x" * 50)
 PY
-like "what is behind the port stays there" "$(one cat /sys/class/net/eth0/address) [^,]*sticky .*static" "$(inbed bridge fdb show dev "$(field one interface)" 2>&1 | tr '\n' ',')"
 port=$(field one interface)
+like "what is behind the port '$port' stays there" "^$(one cat /sys/class/net/eth0/address) .*dev $port .*sticky .*static" "$(inbed bridge fdb show br br0 2>&1)"
+# A tenant in 4800 groups, and one that says so too often. A bridge whose table is full would flood multicast to everybody.
+one "sudo perl - $(one cat /sys/class/net/eth0/address | tr -d :)" <<'PL'
+use strict; use Socket;
+my $mac = pack "H*", $ARGV[0];
+my $if = do { local @ARGV = ("/sys/class/net/eth0/ifindex"); <> }; chomp $if;
+socket(my $s, 17, 3, 0) or die "socket: $!";
+my $group = pack "H*", "01005e000016";
+my $to = pack("S n i S C C a8", 17, 0x800, $if, 0, 0, 6, $group);
+sub sum { my $s = 0; $s += $_ for unpack "n*", $_[0]; $s = ($s & 0xffff) + ($s >> 16) while $s >> 16; ~$s & 0xffff }
+my $g = 0xef010000;
+for (1..200) {
+	my $b = pack("C C n n n", 0x22, 0, 0, 0, 120) . join "", map { pack "C C n N", 4, 0, 0, ++$g } 1..120;
+	substr($b, 2, 2) = pack "n", sum($b);
+	my $h = pack("C C n n n C C n N N", 0x46, 0, 24 + length $b, 0, 0, 1, 2, 0, 0xac1fc701, 0xe0000016) . "\x94\4\0\0";
+	substr($h, 10, 2) = pack "n", sum($h);
+	send($s, $group . $mac . "\x08\0" . $h . $b, 0, $to) or die "send: $!";
+}
+PL
+is "the groups of a tenant are limited" "few mcast_snooping 1" "$([ "$(inbed bridge mdb show dev br0 | grep -c "port $port ")" -le 64 ] && echo few) $(inbed ip -d link show br0 | grep -o 'mcast_snooping [0-9]')"
+like "and how often it says which" '^[1-9][0-9]* multicast groups$' "$(drops)"
 flags=$(inbed ip -d link show "$port")
 for f in 'hairpin off' 'guard on' 'root_block on' 'learning off' 'flood off' 'mcast_router 0' 'isolated off'; do like "the port has $f" "$f" "$flags"; done
 
@@ -230,7 +275,12 @@ sed -i '/^isolate/d' "$BED/sshbay.ini"
 is "isolate = no joins them again" yes "$(reaches one 172.31.199.2)"
 
 # --- a bridge that goes ---
-inbed ip link set "$port" nomaster
+# Somebody's other bridge is none of ours, and what is wrong with one workspace leaves the others alone.
+inbed sh -c "ip link add br9 type bridge; ip link set '$port' nomaster; ip link set '$port' master br9; ip route del 172.31.199.2 dev br0"
+"$ROOT/scripts/testbed" kill "$BED" provisiond; "$ROOT/scripts/testbed" start "$BED" provisiond
+t "a port on another bridge does not keep the others from being set right" await 60 knows
+like "and is left alone there" 'learning on flood on' "$(inbed ip -d link show "$port")"
+inbed ip link del br9
 await 60 bash -c "'$BED/sshbay' show one | grep -q 'is no port of the bridge'"
 like "a port that was taken off is told" "network: its interface '$port' is no port of the bridge 'br0' any more" "$(field one note)"
 is "and carries nothing" no "$(one 'ping -c1 -W1 172.31.1.1 >/dev/null 2>&1 && echo yes || echo no')"
@@ -240,6 +290,10 @@ inbed ip link set br0 down; inbed ip link set br0 name br1
 await 60 bash -c "'$BED/sshbay' show two | grep -q 'is gone'"
 like "a bridge that was renamed is told" "network: its bridge 'br0' is gone" "$(field two note)"
 like "in the audit log" '"ev":"ws.bridge_lost","ws":"two"' "$(grep bridge_lost "$BED/log/audit.log")"
+inbed ip link add br0 type veth peer name br0-peer
+await 60 bash -c "'$BED/sshbay' show two | grep -q 'is no bridge any more'"
+like "so is another interface that has its name" "network: its bridge 'br0' is no bridge any more" "$(field two note)"
+inbed ip link del br0
 inbed ip link set br1 up
 is "the gate keeps port 22" SSH-2.0- "$(banner 172.31.199.2 lan bash -c)"
 bay destroy --purge two >/dev/null
@@ -258,4 +312,13 @@ bay stop later >/dev/null; bay start later >/dev/null
 is "and with it, back" "br0 yes" "$(field later attach) $(reaches later 172.31.1.1)"
 bay destroy --purge one routed later >/dev/null
 inbed ip link del br0
+
+# --- a bridge that has no address of its own has its ports' lowest ---
+inbed sh -c 'ip link add br0 type bridge; ip link add nic0 address f8:f2:1e:11:22:33 type veth peer name nic0-peer
+	ip link set nic0 master br0; ip link set nic0 up; ip link set br0 up; ip addr add 172.31.0.1/16 dev br0'
+bay start two >/dev/null
+is "its MAC stays while a workspace comes" "br0 f8:f2:1e:11:22:33" "$(field two attach) $(inbed ip -o link show br0 | sed 's/.*ether \([^ ]*\).*/\1/')"
+bay destroy --purge two >/dev/null
+is "and while it goes" f8:f2:1e:11:22:33 "$(inbed ip -o link show br0 | sed 's/.*ether \([^ ]*\).*/\1/')"
+inbed sh -c 'ip link del nic0; ip link del br0'
 finish

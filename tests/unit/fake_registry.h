@@ -65,6 +65,7 @@ static struct fake_shared {
 	unsigned int pause_ms;     /* plan_up takes that long */
 	int fail_attach;           /* 1: plan_attach fails and is clean, 2: and is not */
 	int die_attach;
+	unsigned int host_ups;
 } * fake;
 
 static struct {
@@ -325,6 +326,7 @@ bool nic_identify_clash(const char *a, const char *b)
 
 int hostnet_up(const struct settings *s, struct err *e)
 {
+	fake->host_ups++;
 	return 0;
 }
 
@@ -336,6 +338,11 @@ bool net_bridge_lost(const struct record *rec, char *why, size_t size)
 	if (fake_bridge_lost)
 		snprintf(why, size, "%s is gone from %s", fake_bridge_lost, rec->name);
 	return fake_bridge_lost != NULL;
+}
+
+const char *net_bridge_name(const struct settings *s, unsigned int i)
+{
+	return i == 0 ? "br0" : NULL;
 }
 
 uint64_t net_bridge_state(const struct settings *s)

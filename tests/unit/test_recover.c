@@ -5,6 +5,9 @@
  */
 #include "unit/fake_registry.h"
 
+#include "reconcile.h"
+#include "reconcile_bridge.h"
+
 static void put(const char *name, enum record_state state, const char *step, bool was_created,
 		bool was_started)
 {
@@ -336,6 +339,84 @@ static void test_crash_at_any_time(void **state)
 	assert_int_equal(disk.n, 0);
 }
 
+static unsigned int told(const char *event)
+{
+	unsigned int n = 0;
+
+	for (const char *at = disk.events; (at = strstr(at, event)); at++)
+		n++;
+	return n;
+}
+
+/* Two things are wrong with one workspace; the record has room for one. */
+static void test_two_notes(void **state)
+{
+	struct workspace *ws;
+	unsigned int saves;
+	char note[256];
+
+	bench_start();
+	assert_int_equal(login("alice"), 0);
+	ws = workspace_find(bench.reg, "alice");
+	assert_int_equal(str_copy(ws->rec.attach, sizeof(ws->rec.attach), "br0"), 0);
+	assert_int_equal(str_copy(ws->rec.vfio, sizeof(ws->rec.vfio), "ffff:1f:1f.7"), 0);
+	fake_bridge_lost = "br0";
+	reconcile_bridge_now(bench.reg);
+	assert_string_equal(ws->rec.note, "network: br0 is gone from alice (sshbay stop, start)");
+	(void)str_copy(note, sizeof(note), ws->rec.note);
+	saves = disk.saves;
+	for (int i = 0; i < 3; i++) {
+		reconcile_now(bench.reg);
+		assert_string_equal(ws->rec.note, note);
+		reconcile_bridge_now(bench.reg);
+		assert_string_equal(ws->rec.note, note);
+	}
+	assert_int_equal(told("ws.bridge_lost"), 1);
+	assert_int_equal(disk.saves, saves);
+	/* One of them is over: the other has the room. */
+	fake_bridge_lost = NULL;
+	reconcile_bridge_now(bench.reg);
+	assert_string_equal(ws->rec.note, "");
+	reconcile_now(bench.reg);
+	assert_non_null(strstr(ws->rec.note, "has been unplugged"));
+	fake_bridge_lost = "br0";
+	reconcile_bridge_now(bench.reg);
+	assert_non_null(strstr(ws->rec.note, "has been unplugged"));
+	assert_int_equal(told("ws.bridge_lost"), 2);
+	fake_bridge_lost = NULL;
+}
+
+static void one_more_host_up(unsigned int *before)
+{
+	uint64_t end = clk_now_us() + 60000000;
+
+	while ((fake->host_ups == *before || bench.reg->host_busy) && clk_now_us() < end)
+		assert_true(sd_event_run(bench.loop, 20000) >= 0);
+	assert_int_equal(fake->host_ups, ++*before);
+}
+
+/* What a worker could not do is asked for again, however often that is said. */
+static void test_host_again(void **state)
+{
+	struct err e = { .code = EAGAIN, .text = "start worker: no process" };
+	unsigned int ups = 0;
+
+	bench_start();
+	registry_refresh_host(bench.reg);
+	one_more_host_up(&ups);
+	reconcile_bridge_now(bench.reg);
+	assert_false(bench.reg->host_busy);
+	reconcile_bridge_again(bench.reg);
+	reconcile_bridge_again(bench.reg);
+	reconcile_bridge_now(bench.reg);
+	one_more_host_up(&ups);
+	reconcile_bridge_now(bench.reg);
+	assert_false(bench.reg->host_busy);
+	bench.reg->host.refused(&bench.reg->host, &e);
+	reconcile_bridge_now(bench.reg);
+	one_more_host_up(&ups);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, bench_setup, bench_teardown)
 
 int main(void)
@@ -359,6 +440,8 @@ int main(void)
 		T(test_interrupted_deletion),
 		T(test_down_dies_in_recovery),
 		T(test_crash_at_any_time),
+		T(test_two_notes),
+		T(test_host_again),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
