@@ -315,9 +315,9 @@ inbed ip link del br0
 
 # --- a bridge that has no address of its own has its ports' lowest ---
 inbed sh -c 'ip link add br0 type bridge; ip link add nic0 address f8:f2:1e:11:22:33 type veth peer name nic0-peer
-	ip link set nic0 master br0; ip link set nic0 up; ip link set br0 up; ip addr add 172.31.0.1/16 dev br0'
-bay start two >/dev/null
-is "its MAC stays while a workspace comes" "br0 f8:f2:1e:11:22:33" "$(field two attach) $(inbed ip -o link show br0 | sed 's/.*ether \([^ ]*\).*/\1/')"
+	ip link set nic0 master br0; ip link set nic0 up; ip link set br0 up; ip addr add 172.31.0.1/16 dev br0; ip addr add fd00:199::1:1/64 dev br0 nodad'
+t "on one without" bay start two
+is "its MAC stays while a workspace comes" "running f8:f2:1e:11:22:33" "$(field two state) $(inbed ip -o link show br0 | sed 's/.*ether \([^ ]*\).*/\1/')"
 bay destroy --purge two >/dev/null
 is "and while it goes" f8:f2:1e:11:22:33 "$(inbed ip -o link show br0 | sed 's/.*ether \([^ ]*\).*/\1/')"
 inbed sh -c 'ip link del nic0; ip link del br0'
