@@ -4,6 +4,8 @@
 # cpus = auto:nic and auto:gpu in a whole bed: which cpus and which memory a workspace is on, that nobody else is given them,
 # what is said, and for how long they are its own. NICs are ends of veth pairs and the GPU a harmless node; a tree of files that
 # stands for sysfs says where they are: one device near the first cpu, one near the last, two near all.
+# Its nodes have numbers of real devices, and whoever holds one of those is seen by every bed: one such script at a time.
+[ -n "${SSHBAY_GPU_ALONE:-}" ] || SSHBAY_GPU_ALONE=1 exec flock -o "${TMPDIR:-/tmp}/sshbay-test-gpu.lock" "$0" "$@"
 # shellcheck source-path=SCRIPTDIR/..
 . "$(dirname "$0")/../lib.sh"
 hw=$WORK/hw S=$WORK/hw/sys

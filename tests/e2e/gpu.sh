@@ -3,6 +3,8 @@
 #
 # GPUs: leases, what is inside, what is not, who is in the way. The host's roots are fake trees whose "GPU" nodes have the
 # numbers of devices that do no harm: btrfs-control and autofs; nvidiactl is cpu_dma_latency.
+# Its nodes have numbers of real devices, and whoever holds one of those is seen by every bed: one such script at a time.
+[ -n "${SSHBAY_GPU_ALONE:-}" ] || SSHBAY_GPU_ALONE=1 exec flock -o "${TMPDIR:-/tmp}/sshbay-test-gpu.lock" "$0" "$@"
 # shellcheck source-path=SCRIPTDIR/..
 . "$(dirname "$0")/../lib.sh"
 hw=$WORK/hw

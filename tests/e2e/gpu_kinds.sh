@@ -3,6 +3,8 @@
 #
 # Kinds of GPUs beside NVIDIA's whole ones: MIG instances, AMD's and Intel's by PCI address, nothing but driver files; and cpus
 # near a device in a machine with two memory nodes. All in fake trees; nodes have the numbers of devices that do no harm.
+# Its nodes have numbers of real devices, and whoever holds one of those is seen by every bed: one such script at a time.
+[ -n "${SSHBAY_GPU_ALONE:-}" ] || SSHBAY_GPU_ALONE=1 exec flock -o "${TMPDIR:-/tmp}/sshbay-test-gpu.lock" "$0" "$@"
 # shellcheck source-path=SCRIPTDIR/..
 . "$(dirname "$0")/../lib.sh"
 hw=$WORK/hw

@@ -3,6 +3,8 @@
 #
 # What a driver's libraries leave in a workspace's own files (mount points, links) when starts fail, or are killed, between two
 # upgrades of the host's driver: the start that succeeds removes all of it. Fakes as in gpu.sh; needs build/faults.
+# Its nodes have numbers of real devices, and whoever holds one of those is seen by every bed: one such script at a time.
+[ -n "${SSHBAY_GPU_ALONE:-}" ] || SSHBAY_GPU_ALONE=1 exec flock -o "${TMPDIR:-/tmp}/sshbay-test-gpu.lock" "$0" "$@"
 SSHBAY_BIN=${SSHBAY_BIN:-$(cd "$(dirname "$0")/../.." && pwd)/build/faults/bin}
 export SSHBAY_BIN
 # shellcheck source-path=SCRIPTDIR/..

@@ -3,6 +3,8 @@
 #
 # What happens to a GPU's lease by itself: another driver or CDI specification on the host, hooks that are known and not,
 # a GPU that comes back dirty and leaves quarantine when its holder ends. Fakes as in gpu.sh.
+# Its nodes have numbers of real devices, and whoever holds one of those is seen by every bed: one such script at a time.
+[ -n "${SSHBAY_GPU_ALONE:-}" ] || SSHBAY_GPU_ALONE=1 exec flock -o "${TMPDIR:-/tmp}/sshbay-test-gpu.lock" "$0" "$@"
 # shellcheck source-path=SCRIPTDIR/..
 . "$(dirname "$0")/../lib.sh"
 hw=$WORK/hw
