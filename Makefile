@@ -20,7 +20,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(HARD) $(CFLAGS) $(EXTRA_CFLAGS) 
 Q = $(if $(V),,@)
 
 # --- sources, by library (arrows of ARCHITECTURE.md: each may use only what stands above it) ---
-BASE_SRC     := err fd log num ip str path path_remove trusted clk proc fault
+BASE_SRC     := err fd log num ip str text path path_remove trusted clk proc fault
 PROTO_SRC    := msg msg_io msg_doc gate asker ctl disconnect init work admin x11
 CONF_SRC     := match key_options keys krl conf conf_file schema schema_type schema_word schema_net schema_device schema_dataplane \
                 schema_doc methods host_user settings settings_check settings_attach settings_auth settings_dump

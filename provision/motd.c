@@ -6,30 +6,12 @@
 #include "motd.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/num.h"
 #include "base/str.h"
-
-struct text {
-	char *buf;
-	size_t size, len;
-};
-
-static void add(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct text *t, const char *fmt, ...)
-{
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(t->buf + t->len, t->size - t->len, fmt, ap);
-	va_end(ap);
-	if (n > 0)
-		t->len = t->len + (size_t)n < t->size ? t->len + (size_t)n : t->size - 1;
-}
+#include "base/text.h"
 
 /* The largest unit that says something: "3 days". */
 static void add_age(struct text *t, uint64_t seconds)
@@ -44,19 +26,19 @@ static void add_age(struct text *t, uint64_t seconds)
 	while (i < 3 && seconds < units[i].seconds)
 		i++;
 	n = seconds / units[i].seconds;
-	add(t, "%" PRIu64 " %s%s", n, units[i].name, n == 1 ? "" : "s");
+	text_add(t, "%" PRIu64 " %s%s", n, units[i].name, n == 1 ? "" : "s");
 }
 
 static void add_head(struct text *t, const struct motd *m)
 {
-	add(t, "workspace '%s' on %s, ", m->rec->name, m->host);
+	text_add(t, "workspace '%s' on %s, ", m->rec->name, m->host);
 	if (m->created) {
-		add(t, "just created\n");
+		text_add(t, "just created\n");
 		return;
 	}
-	add(t, "up for ");
+	text_add(t, "up for ");
 	add_age(t, m->now > m->rec->started ? m->now - m->rec->started : 0);
-	add(t, "\n");
+	text_add(t, "\n");
 }
 
 static void add_addresses(struct text *t, const struct record *rec)
@@ -65,14 +47,14 @@ static void add_addresses(struct text *t, const struct record *rec)
 	char text[IP_TEXT_MAX];
 	const char *between = "";
 
-	add(t, "  address  ");
+	text_add(t, "  address  ");
 	for (size_t i = 0; i < 2; i++) {
 		if (!ips[i]->family)
 			continue;
-		add(t, "%s%s", between, ip_text(ips[i], text, sizeof(text)));
+		text_add(t, "%s%s", between, ip_text(ips[i], text, sizeof(text)));
 		between = ", ";
 	}
-	add(t, "%s\n", *between ? "" : "none");
+	text_add(t, "%s\n", *between ? "" : "none");
 }
 
 static void add_data(struct text *t, const struct motd *m)
@@ -82,18 +64,18 @@ static void add_data(struct text *t, const struct motd *m)
 	char text[IP_TEXT_MAX];
 
 	if (!m->rec->nic.name[0]) {
-		add(t, "  data     none%s%s\n",
-		    m->spec->nic_optional && m->rec->note[0] ? ", " : "",
-		    m->spec->nic_optional ? m->rec->note : "");
+		text_add(t, "  data     none%s%s\n",
+			 m->spec->nic_optional && m->rec->note[0] ? ", " : "",
+			 m->spec->nic_optional ? m->rec->note : "");
 		return;
 	}
-	add(t, "  data     data0 = %s", m->rec->nic.name);
+	text_add(t, "  data     data0 = %s", m->rec->nic.name);
 	for (size_t i = 0; i < 2; i++)
 		if (nets[i]->addr.family)
-			add(t, ", %s", ip_net_text(nets[i], text, sizeof(text)));
+			text_add(t, ", %s", ip_net_text(nets[i], text, sizeof(text)));
 	if (mtu)
-		add(t, ", MTU %" PRIu32, mtu);
-	add(t, "\n");
+		text_add(t, ", MTU %" PRIu32, mtu);
+	text_add(t, "\n");
 }
 
 static void add_size(struct text *t, const char *what, uint64_t bytes)
@@ -101,17 +83,17 @@ static void add_size(struct text *t, const char *what, uint64_t bytes)
 	char text[32];
 
 	if (bytes != SETTINGS_UNLIMITED)
-		add(t, "%s %s, ", what, num_size_text(bytes, text, sizeof(text)));
+		text_add(t, "%s %s, ", what, num_size_text(bytes, text, sizeof(text)));
 }
 
 static void add_limits(struct text *t, const struct spec *spec)
 {
-	add(t, "  limits   ");
+	text_add(t, "  limits   ");
 	add_size(t, "memory", spec->memory);
 	add_size(t, "disk", spec->disk);
 	if (spec->pids)
-		add(t, "%" PRIu32 " processes, ", spec->pids);
-	add(t, "cpus %s\n", spec->cpus[0] ? spec->cpus : "all");
+		text_add(t, "%" PRIu32 " processes, ", spec->pids);
+	text_add(t, "cpus %s\n", spec->cpus[0] ? spec->cpus : "all");
 }
 
 const char *motd_write(const struct motd *m, char *buf, size_t size)
@@ -124,13 +106,16 @@ const char *motd_write(const struct motd *m, char *buf, size_t size)
 	add_head(&t, m);
 	add_addresses(&t, m->rec);
 	add_data(&t, m);
-	add(&t, "  gpu      %s\n", m->rec->gpus[0] ? m->rec->gpus : gpu ? m->spec->gpu : "none");
+	text_add(&t, "  gpu      %s\n",
+		 m->rec->gpus[0] ? m->rec->gpus
+		 : gpu           ? m->spec->gpu
+				 : "none");
 	if (m->note && m->note[0])
-		add(&t, "  note     %s\n", m->note);
+		text_add(&t, "  note     %s\n", m->note);
 	add_limits(&t, m->spec);
-	add(&t, "  help     ssh %s@%s leads here too (also with -J); questions: root of %s\n",
-	    m->user, ip_text(&m->rec->control_ip, ip, sizeof(ip)), m->host);
+	text_add(&t, "  help     ssh %s@%s leads here too (also with -J); questions: root of %s\n",
+		 m->user, ip_text(&m->rec->control_ip, ip, sizeof(ip)), m->host);
 	if (m->text[0])
-		add(&t, "%s%s", m->text, m->text[strlen(m->text) - 1] == '\n' ? "" : "\n");
+		text_add(&t, "%s%s", m->text, m->text[strlen(m->text) - 1] == '\n' ? "" : "\n");
 	return buf;
 }

@@ -6,7 +6,6 @@
 #include "net_guard.h"
 
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -14,6 +13,7 @@
 #include "base/fd.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "net.h"
 #include "net_host.h"
 #include "net_nft.h"
@@ -21,27 +21,6 @@
 #define TEXT_MAX  16384
 #define MAC       "%02x:%02x:%02x:%02x:%02x:%02x"
 #define MAC_OF(m) (m)[0], (m)[1], (m)[2], (m)[3], (m)[4], (m)[5]
-
-struct text {
-	char *buf;
-	size_t size, len;
-	int ret;
-};
-
-static void add(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct text *t, const char *fmt, ...)
-{
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(t->buf + t->len, t->size - t->len, fmt, ap);
-	va_end(ap);
-	if (n < 0 || (size_t)n >= t->size - t->len)
-		t->ret = -ENAMETOOLONG;
-	else
-		t->len += (size_t)n;
-}
 
 struct ip net_guard_link_local(const uint8_t mac[6])
 {
@@ -69,52 +48,55 @@ static void write_fixed(struct text *t, const char *pool, const char *pool6)
 {
 	static const uint8_t host[6] = NET_GUARD_HOST_MAC;
 
-	add(t, "add table bridge sshbay\n"
-	       "add counter bridge sshbay unguarded\n"
-	       "add counter bridge sshbay gate_closed\n"
-	       "add counter bridge sshbay router_advert\n"
-	       "add counter bridge sshbay to_host\n"
-	       "add counter bridge sshbay link_local\n"
-	       "add set bridge sshbay gate { type ether_addr; }\n"
-	       "add map bridge sshbay ports { type ifname : verdict; }\n"
-	       "add chain bridge sshbay guard\n"
-	       "add chain bridge sshbay arrive { type filter hook prerouting priority -300; }\n"
-	       "add chain bridge sshbay host { type filter hook input priority -200; }\n"
-	       "add chain bridge sshbay leave { type filter hook postrouting priority 300; }\n"
-	       "flush chain bridge sshbay guard\n"
-	       "flush chain bridge sshbay arrive\n"
-	       "flush chain bridge sshbay host\n"
-	       "flush chain bridge sshbay leave\n"
-	       "add rule bridge sshbay guard iifname vmap @ports\n"
-	       "add rule bridge sshbay guard counter name unguarded drop\n"
-	       "add rule bridge sshbay arrive iifname \"sb-*\" jump guard\n");
+	text_add(t,
+		 "add table bridge sshbay\n"
+		 "add counter bridge sshbay unguarded\n"
+		 "add counter bridge sshbay gate_closed\n"
+		 "add counter bridge sshbay router_advert\n"
+		 "add counter bridge sshbay to_host\n"
+		 "add counter bridge sshbay link_local\n"
+		 "add set bridge sshbay gate { type ether_addr; }\n"
+		 "add map bridge sshbay ports { type ifname : verdict; }\n"
+		 "add chain bridge sshbay guard\n"
+		 "add chain bridge sshbay arrive { type filter hook prerouting priority -300; }\n"
+		 "add chain bridge sshbay host { type filter hook input priority -200; }\n"
+		 "add chain bridge sshbay leave { type filter hook postrouting priority 300; }\n"
+		 "flush chain bridge sshbay guard\n"
+		 "flush chain bridge sshbay arrive\n"
+		 "flush chain bridge sshbay host\n"
+		 "flush chain bridge sshbay leave\n"
+		 "add rule bridge sshbay guard iifname vmap @ports\n"
+		 "add rule bridge sshbay guard counter name unguarded drop\n"
+		 "add rule bridge sshbay arrive iifname \"sb-*\" jump guard\n");
 	/* What cannot be turned to the host (a frame to all, a lost set) does not reach a tenant either: `leave`. */
 	for (int v6 = 0; v6 < (pool6[0] ? 2 : 1); v6++) {
 		const char *ip = v6 ? "ip6" : "ip", *net = v6 ? pool6 : pool;
 
-		add(t,
-		    "add rule bridge sshbay arrive ether daddr @gate %s daddr %s tcp dport 22 "
-		    "ether daddr set " MAC " meta pkttype set host\n"
-		    "add rule bridge sshbay leave oifname \"sb-*\" %s daddr %s tcp dport 22 "
-		    "counter name gate_closed drop\n",
-		    ip, net, MAC_OF(host), ip, net);
+		text_add(t,
+			 "add rule bridge sshbay arrive ether daddr @gate %s daddr %s tcp dport 22 "
+			 "ether daddr set " MAC " meta pkttype set host\n"
+			 "add rule bridge sshbay leave oifname \"sb-*\" %s daddr %s tcp dport 22 "
+			 "counter name gate_closed drop\n",
+			 ip, net, MAC_OF(host), ip, net);
 	}
 	/* 802.1X, LACP and the like go up to the host past the first hook; LLDP past this one, too. No bridge forwards them. */
-	add(t, "add rule bridge sshbay host iifname \"sb-*\" ether daddr & ff:ff:ff:ff:ff:f0 == "
-	       "01:80:c2:00:00:00 counter name link_local drop\n");
+	text_add(t,
+		 "add rule bridge sshbay host iifname \"sb-*\" ether daddr & ff:ff:ff:ff:ff:f0 == "
+		 "01:80:c2:00:00:00 counter name link_local drop\n");
 	/* Link-local sources are no pool addresses, by which `inet sshbay` judges what is said to the host. */
-	add(t, "add rule bridge sshbay leave oifname \"sb-*\" icmpv6 type nd-router-advert "
-	       "counter name router_advert drop\n"
-	       "add rule bridge sshbay host iifname \"sb-*\" ip6 saddr fe80::/10 icmpv6 type { "
-	       "nd-neighbor-solicit, nd-neighbor-advert } accept\n"
-	       "add rule bridge sshbay host iifname \"sb-*\" ip6 saddr fe80::/10 "
-	       "counter name to_host drop\n");
+	text_add(t,
+		 "add rule bridge sshbay leave oifname \"sb-*\" icmpv6 type nd-router-advert "
+		 "counter name router_advert drop\n"
+		 "add rule bridge sshbay host iifname \"sb-*\" ip6 saddr fe80::/10 icmpv6 type { "
+		 "nd-neighbor-solicit, nd-neighbor-advert } accept\n"
+		 "add rule bridge sshbay host iifname \"sb-*\" ip6 saddr fe80::/10 "
+		 "counter name to_host drop\n");
 }
 
 static void rule(struct text *t, uint32_t slot, const char *what, const char *match)
 {
-	add(t, "add rule bridge sshbay port_%x %s counter drop comment \"%s\"\n", slot, match,
-	    what);
+	text_add(t, "add rule bridge sshbay port_%x %s counter drop comment \"%s\"\n", slot, match,
+		 what);
 }
 
 static void write_ip4(struct text *t, const struct net_guard *g)
@@ -122,15 +104,16 @@ static void write_ip4(struct text *t, const struct net_guard *g)
 	char ip[IP_TEXT_MAX];
 
 	(void)ip_text(&g->ip4, ip, sizeof(ip));
-	add(t,
-	    "add rule bridge sshbay port_%x arp htype 1 arp ptype ip arp hlen 6 arp plen 4 "
-	    "arp operation { request, reply } arp saddr ether " MAC " arp saddr ip %s return\n",
-	    g->slot, MAC_OF(g->mac), ip);
+	text_add(t,
+		 "add rule bridge sshbay port_%x arp htype 1 arp ptype ip arp hlen 6 arp plen 4 "
+		 "arp operation { request, reply } arp saddr ether " MAC
+		 " arp saddr ip %s return\n",
+		 g->slot, MAC_OF(g->mac), ip);
 	rule(t, g->slot, "ARP", "ether type arp");
-	add(t,
-	    "add rule bridge sshbay port_%x ether type ip ip saddr != %s counter drop comment "
-	    "\"IPv4 source\"\n",
-	    g->slot, ip);
+	text_add(t,
+		 "add rule bridge sshbay port_%x ether type ip ip saddr != %s counter drop comment "
+		 "\"IPv4 source\"\n",
+		 g->slot, ip);
 	rule(t, g->slot, "DHCP server", "ether type ip udp sport 67");
 	rule(t, g->slot, "router", "ether type ip igmp type membership-query");
 	/* Each group takes a place in the bridge's one table; when that is full, the bridge floods multicast to everybody. */
@@ -143,7 +126,7 @@ static void write_ip4(struct text *t, const struct net_guard *g)
 	/* EIGRP, OSPF, PIM, VRRP: whoever speaks them can become the LAN's gateway, or make it step back. */
 	rule(t, g->slot, "router", "ether type ip ip protocol { 88, 89, 103, 112 }");
 	rule(t, g->slot, "router", "ether type ip udp dport { 520, 521, 1985, 2029 }");
-	add(t, "add rule bridge sshbay port_%x ether type ip return\n", g->slot);
+	text_add(t, "add rule bridge sshbay port_%x ether type ip return\n", g->slot);
 }
 
 /* What has no address of its own yet may ask whether somebody has what will be its, and say which groups it is in. */
@@ -171,26 +154,27 @@ static void write_ip6(struct text *t, const struct net_guard *g)
 	     "icmpv6 type { mld-listener-report, mld-listener-done, mld2-listener-report } "
 	     "limit rate over 60/minute burst 64 packets");
 	rule(t, g->slot, "DHCP server", "ether type ip6 udp sport 547");
-	add(t,
-	    "add rule bridge sshbay port_%1$x icmpv6 type nd-neighbor-advert @th,64,128 != { %2$s "
-	    "} counter drop comment \"neighbour\"\n"
-	    "add rule bridge sshbay port_%1$x ip6 saddr :: icmpv6 type nd-neighbor-solicit "
-	    "@th,64,128 { %2$s } return\n"
-	    "add rule bridge sshbay port_%1$x ip6 saddr :: ip6 daddr ff02::16 icmpv6 type "
-	    "mld2-listener-report return\n"
-	    "add rule bridge sshbay port_%1$x ip6 saddr { %3$s%4$s } return\n",
-	    g->slot, targets, local, own);
+	text_add(t,
+		 "add rule bridge sshbay port_%1$x icmpv6 type nd-neighbor-advert @th,64,128 != { "
+		 "%2$s "
+		 "} counter drop comment \"neighbour\"\n"
+		 "add rule bridge sshbay port_%1$x ip6 saddr :: icmpv6 type nd-neighbor-solicit "
+		 "@th,64,128 { %2$s } return\n"
+		 "add rule bridge sshbay port_%1$x ip6 saddr :: ip6 daddr ff02::16 icmpv6 type "
+		 "mld2-listener-report return\n"
+		 "add rule bridge sshbay port_%1$x ip6 saddr { %3$s%4$s } return\n",
+		 g->slot, targets, local, own);
 	rule(t, g->slot, "IPv6 source", "ether type ip6");
 }
 
 static void write_port(struct text *t, const struct net_guard *g)
 {
-	add(t,
-	    "add chain bridge sshbay port_%x\n"
-	    "flush chain bridge sshbay port_%x\n"
-	    "add rule bridge sshbay port_%x ether saddr != " MAC
-	    " counter drop comment \"source MAC\"\n",
-	    g->slot, g->slot, g->slot, MAC_OF(g->mac));
+	text_add(t,
+		 "add chain bridge sshbay port_%x\n"
+		 "flush chain bridge sshbay port_%x\n"
+		 "add rule bridge sshbay port_%x ether saddr != " MAC
+		 " counter drop comment \"source MAC\"\n",
+		 g->slot, g->slot, g->slot, MAC_OF(g->mac));
 	rule(t, g->slot, "VLAN tag", "ether type { 8021q, 8021ad }");
 	/* BPDU, LACP, LLDP, 802.1X, pause: between a bridge and its neighbours. */
 	rule(t, g->slot, "BPDU", "ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00");
@@ -199,10 +183,10 @@ static void write_port(struct text *t, const struct net_guard *g)
 	write_ip4(t, g);
 	write_ip6(t, g);
 	rule(t, g->slot, "other protocol", "");
-	add(t,
-	    "add element bridge sshbay ports { \"sb-%x\" : goto port_%x }\n"
-	    "add element bridge sshbay gate { " MAC " }\n",
-	    g->slot, g->slot, MAC_OF(g->mac));
+	text_add(t,
+		 "add element bridge sshbay ports { \"sb-%x\" : goto port_%x }\n"
+		 "add element bridge sshbay gate { " MAC " }\n",
+		 g->slot, g->slot, MAC_OF(g->mac));
 }
 
 int net_guard_text(const struct settings *s, const struct net_guard *g, char *buf, size_t size,
@@ -219,7 +203,7 @@ int net_guard_text(const struct settings *s, const struct net_guard *g, char *bu
 	write_fixed(&t, pool, pool6);
 	if (g)
 		write_port(&t, g);
-	return t.ret ? err_set(e, ENAMETOOLONG, "write nft table 'bridge sshbay': ruleset too long")
+	return t.cut ? err_set(e, ENAMETOOLONG, "write nft table 'bridge sshbay': ruleset too long")
 		     : 0;
 }
 

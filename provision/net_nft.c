@@ -5,7 +5,6 @@
  */
 #include "net_nft.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "net_bridge.h"
 #include "net_host.h"
 
@@ -113,27 +113,6 @@ static const char nat_rules[] =
 	"masquerade\n"
 	"	}\n";
 
-struct text {
-	char *buf;
-	size_t size, len;
-	int ret;
-};
-
-static void add(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct text *t, const char *fmt, ...)
-{
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(t->buf + t->len, t->size - t->len, fmt, ap);
-	va_end(ap);
-	if (n < 0 || (size_t)n >= t->size - t->len)
-		t->ret = -ENAMETOOLONG;
-	else
-		t->len += (size_t)n;
-}
-
 /* An empty chain named after the run directory: how an instance recognises its own table. */
 static void instance_name(const struct settings *s, char out[INSTANCE_MAX])
 {
@@ -156,15 +135,15 @@ static void write_source(struct text *t, const char *pool, const char *pool6)
 				 "		ip6 saddr %s tcp sport 22 notrack\n",
 				 pool6, pool6);
 	}
-	add(t, source_rules, pool, pre,
-	    pool6[0] ? "		icmpv6 type { nd-router-solicit, nd-router-advert, "
-		       "nd-redirect, mld-listener-query,\n"
-		       "			      mld-listener-report, mld-listener-done, "
-		       "mld2-listener-report } drop\n"
-		       "		ip6 saddr { ::, fe80::/10 } icmpv6 type { "
-		       "nd-neighbor-solicit, nd-neighbor-advert } return\n"
-		     : "		meta nfproto ipv6 drop\n",
-	    own);
+	text_add(t, source_rules, pool, pre,
+		 pool6[0] ? "		icmpv6 type { nd-router-solicit, nd-router-advert, "
+			    "nd-redirect, mld-listener-query,\n"
+			    "			      mld-listener-report, mld-listener-done, "
+			    "mld2-listener-report } drop\n"
+			    "		ip6 saddr { ::, fe80::/10 } icmpv6 type { "
+			    "nd-neighbor-solicit, nd-neighbor-advert } return\n"
+			  : "		meta nfproto ipv6 drop\n",
+		 own);
 }
 
 static void write_input(struct text *t, const struct settings *s, const char *pool,
@@ -183,7 +162,7 @@ static void write_input(struct text *t, const struct settings *s, const char *po
 	if (pool6[0])
 		(void)str_format(station + strlen(station), sizeof(station) - strlen(station),
 				 "		ip6 saddr %s " NOT_VETH " jump to_host\n", pool6);
-	add(t, input_rules, s->network.mark, reject, station);
+	text_add(t, input_rules, s->network.mark, reject, station);
 }
 
 /*
@@ -247,7 +226,7 @@ static void write_forward(struct text *t, const struct settings *s, const char *
 				 pool, pool6[0] ? "		ip6 daddr " : "", pool6,
 				 pool6[0] ? " counter name isolated drop\n" : "");
 	write_stations(s, pool, pool6, stations);
-	add(t, forward_rules, pool, isolated, data, inbound, stations);
+	text_add(t, forward_rules, pool, isolated, data, inbound, stations);
 }
 
 static bool plain_name(const char *name)
@@ -276,26 +255,29 @@ int net_nft_text(const struct settings *s, char *buf, size_t size, struct err *e
 	(void)ip_net_text(&base, pool, sizeof(pool));
 	if (base6.addr.family)
 		(void)ip_net_text(&base6, pool6, sizeof(pool6));
-	add(&t, "table inet sshbay\ndelete table inet sshbay\ntable inet sshbay {\n");
-	add(&t,
-	    "	counter spoofed { }\n	counter isolated { }\n	counter to_host { }\n	counter "
-	    "inbound { }\n"
-	    "	counter data_plane { }\n	counter gate_closed { }\n	chain %s { }\n",
-	    instance);
+	text_add(&t, "table inet sshbay\ndelete table inet sshbay\ntable inet sshbay {\n");
+	text_add(&t,
+		 "	counter spoofed { }\n	counter isolated { }\n	counter to_host { }\n	"
+		 "counter "
+		 "inbound { }\n"
+		 "	counter data_plane { }\n	counter gate_closed { }\n	chain %s { "
+		 "}\n",
+		 instance);
 	write_source(&t, pool, pool6);
-	add(&t, gate_rules, "ip", pool, "127.0.0.1", s->gate.transparent_port, s->network.mark);
+	text_add(&t, gate_rules, "ip", pool, "127.0.0.1", s->gate.transparent_port,
+		 s->network.mark);
 	if (pool6[0])
-		add(&t, gate_rules, "ip6", pool6, "[::1]", s->gate.transparent_port,
-		    s->network.mark);
+		text_add(&t, gate_rules, "ip6", pool6, "[::1]", s->gate.transparent_port,
+			 s->network.mark);
 	write_input(&t, s, pool, pool6);
-	add(&t, output_rules, pool, s->network.mark);
+	text_add(&t, output_rules, pool, s->network.mark);
 	write_forward(&t, s, pool, pool6);
 	if (s->network.nat)
-		add(&t, nat_rules, "ip", pool);
+		text_add(&t, nat_rules, "ip", pool);
 	if (s->network.nat && pool6[0])
-		add(&t, nat_rules, "ip6", pool6);
-	add(&t, "}\n");
-	return t.ret ? err_set(e, ENAMETOOLONG, "write nft table 'inet sshbay': ruleset too long")
+		text_add(&t, nat_rules, "ip6", pool6);
+	text_add(&t, "}\n");
+	return t.cut ? err_set(e, ENAMETOOLONG, "write nft table 'inet sshbay': ruleset too long")
 		     : 0;
 }
 
