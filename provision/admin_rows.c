@@ -211,33 +211,42 @@ static void nic_lease(struct registry *reg, const struct workspace *ws, struct a
 	row->since = workspace_leased(ws);
 }
 
+/* Of the record as such: its ids and addresses. */
+static void number_leases(const struct workspace *ws, struct admin_lease *row,
+			  void (*fn)(void *ctx, struct admin_lease *row), void *ctx)
+{
+	const struct record *rec = workspace_record(ws);
+	const struct ip *ips[] = { &rec->control_ip, &rec->control_ip6 };
+
+	str_copy(row->kind, sizeof(row->kind), "ids");
+	str_format(row->object, sizeof(row->object), "%llu-%llu", (unsigned long long)rec->id_base,
+		   (unsigned long long)rec->id_base + rec->id_count - 1);
+	fn(ctx, row);
+	str_copy(row->kind, sizeof(row->kind), "ip");
+	for (unsigned int i = 0; i < 2; i++) {
+		if (!ips[i]->family)
+			continue;
+		ip_text(ips[i], row->object, sizeof(row->object));
+		fn(ctx, row);
+	}
+	if (rec->data_ip.addr.family) {
+		ip_text(&rec->data_ip.addr, row->object, sizeof(row->object));
+		str_format(row->detail, sizeof(row->detail), "%s, data0", workspace_state(ws));
+		fn(ctx, row);
+	}
+}
+
 void admin_rows_leases(struct registry *reg, const struct workspace *ws,
 		       void (*fn)(void *ctx, struct admin_lease *row), void *ctx)
 {
 	const struct record *rec = workspace_record(ws);
-	const struct ip *ips[] = { &rec->control_ip, &rec->control_ip6 };
 	struct admin_lease row = { .since = rec->created, .state = "leased" };
 
 	if (!workspace_exists(ws))
 		return;
 	str_copy(row.owner, sizeof(row.owner), workspace_name(ws));
 	str_copy(row.detail, sizeof(row.detail), workspace_state(ws));
-	str_copy(row.kind, sizeof(row.kind), "ids");
-	str_format(row.object, sizeof(row.object), "%llu-%llu", (unsigned long long)rec->id_base,
-		   (unsigned long long)rec->id_base + rec->id_count - 1);
-	fn(ctx, &row);
-	str_copy(row.kind, sizeof(row.kind), "ip");
-	for (unsigned int i = 0; i < 2; i++) {
-		if (!ips[i]->family)
-			continue;
-		ip_text(ips[i], row.object, sizeof(row.object));
-		fn(ctx, &row);
-	}
-	if (rec->data_ip.addr.family) {
-		ip_text(&rec->data_ip.addr, row.object, sizeof(row.object));
-		str_format(row.detail, sizeof(row.detail), "%s, data0", workspace_state(ws));
-		fn(ctx, &row);
-	}
+	number_leases(ws, &row, fn, ctx);
 	str_copy(row.kind, sizeof(row.kind), "gpu");
 	row.since = workspace_leased_gpu(ws);
 	for (const char *id = rec->gpus; *id; id += strcspn(id, ","), id += *id == ',') {

@@ -40,28 +40,28 @@ int nic_home_may_leave(const struct settings *s, struct netif *host, const struc
 	return ret;
 }
 
-int nic_home_read(struct netif *host, const struct netif_link *link, struct nic_note *note,
-		  struct err *e)
+/* What the host has set up on it, and nothing would bring back. */
+static int refuse_used(struct netif *host, const struct netif_link *link, struct err *e)
 {
-	auto_fd int driver = ethtool_open(-1, e);
 	char tc[NETIF_NAME_MAX];
 	int ret;
 
-	if (driver < 0)
-		return driver;
 	if (link->xdp)
 		return err_set(e, EBUSY,
 			       "the host has an XDP program on '%s' (ip link set %s xdp off)",
 			       link->dev.name, link->dev.name);
 	ret = netif_raw_tc(host, &link->dev, tc, e);
-	if (ret)
-		return ret;
-	if (tc[0])
-		return err_set(
+	if (ret == 0 && tc[0])
+		ret = err_set(
 			e, EBUSY,
 			"the host has traffic control '%s' on '%s' (tc qdisc del dev %s root, "
 			"or clsact)",
 			tc, link->dev.name, link->dev.name);
+	return ret;
+}
+
+static int read_link(const struct netif_link *link, struct nic_note *note, struct err *e)
+{
 	(void)str_copy(note->kind, sizeof(note->kind), link->kind);
 	(void)str_copy(note->name, sizeof(note->name), link->dev.name);
 	memcpy(note->mac, link->mac, 6);
@@ -73,23 +73,45 @@ int nic_home_read(struct netif *host, const struct netif_link *link, struct nic_
 	memcpy(note->alias, link->alias, sizeof(note->alias));
 	note->naltnames = link->naltnames;
 	memcpy(note->altname, link->altname, sizeof(note->altname));
-	if (link->altnames_lost)
-		return err_set(e, E2BIG,
-			       "'%s' has too many alternative names to be kept (%u, %d at most; "
-			       "ip link property del dev %s altname NAME)",
-			       link->dev.name, link->naltnames + link->altnames_lost,
-			       NETIF_ALTNAMES, link->dev.name);
-	ret = netif_raw_read(host, &link->dev, &note->raws, e);
+	if (!link->altnames_lost)
+		return 0;
+	return err_set(e, E2BIG,
+		       "'%s' has too many alternative names to be kept (%u, %d at most; ip link "
+		       "property del dev %s altname NAME)",
+		       link->dev.name, link->naltnames + link->altnames_lost, NETIF_ALTNAMES,
+		       link->dev.name);
+}
+
+static int read_ways(struct netif *host, const struct netif_link *link, struct netif_raws *raws,
+		     struct err *e)
+{
+	int ret = netif_raw_read(host, &link->dev, raws, e);
+
+	if (ret)
+		return ret;
 	/* Such an object goes with the interface; and with its number the kernel takes no other words about the way. */
-	if (ret == 0 && note->raws.by_nexthop)
+	if (raws->by_nexthop)
 		return err_set(
 			e, EBUSY,
 			"the host has a route by nexthop object %u through '%s' (ip nexthop; "
 			"ip route del)",
-			note->raws.by_nexthop, link->dev.name);
-	if (ret == 0 && note->raws.lost)
-		ret = err_set(e, E2BIG, "'%s' has too many addresses and routes to be kept (%u)",
-			      link->dev.name, note->raws.n + note->raws.lost);
+			raws->by_nexthop, link->dev.name);
+	if (raws->lost)
+		return err_set(e, E2BIG, "'%s' has too many addresses and routes to be kept (%u)",
+			       link->dev.name, raws->n + raws->lost);
+	return 0;
+}
+
+int nic_home_read(struct netif *host, const struct netif_link *link, struct nic_note *note,
+		  struct err *e)
+{
+	auto_fd int driver = ethtool_open(-1, e);
+	int ret = driver < 0 ? driver : refuse_used(host, link, e);
+
+	if (ret == 0)
+		ret = read_link(link, note, e);
+	if (ret == 0)
+		ret = read_ways(host, link, &note->raws, e);
 	if (ret == 0)
 		ret = ethtool_read(driver, link->dev.name, &note->driver, e);
 	/* They would come back under other numbers, which rules name. */
